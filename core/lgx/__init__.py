@@ -1,0 +1,150 @@
+"""lgx: moves LangGraph conversation state from any place that holds it to any other.
+
+The names below are all that a plugin needs, and all that the built-in ones use. The
+conformance kits and the fake server are in `lgx.testing`.
+"""
+
+from __future__ import annotations
+
+from lgx.budget import Budget
+from lgx.codec import (
+    decode_history,
+    decode_line,
+    encode_line,
+    from_fields,
+    raw,
+    state_to_checkpoint,
+    to_fields,
+    to_state,
+)
+from lgx.config import Config, option
+from lgx.context import Context
+from lgx.contracts import (
+    BundleValidator,
+    Component,
+    Endpoint,
+    Fact,
+    Probe,
+    RecordTransform,
+    RecordValidator,
+    RunInfo,
+    Sink,
+    Source,
+    SourceBase,
+    StreamSource,
+    ThreadTransform,
+    Transform,
+    Validator,
+    Violation,
+)
+from lgx.errors import (
+    FatalError,
+    IntegrityError,
+    LgxError,
+    LockedError,
+    PluginConflictError,
+    PluginLoadError,
+    RetryableError,
+    ThreadError,
+    UsageError,
+)
+from lgx.hookspecs import hookimpl
+from lgx.jsontext import compact, split_array, split_object
+from lgx.query import Query, parse_time
+from lgx.records import (
+    ANY_KIND,
+    EXTRA_KINDS,
+    Assistant,
+    Checkpoint,
+    Cron,
+    Json,
+    Record,
+    Run,
+    StoreItem,
+    Thread,
+    Tombstone,
+    UnknownRecord,
+)
+from lgx.report import Counts, Failure, Note, Report
+from lgx.secrets import Secret, redact_url
+from lgx.spec import RunSpec, Use, ValidatorUse, use
+from lgx.spool import Bundle, Spool
+from lgx.threads import Loss, Mark, ReadOutcome, ThreadEnd, ThreadRef, WriteOutcome
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ANY_KIND",
+    "EXTRA_KINDS",
+    "Assistant",
+    "Budget",
+    "Bundle",
+    "BundleValidator",
+    "Checkpoint",
+    "Component",
+    "Config",
+    "Context",
+    "Counts",
+    "Cron",
+    "Endpoint",
+    "Fact",
+    "Failure",
+    "FatalError",
+    "IntegrityError",
+    "Json",
+    "LgxError",
+    "LockedError",
+    "Loss",
+    "Mark",
+    "Note",
+    "PluginConflictError",
+    "PluginLoadError",
+    "Probe",
+    "Query",
+    "ReadOutcome",
+    "Record",
+    "RecordTransform",
+    "RecordValidator",
+    "Report",
+    "RetryableError",
+    "Run",
+    "RunInfo",
+    "RunSpec",
+    "Secret",
+    "Sink",
+    "Source",
+    "SourceBase",
+    "Spool",
+    "StoreItem",
+    "StreamSource",
+    "Thread",
+    "ThreadEnd",
+    "ThreadError",
+    "ThreadRef",
+    "ThreadTransform",
+    "Tombstone",
+    "Transform",
+    "UnknownRecord",
+    "UsageError",
+    "Use",
+    "Validator",
+    "ValidatorUse",
+    "Violation",
+    "WriteOutcome",
+    "compact",
+    "decode_history",
+    "decode_line",
+    "encode_line",
+    "from_fields",
+    "hookimpl",
+    "option",
+    "parse_time",
+    "raw",
+    "redact_url",
+    "split_array",
+    "split_object",
+    "state_to_checkpoint",
+    "to_fields",
+    "to_state",
+    "use",
+]

@@ -1,0 +1,195 @@
+"""Options: one typed, described struct per component, from which all else is derived.
+
+The command line's flags, `lgx.toml`, environment variables, help texts, validation
+and the redaction of secrets come from the same declaration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lgx.errors import UsageError
+from lgx.secrets import Secret, resolve_reference
+
+__all__ = ["Config", "OptionInfo", "convert", "describe", "option"]
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every component's options; a subclass repeats `frozen=True, kw_only=True`."""
+
+
+def option(
+    description: str,
+    *,
+    example: str | None = None,
+    env: str | None = None,
+    at_least: int | None = None,
+) -> Meta:
+    """Describes a field: `path: Annotated[Path, option("Where to write.")]`.
+
+    A field of type `Secret` is a secret option; one of type `bool` becomes a flag with
+    a `--no-` twin; a tuple or dict may be given several times.
+
+    Args:
+        description: one sentence, shown by `--help` and `lgx plugins show`.
+        example: a value, shown in the configuration that `lgx init` writes.
+        env: an environment variable that is read where the option is not given.
+        at_least: the smallest number allowed.
+    """
+    extra = {"example": example, "env": env}
+    if at_least is None:
+        return Meta(description=description, extra=extra)
+    return Meta(description=description, extra=extra, ge=at_least)
+
+
+class OptionInfo(Struct, frozen=True, kw_only=True):
+    """One option as a user sees it."""
+
+    name: str
+    type: str
+    description: str
+    required: bool
+    default: object
+    secret: bool
+    boolean: bool
+    repeatable: bool
+    example: str | None
+    env: str | None
+
+    @property
+    def flag(self) -> str:
+        return self.name.replace("_", "-")
+
+
+C = TypeVar("C", bound=Config)
+
+# Words for help texts; what is not here is shown as Python spells it.
+_TYPE_WORDS = {str: "text", int: "number", float: "number", bool: "yes/no", Path: "path"}
+
+
+def describe(config_type: type[Config]) -> tuple[OptionInfo, ...]:
+    """The options of a component, in the order of declaration."""
+    hints = get_type_hints(config_type, include_extras=True)
+    infos = []
+    for field in msgspec.structs.fields(config_type):
+        hint = hints[field.name]
+        meta = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Meta)), Meta())
+        members = _members(hint)
+        extra = meta.extra or {}
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        infos.append(
+            OptionInfo(
+                name=field.name,
+                type=_type_words(members),
+                description=meta.description or "",
+                required=field.required,
+                default=default,
+                secret=Secret in members,
+                boolean=members == (bool,),
+                repeatable=any(
+                    getattr(m, "__origin__", None) in (list, tuple, dict) for m in members
+                ),
+                example=extra.get("example"),
+                env=extra.get("env"),
+            )
+        )
+    return tuple(infos)
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """The alternatives of an annotation, without Annotated and without None."""
+    if get_origin(hint) is Annotated:
+        return _members(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(m for a in get_args(hint) if a is not type(None) for m in _members(a))
+    return (hint,)
+
+
+def _type_words(members: tuple[Any, ...]) -> str:
+    words = []
+    for member in members:
+        origin, args = get_origin(member), get_args(member)
+        if member is Secret:
+            words.append("env:NAME or file:PATH")
+        elif origin is Literal:
+            words.append("|".join(str(a) for a in args))
+        elif origin is dict:
+            words.append("KEY=VALUE")
+        elif origin in (list, tuple):
+            words.append(_type_words(_members(args[0])))
+        else:
+            words.append(_TYPE_WORDS.get(member, getattr(member, "__name__", str(member))))
+    return " or ".join(dict.fromkeys(words))
+
+
+def convert(
+    config_type: type[C],
+    options: Mapping[str, object],
+    *,
+    where: str,
+    environ: Mapping[str, str] | None = None,
+) -> C:
+    """Options as they were written, made into a component's config.
+
+    Strings become the types that the fields declare; `env:`, `file:` and
+    `keyring:` references of secret fields are resolved.
+
+    Args:
+        options: field names (hyphens allowed) to values.
+        where: how the user names the component, for messages: `--sink sqlite`.
+        environ: in place of the process's environment.
+
+    Raises:
+        UsageError: an unknown or missing option, or a value of another type.
+    """
+    infos = {info.name: info for info in describe(config_type)}
+    values: dict[str, object] = {}
+    for written, value in options.items():
+        name = written.replace("-", "_")
+        if name not in infos:
+            known = ", ".join(sorted(info.flag for info in infos.values())) or "none"
+            raise UsageError(f"{where} has no option {written!r}; its options: {known}")
+        if infos[name].secret and isinstance(value, str):
+            resolved = resolve_reference(value, environ)
+            value = Secret(value if resolved is None else resolved)
+        values[name] = value
+    env = os.environ if environ is None else environ
+    for info in infos.values():
+        if info.name not in values and info.env and env.get(info.env):
+            text = env[info.env]
+            values[info.name] = Secret(text) if info.secret else text
+    missing = [info.flag for info in infos.values() if info.required and info.name not in values]
+    if missing:
+        raise UsageError(f"{where} needs {', '.join(missing)}; see its --help")
+    try:
+        return msgspec.convert(values, config_type, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: {_explain(error, infos)}") from None
+
+
+def _decode(wanted: type, value: object) -> object:
+    if wanted is Secret:
+        return value if isinstance(value, Secret) else Secret(str(value))
+    if issubclass(wanted, Path):
+        return wanted(str(value)).expanduser()
+    raise NotImplementedError(f"options of type {wanted.__name__} are not supported")
+
+
+def _explain(error: msgspec.ValidationError, infos: Mapping[str, OptionInfo]) -> str:
+    """msgspec's message with the path turned into the option's name."""
+    text = str(error)
+    reason, _, path = text.partition(" - at `$.")
+    name = path.rstrip("`").split("[")[0].split(".")[0]
+    reason = reason[:1].lower() + reason[1:].replace("`", "")
+    if name in infos:
+        return f"option {infos[name].flag}: {reason}"
+    return reason

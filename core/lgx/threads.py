@@ -1,0 +1,95 @@
+"""What is said about a thread while it travels: reference, mark, end, outcome, loss."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+__all__ = ["Loss", "Mark", "ReadOutcome", "ThreadEnd", "ThreadRef", "WriteOutcome"]
+
+
+class ThreadRef(Struct, frozen=True, kw_only=True):
+    """A thread of a source before it is read.
+
+    Attributes:
+        thread_id: any string; only servers insist on UUIDs.
+        version: opaque; differs whenever anything about the thread has changed.
+        size_hint: bytes that reading it will bring, None where the source cannot tell.
+    """
+
+    thread_id: str
+    version: str
+    size_hint: int | None = None
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """What a sink keeps beside a whole thread, to know it again.
+
+    Attributes:
+        version: the source's version of the copy.
+        fingerprint: digest of everything that shaped the copy (transforms and their
+            options, fidelity, the source's identity). Another fingerprint means: read again.
+        checkpoints: how many checkpoints the copy holds; for reports, not compared.
+    """
+
+    version: str
+    fingerprint: str
+    checkpoints: int = 0
+
+    def same_copy(self, other: Mark) -> bool:
+        """Whether a thread with this mark needs no new copy to get the other."""
+        return self.version == other.version and self.fingerprint == other.fingerprint
+
+
+class Loss(Struct, frozen=True, kw_only=True):
+    """Something that is known to exist and did not come.
+
+    Attributes:
+        what: one noun phrase, such as `checkpoint 1f1e… of namespace ''`.
+        why: one lowercase sentence.
+        thread_id: None for what belongs to the deployment.
+        checkpoints: how many checkpoints this loss stands for.
+        holdable: False where no target of that kind could hold it; such a loss is
+            listed, and does not change the exit code.
+    """
+
+    what: str
+    why: str
+    thread_id: str | None = None
+    checkpoints: int = 0
+    holdable: bool = True
+
+
+ReadOutcome: TypeAlias = Literal["complete", "partial", "deleted"]
+
+
+class ThreadEnd(Struct, frozen=True, kw_only=True):
+    """Closes the records of one thread in what a source yields.
+
+    Attributes:
+        outcome: `complete`; `partial`: stored, never marked, tried again by the next run;
+            `deleted`: the thread went away after it was listed, nothing is stored.
+        version: the version that the records belong to; None means the listed one.
+        losses: what is known to exist and did not come; a holdable one makes it partial.
+    """
+
+    thread_id: str
+    outcome: ReadOutcome
+    version: str | None = None
+    losses: tuple[Loss, ...] = ()
+
+
+class WriteOutcome(Struct, frozen=True, kw_only=True):
+    """What became of one bundle in a sink.
+
+    Attributes:
+        error: why the thread does not stand in the target; None where it is durable.
+        losses: what the target could not hold of it.
+        fidelity: how far a target that is rebuilt through its API got; None: as planned.
+    """
+
+    thread_id: str | None
+    error: str | None = None
+    losses: tuple[Loss, ...] = ()
+    fidelity: str | None = None
