@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 import msgspec
 from msgspec import Struct
 
@@ -101,6 +103,6 @@ class Report(Struct, kw_only=True):
             return 1
         return 3 if self.failures else 0
 
-    def to_json(self) -> bytes:
+    def to_json(self) -> builtins.bytes:
         """Indented, with a newline at its end."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
