@@ -24,12 +24,17 @@ class Budget:
         self._pages = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def try_take(self, size: int) -> bool:
-        """Takes room at once, or says that there is none."""
-        if self.used + size > self.total:
+    def try_take(self, size: int, *, overdraw: bool = False) -> bool:
+        """Takes room at once, or says that there is none; with `overdraw` there always is."""
+        if not overdraw and self.used + size > self.total:
             return False
         self._add(size)
         return True
+
+    @property
+    def pressed(self) -> bool:
+        """Whether most of it is used, so that what can be written should be written now."""
+        return self.used * 4 > self.total * 3
 
     def give(self, size: int) -> None:
         """Gives back what `try_take` took."""

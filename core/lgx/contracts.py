@@ -78,11 +78,9 @@ class Probe(Struct, frozen=True, kw_only=True):
 
     Attributes:
         facts: in the order of showing; an error-level one makes `doctor` exit with 1.
-        versions: of the server or format, for the report: `{"langgraph-api": "0.16.7"}`.
     """
 
     facts: tuple[Fact, ...] = ()
-    versions: dict[str, str] = {}
 
 
 class Endpoint(Component[C]):
@@ -103,12 +101,19 @@ class Endpoint(Component[C]):
     ) -> None:
         return None
 
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        """Of the server or format behind it, for the report: `{"langgraph-api": "0.16.7"}`.
+
+        Called once at the begin of a run, while open; the first use of the far side, so
+        that a wrong address or a refused key comes to light here.
+        """
+        return {}
+
     @abstractmethod
     async def probe(self, context: Context) -> Probe:
         """Checks credentials, reachability, versions and limits; moves and creates nothing.
 
-        Called while open, by `lgx doctor` and at the begin of a run (its versions go into
-        the report). What is wrong with the far side is a fact of level `error`, or the error
+        Called while open, by `lgx doctor`. What is wrong with the far side is a fact of level `error`, or the error
         that using it would raise.
         """
 
@@ -119,6 +124,10 @@ class SourceBase(Endpoint[C]):
     offers: frozenset[str]
     """Kinds of records that may come; a class attribute, or set by the constructor where
     it depends on the options."""
+
+    async def expected(self, query: Query, context: Context) -> int | None:
+        """About how many threads will come, for progress; None where it is not cheap to know."""
+        return None
 
     @abstractmethod
     async def identity(self) -> str:
@@ -158,8 +167,8 @@ class Source(SourceBase[C]):
         """The records of each thread together: its `thread`, then its checkpoints, parents
         before children, over all namespaces, then its other records; then its `ThreadEnd`.
 
-        Called many times, concurrently, with refs that `list` gave, each at most once. The
-        version is taken before a thread's records are read and compared after. A
+        Called many times, concurrently, with refs that `list` gave; a ref comes again only
+        where a read of several failed, then alone. The version is taken before a thread's records are read and compared after. A
         failure inside one thread ends that thread with a loss, not the others;
         a thread that has gone ends as `deleted`.
         """

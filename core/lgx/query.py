@@ -36,6 +36,8 @@ class Query(Struct, frozen=True, kw_only=True):
         as_of: the state at that moment, for sources that keep earlier ones.
         limit: at most so many threads; the engine counts, a source may stop early.
         extras: whether the deployment's own records (assistants, crons, store) are wanted.
+        kinds: the kinds of records that will be used, empty for all; set by the engine, so
+            that a source need not read what nobody takes.
     """
 
     thread_ids: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class Query(Struct, frozen=True, kw_only=True):
     as_of: str | None = None
     limit: int | None = None
     extras: bool = True
+    kinds: frozenset[str] = frozenset()
 
     @property
     def filtered(self) -> bool:

@@ -57,7 +57,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     fidelity: Literal["raw", "state"] | None = None
     concurrency: int = 16
     memory: int = 64 << 20
-    attempts: int = 6
+    attempts: int = 8
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"
     dry_run: bool = False
     spool_directory: Path | None = None

@@ -21,6 +21,7 @@ from lgx.threads import Loss, Mark, ReadOutcome, ThreadRef
 __all__ = ["Bundle", "Spool"]
 
 _BLOCK = 1 << 20
+_SMALL = 16 << 10  # never spilled: a full budget must not turn each small thread into a file
 
 
 class Spool:
@@ -54,8 +55,10 @@ class Spool:
         self.size += size
         self.checkpoints += checkpoint
         if self._file is None:
-            if self._charged + size <= self._keep and self._budget.try_take(size):
-                self._charged += size
+            charge = self._charged + size
+            small = charge <= _SMALL
+            if charge <= self._keep and self._budget.try_take(size, overdraw=small):
+                self._charged = charge
                 self._lines.append(line)
                 return
             self._spill()
