@@ -7,6 +7,7 @@ conformance kits and the fake server are in `lgx.testing`.
 from __future__ import annotations
 
 from lgx.budget import Budget
+from lgx.canonical import canonical, digest, record_digest
 from lgx.codec import (
     decode_history,
     decode_line,
@@ -131,15 +132,18 @@ __all__ = [
     "ValidatorUse",
     "Violation",
     "WriteOutcome",
+    "canonical",
     "compact",
     "decode_history",
     "decode_line",
+    "digest",
     "encode_line",
     "from_fields",
     "hookimpl",
     "option",
     "parse_time",
     "raw",
+    "record_digest",
     "redact_url",
     "split_array",
     "split_object",
