@@ -6,6 +6,8 @@ conformance kits and the fake server are in `lgx.testing`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lgx.budget import Budget
 from lgx.canonical import canonical, digest, record_digest
 from lgx.codec import (
@@ -18,7 +20,7 @@ from lgx.codec import (
     to_fields,
     to_state,
 )
-from lgx.config import Config, option
+from lgx.config import Config, OptionInfo, describe, option
 from lgx.context import Context
 from lgx.contracts import (
     BundleValidator,
@@ -72,6 +74,27 @@ from lgx.spec import RunSpec, Use, ValidatorUse, use
 from lgx.spool import Bundle, Spool
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadEnd, ThreadRef, WriteOutcome
 
+if TYPE_CHECKING:
+    from lgx.api import probe, probe_async, run, run_async
+    from lgx.registry import Registry
+else:
+    # Loaded when first used: a plugin that imports lgx needs none of them.
+    _LATER = {
+        "Registry": "lgx.registry",
+        "probe": "lgx.api",
+        "probe_async": "lgx.api",
+        "run": "lgx.api",
+        "run_async": "lgx.api",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module 'lgx' has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(_LATER[name]), name)
+
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -98,6 +121,7 @@ __all__ = [
     "Loss",
     "Mark",
     "Note",
+    "OptionInfo",
     "PluginConflictError",
     "PluginLoadError",
     "Probe",
@@ -106,6 +130,7 @@ __all__ = [
     "Record",
     "RecordTransform",
     "RecordValidator",
+    "Registry",
     "Report",
     "RetryableError",
     "Run",
@@ -136,15 +161,20 @@ __all__ = [
     "compact",
     "decode_history",
     "decode_line",
+    "describe",
     "digest",
     "encode_line",
     "from_fields",
     "hookimpl",
     "option",
     "parse_time",
+    "probe",
+    "probe_async",
     "raw",
     "record_digest",
     "redact_url",
+    "run",
+    "run_async",
     "split_array",
     "split_object",
     "state_to_checkpoint",

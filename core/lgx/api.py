@@ -1,0 +1,359 @@
+"""The Python API, of which the command line is a thin layer: `run`, `run_async`, `probe`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+
+import msgspec
+
+from lgx.contracts import Endpoint, Probe
+from lgx.errors import UsageError
+from lgx.progress import Progress
+from lgx.query import Query, parse_time
+from lgx.registry import Registry
+from lgx.report import Report
+from lgx.spec import RunSpec, Use, ValidatorUse
+
+if TYPE_CHECKING:
+    from lgx.engine.stop import Stop
+
+__all__ = ["RunOptions", "make_query", "make_spec", "probe", "probe_async", "run", "run_async"]
+
+T = TypeVar("T")
+
+STATUSES = ("idle", "busy", "interrupted", "error")
+
+
+class RunOptions(TypedDict, total=False):
+    """What `run` takes besides source and sink, and says what it means."""
+
+    transforms: Iterable[Use | str]
+    validators: Iterable[ValidatorUse | Use | str]
+    query: Query | None
+    thread_ids: Iterable[str]
+    metadata: Mapping[str, object] | None
+    status: str | None
+    since: datetime | str | None
+    until: datetime | str | None
+    as_of: datetime | str | None
+    limit: int | None
+    extras: bool | None
+    full: bool
+    merge: bool
+    fidelity: Literal["raw", "state"] | None
+    concurrency: int
+    memory: int
+    attempts: int
+    on_violation: Literal["fail", "quarantine", "warn"]
+    dry_run: bool
+    spool_directory: Path | None
+
+
+def run(
+    source: Use | str,
+    sink: Use | str,
+    *,
+    transforms: Iterable[Use | str] = (),
+    validators: Iterable[ValidatorUse | Use | str] = (),
+    query: Query | None = None,
+    thread_ids: Iterable[str] = (),
+    metadata: Mapping[str, object] | None = None,
+    status: str | None = None,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    as_of: datetime | str | None = None,
+    limit: int | None = None,
+    extras: bool | None = None,
+    full: bool = False,
+    merge: bool = False,
+    fidelity: Literal["raw", "state"] | None = None,
+    concurrency: int = 16,
+    memory: int = 64 << 20,
+    attempts: int = 6,
+    on_violation: Literal["fail", "quarantine", "warn"] = "fail",
+    dry_run: bool = False,
+    spool_directory: Path | None = None,
+    progress: Progress | None = None,
+    registry: Registry | None = None,
+) -> Report:
+    """Moves threads from a source to a sink, and returns what became of each.
+
+    Works everywhere: where an event loop runs already (a notebook, a server's handler) the
+    run gets a thread and a loop of its own, and this call waits for it; use `run_async`
+    there to wait without blocking the loop.
+
+    Args:
+        source: a plugin's name, or `use("cloud", url=…)` to give it options.
+        sink: likewise.
+        transforms: applied in this order.
+        validators: see the transformed data; a `ValidatorUse(at="source")` sees the source's.
+        query: which threads, in place of the eight arguments that follow.
+        thread_ids: these threads alone.
+        metadata: each key of the thread's metadata contains this value.
+        status: idle, busy, interrupted or error.
+        since: `updated_at` not before this time; without an offset it is UTC.
+        until: `updated_at` before this time.
+        as_of: the state at that moment, for sources that keep earlier ones.
+        limit: at most so many threads.
+        extras: assistants, crons and store too; None: yes, unless threads are filtered.
+        full: read and write every thread again, whatever the sink holds.
+        merge: allow threads of several sources in one target.
+        fidelity: None: the most that both ends can hold.
+        concurrency: how many bulk requests or reads of the source run at once.
+        memory: bytes of bulk data in flight.
+        attempts: how often a request is tried.
+        on_violation: fail: end the run; quarantine: leave the thread out; warn: list it.
+        dry_run: list what would move (`Report.would_move`), write nothing.
+        spool_directory: where large threads spill; None: the temporary directory.
+        progress: counters to watch from another thread or task.
+        registry: the plugins that may be used; None: those installed, within LGX_PLUGINS.
+
+    Raises:
+        UsageError: nothing was begun, for the reason given. What happens after that is in
+            the report: see `Report.exit_code`, `aborted` and `failures`.
+    """
+    spec = make_spec(
+        source,
+        sink,
+        transforms=transforms,
+        validators=validators,
+        query=query,
+        thread_ids=thread_ids,
+        metadata=metadata,
+        status=status,
+        since=since,
+        until=until,
+        as_of=as_of,
+        limit=limit,
+        extras=extras,
+        full=full,
+        merge=merge,
+        fidelity=fidelity,
+        concurrency=concurrency,
+        memory=memory,
+        attempts=attempts,
+        on_violation=on_violation,
+        dry_run=dry_run,
+        spool_directory=spool_directory,
+    )
+    return _wait_for(_execute(spec, registry, progress))
+
+
+async def run_async(
+    source: Use | str,
+    sink: Use | str,
+    *,
+    progress: Progress | None = None,
+    registry: Registry | None = None,
+    stop: Stop | None = None,
+    **options: Unpack[RunOptions],
+) -> Report:
+    """As `run`, on the running event loop; takes the same arguments.
+
+    Args:
+        stop: a `lgx.engine.stop.Stop`, by which another task ends the run early: what is
+            being written is finished, and the report says that the run was stopped.
+    """
+    return await _execute(make_spec(source, sink, **options), registry, progress, stop)
+
+
+def probe(
+    *,
+    source: Use | str | None = None,
+    sink: Use | str | None = None,
+    registry: Registry | None = None,
+) -> Probe:
+    """Opens a source or a sink, looks, and closes it: credentials, reachability, versions.
+
+    Nothing is moved or created. Give exactly one of the two.
+
+    Raises:
+        LgxError: it cannot be opened, for the reason given.
+    """
+    return _wait_for(probe_async(source=source, sink=sink, registry=registry))
+
+
+async def probe_async(
+    *,
+    source: Use | str | None = None,
+    sink: Use | str | None = None,
+    registry: Registry | None = None,
+) -> Probe:
+    """As `probe`, on the running event loop."""
+    from lgx.budget import Budget
+    from lgx.config import convert
+    from lgx.engine.requests import Requests
+    from lgx.engine.run_context import RunContext
+    from lgx.engine.stop import Stop
+
+    if (source is None) == (sink is None):
+        raise UsageError("a probe takes either a source or a sink")
+    plugins = registry or Registry.from_environment()
+    cls: type[Endpoint[Any]]
+    if source is not None:
+        wanted, role = _use(source), "source"
+        cls = plugins.source(wanted.name)
+    else:
+        assert sink is not None
+        wanted, role = _use(sink), "sink"
+        cls = plugins.sink(wanted.name)
+    config = convert(cls.config_type, wanted.options, where=f"--{role} {wanted.name}")
+    progress = Progress()
+    context = RunContext(
+        requests=Requests(progress, concurrency=4, attempts=3),
+        budget=Budget(64 << 20),
+        progress=progress,
+        stop=Stop(),
+    )
+    async with cls(config) as endpoint:
+        return await endpoint.probe(context)
+
+
+def make_spec(
+    source: Use | str,
+    sink: Use | str,
+    *,
+    transforms: Iterable[Use | str] = (),
+    validators: Iterable[ValidatorUse | Use | str] = (),
+    query: Query | None = None,
+    full: bool = False,
+    merge: bool = False,
+    fidelity: Literal["raw", "state"] | None = None,
+    concurrency: int = 16,
+    memory: int = 64 << 20,
+    attempts: int = 6,
+    on_violation: Literal["fail", "quarantine", "warn"] = "fail",
+    dry_run: bool = False,
+    spool_directory: Path | None = None,
+    **filters: Any,
+) -> RunSpec:
+    """The plain data of a run, from the arguments of `run`."""
+    given = sorted(name for name, value in filters.items() if value not in (None, (), [], {}))
+    if query is not None and given:
+        raise UsageError(f"query and {', '.join(given)} exclude each other; put all into the query")
+    for name, number in (("concurrency", concurrency), ("memory", memory), ("attempts", attempts)):
+        if number < 1:
+            raise UsageError(f"{name} must be at least 1, not {number}")
+    _one_of("fidelity", fidelity, ("raw", "state", None))
+    _one_of("on_violation", on_violation, ("fail", "quarantine", "warn"))
+    return RunSpec(
+        source=_use(source),
+        sink=_use(sink),
+        transforms=tuple(_use(item) for item in transforms),
+        validators=tuple(_validator_use(item) for item in validators),
+        query=make_query(**filters) if query is None else query,
+        full=full,
+        merge=merge,
+        fidelity=fidelity,
+        concurrency=concurrency,
+        memory=memory,
+        attempts=attempts,
+        on_violation=on_violation,
+        dry_run=dry_run,
+        spool_directory=spool_directory,
+    )
+
+
+def make_query(
+    *,
+    thread_ids: Iterable[str] = (),
+    metadata: Mapping[str, object] | None = None,
+    status: str | None = None,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    as_of: datetime | str | None = None,
+    limit: int | None = None,
+    extras: bool | None = None,
+) -> Query:
+    """The filters of `run` as a query; times are checked here."""
+    if isinstance(thread_ids, str):
+        raise UsageError(f"thread_ids is a list of ids, not the single text {thread_ids!r}")
+    if status is not None:
+        _one_of("status", status, STATUSES)
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be at least 1, not {limit}")
+    query = Query(
+        thread_ids=tuple(dict.fromkeys(thread_ids)),
+        metadata={
+            key: msgspec.Raw(msgspec.json.encode(value)) for key, value in (metadata or {}).items()
+        },
+        status=status,
+        since=_time(since),
+        until=_time(until),
+        as_of=_time(as_of),
+        limit=limit,
+    )
+    if query.since and query.until and parse_time(query.since) >= parse_time(query.until):
+        raise UsageError(f"since {query.since} is not before until {query.until}: no thread passes")
+    return msgspec.structs.replace(query, extras=not query.filtered if extras is None else extras)
+
+
+def _time(when: datetime | str | None) -> str | None:
+    if when is None:
+        return None
+    return parse_time(when.isoformat() if isinstance(when, datetime) else when).isoformat()
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        words = ", ".join(str(word) for word in allowed if word is not None)
+        raise UsageError(f"{name} {value!r} is not one of {words}")
+
+
+def _use(item: Use | str) -> Use:
+    return Use(name=item) if isinstance(item, str) else item
+
+
+def _validator_use(item: ValidatorUse | Use | str) -> ValidatorUse:
+    if isinstance(item, ValidatorUse):
+        return item
+    plain = _use(item)
+    return ValidatorUse(name=plain.name, options=plain.options)
+
+
+async def _execute(
+    spec: RunSpec, registry: Registry | None, progress: Progress | None, stop: Stop | None = None
+) -> Report:
+    from lgx.engine import execute
+
+    plugins = registry or Registry.from_environment()
+    return await execute(spec, plugins, progress=progress, stop=stop)
+
+
+def _wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine, also where the caller's thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    result: Future[T] = Future()
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
+
+    async def supervised() -> T:
+        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    def target() -> None:
+        try:
+            result.set_result(asyncio.run(supervised()))
+        except BaseException as error:
+            result.set_exception(error)
+
+    thread = threading.Thread(target=target, name="lgx-run", daemon=True)
+    thread.start()
+    try:
+        return result.result()
+    except KeyboardInterrupt:
+        # Only the waiting was interrupted; the work has to be ended as well.
+        loop, task = started.result()
+        if task is not None and not result.done():
+            loop.call_soon_threadsafe(task.cancel)
+        raise
+    finally:
+        thread.join()

@@ -1,0 +1,240 @@
+"""Finds plugins by their entry points, imports those that are named, and no others."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from msgspec import Struct
+
+from lgx.contracts import Component, Sink, SourceBase, Transform, Validator
+from lgx.errors import PluginConflictError, PluginLoadError, UsageError
+from lgx.loading import Role, import_object, load_components
+
+__all__ = ["Listed", "Registry", "closest"]
+
+PLUGINS = "lgx"
+COMMANDS = "lgx.commands"
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One entry point, as its distribution declares it; nothing of it was imported.
+
+    Attributes:
+        target: what it names: `package.module` or `package.module:attribute`.
+        location: the directory or archive on `sys.path` that the distribution is in.
+        conflict: another distribution claims the same name, so neither can be used.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    target: str
+    location: str
+    conflict: bool = False
+
+    @property
+    def owner(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+class Registry:
+    """The plugins that are installed and may be used.
+
+    An instance reads what is installed when it is first asked, and keeps it. Asking for a
+    component imports the plugin of that name and no other; listing imports none.
+
+    Args:
+        allowed: the only names that may be used, of components and commands; None: all.
+        builtin_only: only what the distribution `lgx` itself brings.
+    """
+
+    def __init__(
+        self, allowed: Collection[str] | None = None, *, builtin_only: bool = False
+    ) -> None:
+        self._allowed = None if allowed is None else frozenset(allowed)
+        self._builtin_only = builtin_only
+        self._installed: dict[str, dict[str, list[tuple[EntryPoint, Listed]]]] = {}
+        self._components: dict[str, dict[Role, type[Component[Any]]]] = {}
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str] | None = None, *, builtin_only: bool = False
+    ) -> Registry:
+        """A registry bounded by `LGX_PLUGINS=a,b`, where that is set."""
+        text = (os.environ if environ is None else environ).get("LGX_PLUGINS")
+        names = None if text is None else {name.strip() for name in text.split(",")} - {""}
+        return cls(names, builtin_only=builtin_only)
+
+    def listed(self) -> tuple[Listed, ...]:
+        """All components' entry points that may be used, by name."""
+        return self._listed(PLUGINS)
+
+    def listed_commands(self) -> tuple[Listed, ...]:
+        """All commands' entry points that may be used, by name."""
+        return self._listed(COMMANDS)
+
+    def source(self, name: str) -> type[SourceBase[Any]]:
+        """The source of that name.
+
+        Raises:
+            UsageError: there is none, or it may not be used.
+            PluginConflictError: two distributions claim the name.
+            PluginLoadError: the plugin cannot be imported, or breaks the contracts.
+        """
+        return cast("type[SourceBase[Any]]", self._component(name, "source"))
+
+    def sink(self, name: str) -> type[Sink[Any]]:
+        """The sink of that name; raises like `source`."""
+        return cast("type[Sink[Any]]", self._component(name, "sink"))
+
+    def transform(self, name: str) -> type[Transform[Any]]:
+        """The transform of that name; raises like `source`."""
+        return cast("type[Transform[Any]]", self._component(name, "transform"))
+
+    def validator(self, name: str) -> type[Validator[Any]]:
+        """The validator of that name; raises like `source`."""
+        return cast("type[Validator[Any]]", self._component(name, "validator"))
+
+    def components(self, name: str) -> Mapping[Role, type[Component[Any]]]:
+        """Everything that bears the name, by role; raises like `source`."""
+        if name not in self._components:
+            entry_point, listed = self._one(PLUGINS, name, "plugin")
+            self._components[name] = load_components(entry_point, _title("plugin", listed))
+        return self._components[name]
+
+    def command(self, name: str) -> Any:
+        """The click command of that name; raises like `source`."""
+        import click
+
+        entry_point, listed = self._one(COMMANDS, name, "command")
+        title = _title("command", listed)
+        command = import_object(entry_point, title)
+        if not isinstance(command, click.Command):
+            raise PluginLoadError(f"{title} is no click command but {type(command).__name__}")
+        return command
+
+    def command_summary(self, listed: Listed) -> str:
+        """The first line of a command's docstring, read from its source without importing it."""
+        return _static_summary(listed.target) or f"from {listed.owner}"
+
+    def _component(self, name: str, role: Role) -> type[Component[Any]]:
+        components = self.components(name)
+        if role not in components:
+            raise UsageError(f"{name!r} is no {role}; it is a {' and a '.join(components)}")
+        return components[role]
+
+    def _one(self, group: str, name: str, word: str) -> tuple[EntryPoint, Listed]:
+        found = self._entries(group).get(name, [])
+        if not found:
+            raise UsageError(self._unknown(group, name, word))
+        if len(found) > 1:
+            owners = " and ".join(f"{item.owner} ({item.target})" for _, item in found)
+            raise PluginConflictError(
+                f"{word} {name!r} is claimed by {owners}; uninstall one of them"
+            )
+        return found[0]
+
+    def _unknown(self, group: str, name: str, word: str) -> str:
+        if self._allowed is not None and name not in self._allowed:
+            names = ", ".join(sorted(self._allowed)) or "none"
+            return f"{word} {name!r} may not be used; LGX_PLUGINS allows: {names}"
+        if self._builtin_only and any(e.name == name for e in entry_points(group=group)):
+            return f"{word} {name!r} is not built in; leave out --no-plugins to use it"
+        known = sorted(self._entries(group))
+        return (
+            f"no {word} is named {name!r}{closest(name, known)}; "
+            f"installed: {', '.join(known) or 'none'}"
+        )
+
+    def _listed(self, group: str) -> tuple[Listed, ...]:
+        entries = self._entries(group)
+        return tuple(item for name in sorted(entries) for _, item in entries[name])
+
+    def _entries(self, group: str) -> Mapping[str, list[tuple[EntryPoint, Listed]]]:
+        if group not in self._installed:
+            admitted = [e for e in entry_points(group=group) if self._admits(e)]
+            grouped: dict[str, list[EntryPoint]] = {}
+            for entry_point in admitted:
+                grouped.setdefault(entry_point.name, []).append(entry_point)
+            self._installed[group] = {
+                name: sorted(
+                    ((e, _describe(e, conflict=len(same) > 1)) for e in same),
+                    key=lambda pair: pair[1].owner,
+                )
+                for name, same in grouped.items()
+            }
+        return self._installed[group]
+
+    def _admits(self, entry_point: EntryPoint) -> bool:
+        if self._allowed is not None and entry_point.name not in self._allowed:
+            return False
+        return not self._builtin_only or _distribution(entry_point) == "lgx"
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` where a known name looks like the given one, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _title(word: str, listed: Listed) -> str:
+    return f"{word} {listed.name!r} of {listed.owner}"
+
+
+def _distribution(entry_point: EntryPoint) -> str:
+    name = entry_point.dist.name if entry_point.dist else ""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _describe(entry_point: EntryPoint, *, conflict: bool) -> Listed:
+    dist = entry_point.dist
+    return Listed(
+        name=entry_point.name,
+        distribution=dist.name if dist else "unknown",
+        version=dist.version if dist else "unknown",
+        target=entry_point.value,
+        location=str(dist.locate_file("")) if dist else "",
+        conflict=conflict,
+    )
+
+
+def _static_summary(target: str) -> str | None:
+    """The first docstring line of what an entry point names; None where it cannot be read.
+
+    Nothing is imported, not even a parent package: each part of the dotted path is only
+    looked up on the path of the part before it.
+    """
+    module, _, attribute = target.partition(":")
+    path: list[str] | None = list(sys.path)
+    spec: ModuleSpec | None = None
+    parts = module.strip().split(".")
+    for end in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:end]), path)
+        if spec is None:
+            return None
+        path = list(spec.submodule_search_locations or ())
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    named = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute.strip()
+    )
+    for node in (*named, tree):
+        text = ast.get_docstring(node)
+        if text:
+            return text.splitlines()[0]
+    return None
