@@ -1,0 +1,107 @@
+"""Delivery: gathers finished bundles into batches and hands them to the sink."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lgx.contracts import Sink
+from lgx.engine.run_context import RunContext
+from lgx.engine.tally import Tally
+from lgx.errors import RetryableError, ThreadError
+from lgx.spool import Bundle
+from lgx.threads import WriteOutcome
+
+__all__ = ["Delivery"]
+
+_QUEUED = 32  # bundles between readers and writers; each may hold an open file
+
+
+class Delivery:
+    """Runs the sink's writers; `put` waits while they are behind."""
+
+    def __init__(self, sink: Sink[Any], context: RunContext, tally: Tally) -> None:
+        self._sink = sink
+        self._context = context
+        self._tally = tally
+        self._queue: asyncio.Queue[Bundle | None] = asyncio.Queue(_QUEUED)
+
+    async def put(self, bundle: Bundle) -> None:
+        """Hands a finished bundle over; it is closed once it is written."""
+        try:
+            await self._queue.put(bundle)
+        except BaseException:
+            bundle.close()
+            raise
+
+    async def end(self) -> None:
+        """Says that no more bundles will come."""
+        for _ in range(self._sink.max_writers):
+            await self._queue.put(None)
+
+    async def run(self) -> None:
+        """Writes until `end` was called and everything is written."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._sink.max_writers):
+                    group.create_task(self._write_all())
+        finally:
+            while not self._queue.empty():
+                bundle = self._queue.get_nowait()
+                if bundle is not None:
+                    bundle.close()
+
+    async def _write_all(self) -> None:
+        ended = False
+        while not ended:
+            batch: list[Bundle] = []
+            try:
+                ended = await self._gather(batch)
+                if batch:
+                    await self._write(batch)
+            finally:
+                for bundle in batch:
+                    bundle.close()
+
+    async def _gather(self, batch: list[Bundle]) -> bool:
+        """Fills a batch to the size that the sink likes; True when no more will come."""
+        size = 0
+        deadline = 0.0
+        while size < self._sink.batch_bytes and len(batch) < self._sink.batch_threads:
+            if self._queue.empty() and batch and self._context.budget.pressed:
+                return False
+            try:
+                if batch and self._queue.empty():
+                    wait = deadline - time.monotonic()
+                    bundle = await asyncio.wait_for(self._queue.get(), max(wait, 0))
+                else:
+                    bundle = await self._queue.get()
+            except TimeoutError:
+                return False
+            if bundle is None:
+                return True
+            if not batch:
+                deadline = time.monotonic() + self._sink.batch_seconds
+            batch.append(bundle)
+            size += bundle.size
+        return False
+
+    async def _write(self, batch: Sequence[Bundle]) -> None:
+        """Writes a batch; where it fails as a whole, its threads one by one."""
+        try:
+            outcomes = await self._sink.write(batch, self._context)
+        except (ThreadError, RetryableError) as error:
+            if len(batch) > 1:
+                for bundle in batch:
+                    await self._write([bundle])
+                return
+            outcomes = [WriteOutcome(thread_id=batch[0].thread_id, error=str(error))]
+        by_id = {outcome.thread_id: outcome for outcome in outcomes}
+        for bundle in batch:
+            outcome = by_id.get(bundle.thread_id)
+            if outcome is None:
+                why = "the sink did not say what became of it; its plugin is at fault"
+                outcome = WriteOutcome(thread_id=bundle.thread_id, error=why)
+            self._tally.wrote(bundle, outcome)

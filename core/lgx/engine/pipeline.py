@@ -1,0 +1,320 @@
+"""The pipeline: one run, from its plan to its report.
+
+list → held → read → spool → transform → validate → write → report
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import lgx
+from lgx.budget import Budget
+from lgx.contracts import RunInfo, Source, StreamSource
+from lgx.engine.delivery import Delivery
+from lgx.engine.intake import Intake
+from lgx.engine.plan import Plan, make_plan
+from lgx.engine.requests import Requests
+from lgx.engine.run_context import RunContext
+from lgx.engine.stop import Stop
+from lgx.engine.tally import Tally
+from lgx.engine.treatment import Treatment, summarise
+from lgx.errors import FatalError, LgxError, RetryableError, ThreadError, UsageError
+from lgx.progress import Progress
+from lgx.records import EXTRA_KINDS
+from lgx.registry import Registry
+from lgx.report import Report
+from lgx.spec import RunSpec
+from lgx.spool import Bundle
+from lgx.threads import Loss
+
+__all__ = ["execute"]
+
+
+async def execute(
+    spec: RunSpec,
+    registry: Registry,
+    *,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """Runs one pipeline to its end.
+
+    Once threads are moving nothing but a bug raises: what ends the run early is said by the
+    report (`aborted`, `signal`), beside what had arrived by then.
+
+    Raises:
+        UsageError: the plan is wrong: unknown plugin, bad option, kinds that do not fit.
+        LgxError: source or sink cannot be opened; nothing was written.
+    """
+    plan = make_plan(spec, registry)
+    return await _Execution(spec, plan, progress or Progress(), stop or Stop()).run()
+
+
+class _ViolationError(FatalError):
+    """A validator found something, and that is to end the run."""
+
+
+class _Execution:
+    """The state of one run."""
+
+    def __init__(self, spec: RunSpec, plan: Plan, progress: Progress, stop: Stop) -> None:
+        self._spec = spec
+        self._plan = plan
+        self._progress = progress
+        self._stop = stop
+        self._context = RunContext(
+            requests=Requests(progress, concurrency=spec.concurrency, attempts=spec.attempts),
+            budget=Budget(spec.memory),
+            progress=progress,
+            stop=stop,
+            spool_directory=spec.spool_directory,
+        )
+        self._treatment = Treatment(plan, self._context.spool)
+        self._report = Report(
+            source=spec.source.name,
+            sink=spec.sink.name,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            dry_run=spec.dry_run,
+        )
+        self._tally = Tally(self._report, progress)
+        self._delivery = Delivery(plan.sink, self._context, self._tally)
+        self._intake: Intake | None = None
+
+    async def run(self) -> Report:
+        begun = time.monotonic()
+        try:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._plan.source)
+                await stack.enter_async_context(self._plan.sink)
+                fingerprint = await self._begin()
+                await self._move(fingerprint)
+                if self._stop.requested or self._report.aborted is not None:
+                    # Raised so that the endpoints are closed as after a failure: what has
+                    # to appear whole must not appear.
+                    raise _EndedError
+                self._progress.phase = "finishing"
+                if not self._spec.dry_run:
+                    await self._finish()
+                if self._report.aborted is not None:
+                    raise _EndedError
+        except _EndedError:
+            self._report.signal = self._stop.signal
+        finally:
+            if self._intake is not None:
+                self._intake.close()
+        self._close(time.monotonic() - begun)
+        return self._report
+
+    async def _begin(self) -> str:
+        """Opens the target for this run, and returns the fingerprint of its copies."""
+        plan, report = self._plan, self._report
+        versions = await plan.source.versions(self._context)
+        report.versions = {"lgx": lgx.__version__, **versions}
+        identity = await plan.source.identity()
+        fingerprint = plan.fingerprint(identity)
+        await plan.sink.begin(
+            RunInfo(
+                source=identity,
+                started_at=report.started_at,
+                fingerprint=fingerprint,
+                kinds=plan.kinds,
+                versions=report.versions,
+                merge=self._spec.merge,
+                dry_run=self._spec.dry_run,
+            )
+        )
+        self._progress.total = await plan.source.expected(plan.query, self._context)
+        return fingerprint
+
+    async def _move(self, fingerprint: str) -> None:
+        """Moves everything; ends early, and in good order, on a signal or a fatal error."""
+        self._progress.phase = "moving"
+        writers = asyncio.create_task(self._delivery.run())
+        reading = asyncio.create_task(self._take_in(fingerprint))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((writers, reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                reading.cancel()
+            if not writers.done():
+                await self._settle(reading)
+                ending = asyncio.create_task(self._delivery.end())
+                await asyncio.wait((writers, ending), return_when=asyncio.FIRST_COMPLETED)
+                ending.cancel()
+            await asyncio.wait((writers,))
+            await self._settle(reading)
+            await self._settle(writers)
+        finally:
+            for task in (writers, reading, stopping):
+                task.cancel()
+            await asyncio.gather(writers, reading, stopping, return_exceptions=True)
+
+    async def _settle(self, task: asyncio.Task[None]) -> None:
+        """Waits for a part of the run; lgx's own errors abort it, others are bugs and raise."""
+        await asyncio.wait((task,))
+        if task.cancelled():
+            return
+        error = _innermost(task.exception())
+        if isinstance(error, LgxError):
+            if self._report.aborted is None:
+                self._report.aborted = str(error)
+        elif error is not None:
+            raise error
+
+    async def _take_in(self, fingerprint: str) -> None:
+        plan = self._plan
+        source = plan.source
+        intake = self._intake = Intake(
+            plan,
+            self._context,
+            self._tally,
+            fingerprint=fingerprint,
+            full=self._spec.full,
+            concurrency=self._spec.concurrency,
+            offer=self._pass_on,
+            dry_run=self._spec.dry_run and not self._treatment.reads,
+        )
+        if isinstance(source, StreamSource):
+            await intake.scan(source, self._pass_on_extras)
+        elif isinstance(source, Source):
+            if not self._spec.dry_run:
+                await self._read_extras("assistant")
+            await intake.list_and_read(source, read=not self._spec.dry_run or self._treatment.reads)
+        else:
+            raise UsageError(
+                f"source {self._spec.source.name} is neither a Source nor a StreamSource"
+            )
+
+    async def _finish(self) -> None:
+        """Moves the extras that come after the threads, and lets the target appear."""
+        try:
+            if isinstance(self._plan.source, Source):
+                for kind in EXTRA_KINDS:
+                    if kind != "assistant":
+                        await self._read_extras(kind)
+            elif self._intake is not None:
+                await self._intake.rest_of_extras(self._pass_on_extras)
+            await self._plan.sink.finish(self._context)
+        except LgxError as error:
+            self._report.aborted = str(error)
+
+    # -- threads ----------------------------------------------------------------------
+
+    async def _pass_on(self, bundle: Bundle) -> None:
+        """Treats a thread and hands it to the writers, or tallies why not."""
+        thread_id, losses, count = bundle.thread_id, bundle.losses, bundle.checkpoints
+        try:
+            if not await self._admitted(bundle, "source"):
+                return
+            bundle = await self._treatment.apply(bundle)
+            if not await self._admitted(bundle, "sink"):
+                return
+        except ThreadError as error:
+            bundle.close()
+            self._tally.failed(thread_id, str(error), losses, count)
+            return
+        except BaseException:
+            bundle.close()
+            raise
+        if self._spec.dry_run:
+            assert bundle.ref is not None
+            self._tally.would_move(bundle.ref)
+            bundle.close()
+            return
+        await self._delivery.put(bundle)
+
+    async def _admitted(self, bundle: Bundle, at: str) -> bool:
+        """Whether the validators let a thread pass; else it is closed and tallied."""
+        violations = self._treatment.violations(bundle, at)
+        if not violations:
+            return True
+        thread_id = bundle.thread_id
+        if self._spec.on_violation == "warn":
+            self._context.note(summarise(violations), thread_id=thread_id)
+            return True
+        why = summarise(violations)
+        losses, count = bundle.losses, bundle.checkpoints
+        if self._spec.on_violation == "quarantine":
+            bundle.close()
+            self._tally.quarantined(thread_id, f"quarantined: {why}", losses, count)
+            return False
+        raise _ViolationError(
+            f"thread {thread_id!r} breaks a rule: {why}; mend the data, or use --on-violation "
+            "quarantine"
+        )
+
+    # -- extras -----------------------------------------------------------------------
+
+    async def _read_extras(self, kind: str) -> None:
+        plan = self._plan
+        if not (plan.query.extras and kind in plan.source.offers and plan.travels(kind)):
+            return
+        spool = self._context.spool()
+        losses: tuple[Loss, ...] = ()
+        try:
+            try:
+                async for record in plan.source.extras(kind, plan.query, self._context):
+                    spool.append(record)
+            except (ThreadError, RetryableError) as error:
+                losses = (Loss(what=f"{kind} records", why=str(error)),)
+            await self._pass_on_extras(
+                kind,
+                Bundle(
+                    spool,
+                    ref=None,
+                    mark=None,
+                    outcome="partial" if losses else "complete",
+                    losses=losses,
+                ),
+            )
+        finally:
+            spool.close()
+
+    async def _pass_on_extras(self, kind: str, bundle: Bundle) -> None:
+        """Treats and writes one kind of extras; a failure is listed, the run goes on."""
+        if self._spec.dry_run:
+            return
+        losses = bundle.losses
+        try:
+            treated = self._treatment.apply_extras(bundle)
+            try:
+                treated.losses = losses
+                outcome = await self._plan.sink.write_extras(kind, treated, self._context)
+                self._tally.wrote_extras(kind, treated, outcome)
+            finally:
+                if treated is not bundle:
+                    treated.close()
+        except (ThreadError, RetryableError) as error:
+            self._tally.extras_failed(kind, str(error))
+
+    # -- report -----------------------------------------------------------------------
+
+    def _close(self, seconds: float) -> None:
+        report, progress = self._report, self._progress
+        self._tally.close(self._spec.sink.name, self._plan.unheld)
+        report.notes = list(self._context.notes.values())
+        report.seconds = round(seconds, 3)
+        report.received = progress.received
+        report.requests = progress.requests
+        report.retries = progress.retries
+        if not report.fidelity and not report.dry_run:
+            stored = report.threads.written + report.threads.partial
+            report.fidelity = {self._plan.fidelity: stored}
+        progress.phase = "done"
+
+
+class _EndedError(Exception):
+    """The run ends before its end, in good order; never leaves this module."""
+
+
+def _innermost(error: BaseException | None) -> BaseException | None:
+    """The first error of a group that says most: a bug before a fatal error."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    found: list[Any] = [_innermost(inner) for inner in error.exceptions]
+    bugs = [inner for inner in found if not isinstance(inner, LgxError)]
+    return (bugs or found)[0]  # type: ignore[no-any-return]

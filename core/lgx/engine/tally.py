@@ -1,0 +1,124 @@
+"""The tally: what became of each thread, counted once, for progress and report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lgx.progress import Progress
+from lgx.report import Failure, Report, Unmoved
+from lgx.spool import Bundle
+from lgx.threads import Loss, Mark, ThreadRef, WriteOutcome
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """Every listed thread ends in exactly one of unchanged, written, partial, failed, gone."""
+
+    def __init__(self, report: Report, progress: Progress) -> None:
+        self.report = report
+        self._progress = progress
+        self._unheld: Counter[str] = Counter()
+
+    def listed(self) -> None:
+        self.report.threads.listed += 1
+        self._progress.listed += 1
+
+    def unchanged(self, mark: Mark) -> None:
+        self.report.threads.unchanged += 1
+        self.report.checkpoints.unchanged += mark.checkpoints
+        self.report.checkpoints.listed += mark.checkpoints
+        self._progress.unchanged += 1
+
+    def gone(self, checkpoints: int) -> None:
+        self.report.threads.gone += 1
+        self.report.checkpoints.gone += checkpoints
+        self.report.checkpoints.listed += checkpoints
+        self._progress.gone += 1
+
+    def failed(self, thread_id: str, why: str, losses: Sequence[Loss], checkpoints: int) -> None:
+        """Nothing of the thread arrived; `checkpoints` of it had been read."""
+        self.report.threads.failed += 1
+        self._progress.failed += 1
+        self.report.failures.append(Failure(thread_id=thread_id, what="thread", why=why))
+        self._lost(losses, thread_id)
+        self.report.checkpoints.failed += checkpoints
+        self.report.checkpoints.listed += checkpoints
+
+    def quarantined(self, thread_id: str, why: str, losses: Sequence[Loss], count: int) -> None:
+        self.report.quarantined.append(thread_id)
+        self.failed(thread_id, why, losses, count)
+
+    def wrote(self, bundle: Bundle, outcome: WriteOutcome) -> None:
+        """The sink has spoken about a thread."""
+        thread_id = bundle.thread_id
+        if outcome.error is not None:
+            self.failed(thread_id, outcome.error, bundle.losses, bundle.checkpoints)
+            return
+        counts, checkpoints = self.report.threads, self.report.checkpoints
+        losses = (*bundle.losses, *outcome.losses)
+        if bundle.outcome == "complete" and not any(loss.holdable for loss in losses):
+            counts.written += 1
+            checkpoints.written += bundle.checkpoints
+            self._progress.written += 1
+        else:
+            counts.partial += 1
+            checkpoints.partial += bundle.checkpoints
+            self._progress.partial += 1
+            if not any(loss.holdable for loss in losses):
+                self.report.failures.append(
+                    Failure(thread_id=thread_id, what="thread", why="it was read in part only")
+                )
+        checkpoints.listed += bundle.checkpoints
+        self._lost(losses, thread_id)
+        self._arrived(bundle)
+        if outcome.fidelity is not None:
+            fidelity = self.report.fidelity
+            fidelity[outcome.fidelity] = fidelity.get(outcome.fidelity, 0) + 1
+
+    def wrote_extras(self, kind: str, bundle: Bundle, outcome: WriteOutcome) -> None:
+        if outcome.error is not None:
+            self.extras_failed(kind, outcome.error)
+        else:
+            self.report.extras[kind] = len(bundle)
+            self._arrived(bundle)
+        self._lost((*bundle.losses, *outcome.losses), None)
+
+    def extras_failed(self, kind: str, why: str) -> None:
+        self.report.failures.append(Failure(thread_id=None, what=f"{kind} records", why=why))
+
+    def would_move(self, ref: ThreadRef) -> None:
+        self.report.would_move.append(
+            Unmoved(thread_id=ref.thread_id, version=ref.version, size_hint=ref.size_hint)
+        )
+
+    def unheld(self, kind: str) -> None:
+        """A record came of a kind that the sink cannot hold."""
+        self._unheld[kind] += 1
+
+    def lost(self, loss: Loss) -> None:
+        self._lost((loss,), loss.thread_id)
+
+    def close(self, sink: str, offered: frozenset[str]) -> None:
+        """Lists what no target of that kind holds."""
+        for kind in sorted(offered | set(self._unheld)):
+            count = self._unheld[kind]
+            what = f"{count} {kind} records" if count else f"{kind} records"
+            self.report.losses.append(
+                Loss(what=what, why=f"the {sink} sink has no place for them", holdable=False)
+            )
+
+    def _arrived(self, bundle: Bundle) -> None:
+        self.report.bytes += bundle.size
+        self._progress.bytes += bundle.size
+        self._progress.checkpoints += bundle.checkpoints
+
+    def _lost(self, losses: Sequence[Loss], thread_id: str | None) -> None:
+        for loss in losses:
+            self.report.losses.append(loss)
+            if loss.holdable:
+                owner = loss.thread_id if loss.thread_id is not None else thread_id
+                self.report.failures.append(Failure(thread_id=owner, what=loss.what, why=loss.why))
+                self.report.checkpoints.failed += loss.checkpoints
+                self.report.checkpoints.listed += loss.checkpoints
