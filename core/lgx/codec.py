@@ -75,6 +75,7 @@ def encode_line(record: Record) -> bytes:
             line = _encoder.encode(msgspec.structs.replace(record, extra=UNSET))
             if extra:
                 line = line[:-1] + b"," + _encoder.encode(extra)[1:]
+    _check_utf8(line)
     if b"\n" in line or b"\r" in line:
         line = jsontext.compact(line)
     return line
@@ -86,11 +87,16 @@ def decode_line(line: bytes | memoryview) -> Record:
     Raises:
         ThreadError: the line is not a JSON object with a `kind`, or lacks an identity.
     """
+    _check_utf8(line)
+    return from_fields(jsontext.split_object(line), line)
+
+
+def _check_utf8(line: bytes | memoryview) -> None:
+    # msgspec.Raw lets invalid bytes through.
     try:
         codecs.utf_8_decode(line, "strict", True)
     except UnicodeDecodeError as error:
         raise ThreadError(f"a record is not UTF-8 at byte {error.start}") from None
-    return from_fields(jsontext.split_object(line), line)
 
 
 def from_fields(fields: dict[str, Raw], line: bytes | memoryview | None = None) -> Record:

@@ -1,0 +1,563 @@
+"""What becomes of threads between a source and a sink, and what the report says of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import msgspec
+import pytest
+
+from lgx import (
+    ANY_KIND,
+    Assistant,
+    Bundle,
+    BundleValidator,
+    Checkpoint,
+    Counts,
+    Failure,
+    FatalError,
+    Loss,
+    Query,
+    Record,
+    RecordTransform,
+    RetryableError,
+    StreamSource,
+    ThreadEnd,
+    ThreadError,
+    ThreadRef,
+    ThreadTransform,
+    UnknownRecord,
+    UsageError,
+    Use,
+    ValidatorUse,
+    Violation,
+    WriteOutcome,
+    raw,
+)
+
+
+def counts(**numbers: int) -> Counts:
+    return Counts(**numbers)
+
+
+async def test_every_thread_arrives_whole_with_its_mark(bench: Any) -> None:
+    """All records of all threads reach the sink in their order, marked by version."""
+    bench.world.add("a", "b", "c", version="v1")
+
+    report = await bench.run()
+
+    assert {key: bench.world.lines(key) for key in "abc"} == bench.world.stored
+    assert {key: mark.version for key, mark in bench.world.marks.items()} == {
+        "a": "v1",
+        "b": "v1",
+        "c": "v1",
+    }
+    assert counts(listed=3, written=3) == report.threads
+    assert counts(listed=9, written=9) == report.checkpoints
+    assert report.fidelity == {"state": 3}
+    assert report.exit_code == 0
+    assert bench.world.ends_of_run() == ["open", "finish", "close"]
+
+
+async def test_a_second_run_reads_nothing_that_has_not_changed(bench: Any) -> None:
+    """Threads whose mark says the same version are counted as unchanged and not read."""
+    bench.world.add("a", "b")
+    await bench.run()
+    bench.world.add("b", version="2", count=4)
+    bench.world.reads.clear()
+
+    report = await bench.run()
+
+    assert bench.world.reads == [["b"]]
+    assert bench.world.lines("b") == bench.world.stored["b"]
+    assert counts(listed=2, unchanged=1, written=1) == report.threads
+    assert counts(listed=7, unchanged=3, written=4) == report.checkpoints
+
+
+async def test_full_reads_everything_again(bench: Any) -> None:
+    """--full ignores the marks."""
+    bench.world.add("a", "b")
+    await bench.run()
+
+    report = await bench.run(full=True)
+
+    assert counts(listed=2, written=2) == report.threads
+
+
+async def test_one_threads_failure_is_listed_and_the_others_arrive(bench: Any) -> None:
+    """A thread that cannot be read fails alone, and the exit code says that it is missing."""
+    bench.world.add("a", "b", "c")
+    bench.world.read_errors["b"] = ThreadError("its history is not JSON")
+
+    report = await bench.run()
+
+    assert {"a", "c"} == set(bench.world.stored)
+    assert [Failure(thread_id="b", what="thread", why="its history is not JSON")] == report.failures
+    assert counts(listed=3, written=2, failed=1) == report.threads
+    assert report.exit_code == 3
+
+
+async def test_a_failure_in_a_read_of_several_does_not_take_the_others_along(bench: Any) -> None:
+    """Where a source reads several threads at once, the rest is read one by one."""
+    bench.world.together = 4
+    bench.world.add("a", "b", "c", "d")
+    bench.world.read_errors["b"] = RetryableError("the server answered 500")
+
+    report = await bench.run()
+
+    assert bench.world.reads == [["a", "b", "c", "d"], ["b"], ["c"], ["d"]]
+    assert {"a", "c", "d"} == set(bench.world.stored)
+    assert counts(listed=4, written=3, failed=1) == report.threads
+
+
+async def test_a_thread_that_has_gone_is_counted_and_not_stored(bench: Any) -> None:
+    """Deleted between list and read: neither a failure nor a thread of the target."""
+    bench.world.add("a", "b")
+    bench.world.ends["a"] = ThreadEnd(thread_id="a", outcome="deleted")
+
+    report = await bench.run()
+
+    assert {"b"} == set(bench.world.stored)
+    assert counts(listed=2, written=1, gone=1) == report.threads
+    assert report.exit_code == 0
+
+
+async def test_a_partial_thread_is_stored_but_not_marked(bench: Any) -> None:
+    """What came is kept, what did not is listed, and the next run tries again."""
+    loss = Loss(what="checkpoint c9", why="the server answers 500", thread_id="a", checkpoints=1)
+    bench.world.add("a")
+    bench.world.ends["a"] = ThreadEnd(thread_id="a", outcome="partial", losses=(loss,))
+
+    report = await bench.run()
+
+    assert bench.world.lines("a") == bench.world.stored["a"]
+    assert bench.world.marks == {}
+    assert [loss] == report.losses
+    assert counts(listed=1, partial=1) == report.threads
+    assert counts(listed=4, partial=3, failed=1) == report.checkpoints
+    assert report.exit_code == 3
+
+
+async def test_what_no_such_target_holds_does_not_change_the_exit_code(bench: Any) -> None:
+    """A loss that is not holdable is listed, and the run is complete all the same."""
+    loss = Loss(what="its TTL", why="the sink has no place for it", holdable=False)
+    bench.world.add("a")
+    bench.world.outcomes["a"] = WriteOutcome(thread_id="a", losses=(loss,))
+
+    report = await bench.run()
+
+    assert [loss] == report.losses
+    assert counts(listed=1, written=1) == report.threads
+    assert report.exit_code == 0
+
+
+async def test_kinds_that_the_sink_cannot_hold_are_listed(bench: Any, kit: Any) -> None:
+    """A kind outside `accepts` does not reach the sink, and the report names it."""
+    bench.world.add("a")
+    bench.world.extras["store_item"] = [kit.item("x")]
+    bench.parts["sink_memory"] = type(
+        "K", (kit.sink,), {"world": bench.world, "accepts": frozenset({"thread", "checkpoint"})}
+    )
+
+    report = await bench.run()
+
+    assert bench.world.stored_extras == {}
+    assert [loss.what for loss in report.losses] == ["assistant records", "store_item records"]
+    assert report.exit_code == 0
+
+
+async def test_a_sinks_refusal_of_one_thread_leaves_the_rest_of_its_batch(bench: Any) -> None:
+    """A batch that fails as a whole is written again one by one."""
+    bench.world.add("a", "b", "c")
+    bench.world.write_errors["b"] = ThreadError("a value is too large")
+
+    report = await bench.run()
+
+    assert {"a", "c"} == set(bench.world.stored)
+    assert [Failure(thread_id="b", what="thread", why="a value is too large")] == report.failures
+    assert counts(listed=3, written=2, failed=1) == report.threads
+
+
+async def test_a_full_target_ends_the_run_and_says_so(bench: Any) -> None:
+    """A fatal error of the sink aborts: nothing is finished, the report says why."""
+    bench.world.add(*(f"t{number}" for number in range(200)))
+    bench.world.write_errors["t7"] = FatalError("the disk is full")
+
+    report = await bench.run()
+
+    assert report.aborted == "the disk is full"
+    assert report.exit_code == 1
+    assert bench.world.ends_of_run() == ["open", "abandon"]
+
+
+async def test_when_the_source_dies_what_was_read_is_still_written(bench: Any) -> None:
+    """A fatal error while listing aborts the run after the batches in flight."""
+    bench.world.add(*(f"t{number}" for number in range(600)))
+    bench.world.list_error = FatalError("the server is gone")
+
+    report = await bench.run()
+
+    assert report.aborted == "the server is gone"
+    assert report.exit_code == 1
+    assert bench.world.stored
+    assert set(bench.world.stored) == set(bench.world.marks)
+    assert bench.world.ends_of_run() == ["open", "abandon"]
+
+
+async def test_a_signal_finishes_what_is_in_flight(bench: Any) -> None:
+    """After a signal nothing new is read; what was read whole is written and marked."""
+    bench.world.add(*(f"t{number:03}" for number in range(100)))
+
+    async def stop_at_ten(thread_id: str) -> None:
+        if thread_id == "t010":
+            bench.stop.request(15)
+            await asyncio.sleep(3600)
+
+    bench.world.on_read = stop_at_ten
+
+    report = await bench.run(concurrency=1)
+
+    assert report.exit_code == 143
+    assert {f"t{number:03}" for number in range(10)} <= set(bench.world.stored)
+    assert set(bench.world.stored) == set(bench.world.marks)
+    assert "t010" not in bench.world.stored
+    assert bench.world.ends_of_run() == ["open", "abandon"]
+
+
+async def test_a_bug_in_a_plugin_raises(bench: Any) -> None:
+    """An exception outside lgx's tree is nobody's expectation, so it is not swallowed."""
+    bench.world.add("a", "b")
+    bench.world.read_errors["a"] = ZeroDivisionError("oops")
+
+    with pytest.raises(ZeroDivisionError, match="oops"):
+        await bench.run()
+
+
+async def test_assistants_go_first_and_the_other_extras_last(bench: Any, kit: Any) -> None:
+    """Extras are written in the order of restoring, never beside threads."""
+    bench.world.add("a")
+    bench.world.extras = {
+        "assistant": [Assistant(assistant_id="x", version=1)],
+        "store_item": [kit.item("k")],
+    }
+
+    report = await bench.run()
+
+    assert bench.world.calls == [
+        "open",
+        "extras assistant",
+        "extras store_item",
+        "finish",
+        "close",
+    ]
+    assert report.extras == {"assistant": 1, "store_item": 1}
+
+
+async def test_a_stream_gives_the_same_as_a_listing(bench: Any, kit: Any) -> None:
+    """A source that is read in one pass fills the sink alike, extras included."""
+    bench.world.add("a", "b")
+    bench.world.extras = {
+        "assistant": [Assistant(assistant_id="x", version=1)],
+        "store_item": [kit.item("k")],
+    }
+
+    first = await bench.run("stream")
+    second = await bench.run("stream")
+
+    assert {key: bench.world.lines(key) for key in "ab"} == bench.world.stored
+    assert (bench.world.calls[:5]) == [
+        "open",
+        "extras assistant",
+        "extras store_item",
+        "finish",
+        "close",
+    ]
+    assert counts(listed=2, written=2) == first.threads
+    assert counts(listed=2, unchanged=2) == second.threads
+
+
+async def test_a_limit_bounds_what_is_listed(bench: Any) -> None:
+    """--limit N takes the first N threads of the listing or the stream."""
+    bench.world.add("a", "b", "c")
+
+    listed = await bench.run(query=Query(limit=2))
+    streamed = await bench.run("stream", query=Query(limit=2, extras=False))
+
+    assert counts(listed=2, written=2) == listed.threads
+    assert streamed.threads.listed == 2
+    assert {"a", "b"} == set(bench.world.stored)
+
+
+async def test_a_dry_run_lists_what_would_move_and_writes_nothing(bench: Any) -> None:
+    """The sink is told, nothing is read or written, and what is held is left out."""
+    bench.world.add("a")
+    await bench.run()
+    bench.world.add("b", version="7")
+    bench.world.reads.clear()
+    bench.world.batches.clear()
+
+    report = await bench.run(dry_run=True)
+
+    assert bench.world.run.dry_run
+    assert [ref.thread_id for ref in report.would_move] == ["b"]
+    assert bench.world.reads == []
+    assert bench.world.batches == []
+    assert "finish" not in bench.world.calls[4:]
+
+
+# -- transforms and validators ---------------------------------------------------------
+
+
+def transform(kit: Any, apply: Any, **fields: Any) -> type[Any]:
+    return type(
+        "T",
+        (RecordTransform,),
+        {"name": "t", "config_type": kit.options, "handles": ANY_KIND, "apply": apply, **fields},
+    )
+
+
+async def test_a_transforms_records_take_the_place_of_the_threads(bench: Any, kit: Any) -> None:
+    """One record may become none, itself, or several."""
+    bench.world.add("a")
+
+    def apply(self: Any, record: Record) -> Iterable[Record]:
+        if isinstance(record, Checkpoint) and record.checkpoint_id != "c0001":
+            return []
+        return [record]
+
+    bench.parts["transform_t"] = transform(kit, apply)
+
+    report = await bench.run(transforms=(Use(name="t"),))
+
+    thread, _, kept, _ = bench.world.lines("a")
+    assert [thread, kept] == bench.world.stored["a"]
+    assert counts(listed=1, written=1) == report.threads
+
+
+async def test_a_transform_that_raises_keeps_the_thread_out(bench: Any, kit: Any) -> None:
+    """It fails closed, and the message of foreign code, which may quote data, is not shown."""
+    bench.world.add("a", "b")
+
+    def apply(self: Any, record: Record) -> Iterable[Record]:
+        if record.thread_id == "a":  # type: ignore[attr-defined]
+            raise ValueError("secret: jane@example.com")
+        return [record]
+
+    bench.parts["transform_t"] = transform(kit, apply)
+
+    report = await bench.run(transforms=(Use(name="t"),))
+
+    assert {"b"} == set(bench.world.stored)
+    [failure] = report.failures
+    assert failure.thread_id == "a"
+    assert failure.why.startswith("transform t raised ValueError at ")
+    assert "jane" not in failure.why
+    assert report.exit_code == 3
+
+
+async def test_other_options_of_a_transform_make_all_copies_anew(bench: Any, kit: Any) -> None:
+    """Marks carry what shaped the copy: a run with a transform after one without replaces all."""
+    bench.world.add("a", "b")
+    await bench.run()
+    bench.parts["transform_t"] = transform(kit, lambda self, record: [record])
+
+    with_it = await bench.run(transforms=(Use(name="t"),))
+    again = await bench.run(transforms=(Use(name="t"),))
+
+    assert counts(listed=2, written=2) == with_it.threads
+    assert counts(listed=2, unchanged=2) == again.threads
+
+
+async def test_a_kind_that_a_transform_does_not_handle_is_refused(bench: Any, kit: Any) -> None:
+    """A scrubber that knows only checkpoints must not let store items through."""
+    bench.parts["transform_t"] = transform(
+        kit, lambda self, record: [record], handles=frozenset({"thread", "checkpoint"})
+    )
+
+    with pytest.raises(UsageError) as caught:
+        await bench.run(transforms=(Use(name="t"),))
+
+    assert str(caught.value) == (
+        "transform t does not handle assistant, store_item, which would pass it untouched; "
+        "leave these kinds out (--no-extras), or use a transform that handles them"
+    )
+
+
+async def test_an_unforeseen_kind_fails_the_thread_rather_than_pass(bench: Any, kit: Any) -> None:
+    """A file may hold kinds that nobody declared; they do not slip past a transform."""
+    bench.world.add("a")
+
+    async def scan(self: Any, query: Any, context: Any) -> AsyncIterator[Record | ThreadEnd]:
+        yield UnknownRecord(name="novel", thread_id="a", body=raw({"kind": "novel"}))
+        yield ThreadEnd(thread_id="a", outcome="complete", version="1")
+
+    bench.parts["transform_t"] = transform(
+        kit, lambda self, record: [record], handles=frozenset({"thread", "checkpoint"})
+    )
+    bench.parts["source_stream"] = type(
+        "S",
+        (StreamSource,),
+        {
+            "name": "stream",
+            "config_type": kit.options,
+            "offers": ANY_KIND,
+            "scan": scan,
+            "probe": None,
+            "identity": lambda self: _text("stream:1"),
+        },
+    )
+
+    report = await bench.run("stream", transforms=(Use(name="t"),))
+
+    assert bench.world.stored == {}
+    assert "does not handle records of kind 'novel'" in report.failures[0].why
+
+
+async def _text(value: str) -> str:
+    return value
+
+
+async def test_a_transform_of_whole_threads_sees_them_whole(bench: Any, kit: Any) -> None:
+    """Scope thread: the bundle can be read as often as wanted."""
+    bench.world.add("a")
+
+    class KeepLast(ThreadTransform[Any]):
+        name = "t"
+        config_type = kit.options
+        handles = ANY_KIND
+
+        async def apply(self, bundle: Bundle) -> AsyncIterator[Record]:
+            last = max(r.checkpoint_id for r in bundle if isinstance(r, Checkpoint))
+            for record in bundle:
+                if not isinstance(record, Checkpoint) or record.checkpoint_id == last:
+                    yield record
+
+    bench.parts["transform_t"] = KeepLast
+
+    await bench.run(transforms=(Use(name="t"),))
+
+    lines = bench.world.lines("a")
+    assert [lines[0], lines[-1]] == bench.world.stored["a"]
+
+
+async def test_a_transform_that_changes_ids_is_asked_before_the_marks(bench: Any, kit: Any) -> None:
+    """`map_ref` names the thread as the target knows it, so a second run skips it."""
+    bench.world.add("a")
+
+    def apply(self: Any, record: Record) -> Iterable[Record]:
+        return [msgspec.structs.replace(record, thread_id="new-a")]
+
+    def map_ref(self: Any, ref: ThreadRef) -> ThreadRef:
+        return msgspec.structs.replace(ref, thread_id=f"new-{ref.thread_id}")
+
+    bench.parts["transform_t"] = transform(kit, apply, map_ref=map_ref)
+
+    await bench.run(transforms=(Use(name="t"),))
+    report = await bench.run(transforms=(Use(name="t"),))
+
+    assert {"new-a"} == set(bench.world.stored)
+    assert counts(listed=1, unchanged=1) == report.threads
+
+
+class _TooLong(BundleValidator[Any]):
+    name = "short"
+    handles = ANY_KIND
+
+    def check(self, bundle: Bundle) -> Iterable[Violation]:
+        if bundle.checkpoints > 3:
+            yield Violation(rule="too-long", place="checkpoints", message="4 of at most 3")
+
+
+@pytest.fixture
+def short(bench: Any, kit: Any) -> Any:
+    bench.parts["validator_short"] = type("V", (_TooLong,), {"config_type": kit.options})
+    bench.world.add("good", "bad")
+    bench.world.add("bad", count=4)
+    return bench
+
+
+async def test_a_violation_ends_the_run_by_default(short: Any) -> None:
+    """--on-violation fail: the thread is not written and the run is aborted."""
+    report = await short.run(validators=(ValidatorUse(name="short"),))
+
+    assert "bad" not in short.world.stored
+    assert report.aborted is not None
+    assert "thread 'bad' breaks a rule: short: too-long at checkpoints: 4 of at most 3" in (
+        report.aborted
+    )
+    assert report.exit_code == 1
+
+
+async def test_quarantine_keeps_ids_and_reasons_not_data(short: Any) -> None:
+    """--on-violation quarantine: the thread is kept out and listed, the others arrive."""
+    report = await short.run(validators=(ValidatorUse(name="short"),), on_violation="quarantine")
+
+    assert {"good"} == set(short.world.stored)
+    assert report.quarantined == ["bad"]
+    assert counts(listed=2, written=1, failed=1) == report.threads
+    assert report.exit_code == 3
+
+
+async def test_warn_writes_the_thread_and_notes_the_violation(short: Any) -> None:
+    """--on-violation warn: everything arrives, the report holds a note."""
+    report = await short.run(validators=(ValidatorUse(name="short"),), on_violation="warn")
+
+    assert {"good", "bad"} == set(short.world.stored)
+    assert [(note.thread_id, note.message) for note in report.notes] == [
+        ("bad", "short: too-long at checkpoints: 4 of at most 3")
+    ]
+    assert report.exit_code == 0
+
+
+async def test_a_validator_at_the_source_sees_data_before_the_transforms(
+    short: Any, kit: Any
+) -> None:
+    """`--validator NAME@source` checks what came, not what the transforms made of it."""
+
+    def drop(self: Any, record: Record) -> Iterable[Record]:
+        return [] if isinstance(record, Checkpoint) else [record]
+
+    short.parts["transform_t"] = transform(kit, drop)
+    at_source = await short.run(
+        transforms=(Use(name="t"),),
+        validators=(ValidatorUse(name="short", at="source"),),
+        on_violation="quarantine",
+    )
+    at_sink = await short.run(
+        transforms=(Use(name="t"),),
+        validators=(ValidatorUse(name="short"),),
+        on_violation="quarantine",
+        full=True,
+    )
+
+    assert at_source.quarantined == ["bad"]
+    assert at_sink.quarantined == []
+
+
+async def test_a_record_that_cannot_be_a_line_fails_its_thread_alone(bench: Any, kit: Any) -> None:
+    """Bytes that are not UTF-8 are found before the sink sees them."""
+    bench.world.add("a", "b")
+
+    async def read(self: Any, refs: Any, context: Any) -> AsyncIterator[Record | ThreadEnd]:
+        for ref in refs:
+            text = b'"\xff"' if ref.thread_id == "a" else b'"ok"'
+            yield Checkpoint(
+                thread_id=ref.thread_id,
+                checkpoint_ns="",
+                checkpoint_id="c",
+                values=msgspec.Raw(text),
+            )
+            yield ThreadEnd(thread_id=ref.thread_id, outcome="complete")
+
+    bench.parts["source_memory"] = type("S", (kit.source,), {"world": bench.world, "read": read})
+
+    report = await bench.run()
+
+    assert {"b"} == set(bench.world.stored)
+    assert [(failure.thread_id, failure.why) for failure in report.failures] == [
+        ("a", "a record is not UTF-8 at byte 132")
+    ]
+    assert counts(listed=2, written=1, failed=1) == report.threads
+    assert counts(listed=2, written=1, failed=1) == report.checkpoints
