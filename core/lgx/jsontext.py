@@ -7,16 +7,22 @@ that needs no recursion and is otherwise just as strict.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Raw
 
 from lgx.errors import ThreadError
 
-__all__ = ["compact", "split_array", "split_object", "tokens"]
+__all__ = ["check_utf8", "compact", "split_array", "split_object", "tokens"]
+
+_Text: TypeAlias = bytes | bytearray | memoryview | Raw
+
+_WINDOW = 1 << 20
 
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])
 _array_decoder = msgspec.json.Decoder(list[Raw])
@@ -28,24 +34,48 @@ _TOKEN = re.compile(
     rb"|(?P<word>true|false|null)|(?P<mark>[{}\[\],:]))"
 )
 _SPACE = re.compile(rb"[ \t\n\r]*+")
-_OUTSIDE = re.compile(rb"(" + _STRING + rb")|[ \t\n\r]++")
 _NOT_JSON = re.compile(rb"[ \t\n\r]*(NaN|-?Infinity)")
 
 
+def check_utf8(text: _Text, what: str = "text") -> None:
+    """Looks at the bytes alone, and never at more than a megabyte of them at once.
+
+    Raises:
+        ThreadError: not UTF-8; `what` is named in the message.
+    """
+    if isinstance(text, bytes) and text.isascii():
+        return
+    view = memoryview(text)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for begin in range(0, len(view), _WINDOW):
+        carried = len(decoder.getstate()[0])
+        try:
+            decoder.decode(view[begin : begin + _WINDOW], begin + _WINDOW >= len(view))
+        except UnicodeDecodeError as error:
+            at = begin - carried + error.start
+            raise ThreadError(f"{what} is not UTF-8 at byte {at}") from None
+
+
 def compact(text: bytes) -> bytes:
-    """The same JSON without white space between its tokens, so without newlines."""
+    """The same JSON without white space between its tokens, so without newlines.
+
+    Raises:
+        ThreadError: not UTF-8, or not one JSON value.
+    """
+    check_utf8(text)
     try:
         return msgspec.json.format(text, indent=-1)
     except (msgspec.MsgspecError, RecursionError):
-        return _OUTSIDE.sub(lambda match: match[1] or b"", text)
+        return b"".join(text[start:end] for _, _, start, end in tokens(text))
 
 
-def split_object(text: bytes | bytearray | memoryview | Raw) -> dict[str, Raw]:
+def split_object(text: _Text) -> dict[str, Raw]:
     """The members of an object, each value as text; the last of duplicate keys.
 
     Raises:
         ThreadError: not UTF-8, or not a JSON object.
     """
+    check_utf8(text)
     try:
         fields = _object_decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -53,12 +83,13 @@ def split_object(text: bytes | bytearray | memoryview | Raw) -> dict[str, Raw]:
     return fields
 
 
-def split_array(text: bytes | bytearray | memoryview | Raw) -> list[Raw]:
+def split_array(text: _Text) -> list[Raw]:
     """The elements of an array, each as text.
 
     Raises:
         ThreadError: not UTF-8, or not a JSON array.
     """
+    check_utf8(text)
     try:
         return _array_decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -82,7 +113,7 @@ def _split(text: bytes, opening: bytes) -> Iterator[tuple[bytes, bytes]]:
     expect_key = opening == b"{"
     for depth, kind, begin, end in tokens(text):
         token = text[begin:end] if depth <= 1 else b""
-        if start < 0 and depth == 0:
+        if start < 0:
             if token != opening:
                 wanted = "object" if opening == b"{" else "array"
                 raise ThreadError(f"a JSON {wanted} was expected, not {text[:40]!r}")
@@ -91,7 +122,7 @@ def _split(text: bytes, opening: bytes) -> Iterator[tuple[bytes, bytes]]:
         if depth == 0:  # the closing mark
             if start > 0:
                 yield key, text[start:begin].strip()
-            return
+            continue  # what follows is for `tokens` to refuse
         if depth != 1:
             continue
         if token == b"," and kind == "mark":
@@ -113,10 +144,7 @@ def tokens(text: bytes) -> Iterator[tuple[int, str, int, int]]:
     Raises:
         ThreadError: not UTF-8, or not one JSON value.
     """
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ThreadError(f"text is not UTF-8 at byte {error.start}") from None
+    check_utf8(text)
     stack: list[int] = []
     expect = "value"
     position, size = 0, len(text)
