@@ -1,0 +1,319 @@
+"""The checkpoints of one namespace of a thread, newest first: given ones, and made-up ones.
+
+A made-up chain keeps only its numbers and makes each state when it is asked for, so a
+thread of gigabytes costs the stub nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from lgx.testing.stub.ids import checkpoint_id, iso, step_of, ticks
+
+__all__ = ["Chain", "MadeUp", "Part", "StubCheckpoint", "Text", "dump"]
+
+Part = bytes | memoryview
+
+
+def dump(value: Any) -> bytes:
+    """A value as compact JSON; bytes are taken for JSON already and stand as they are."""
+    if isinstance(value, bytes):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Text:
+    """Endless prose without quotes or backslashes, any stretch of it ready as bytes."""
+
+    def __init__(self, seed: int = 0, size: int = 1 << 20) -> None:
+        source = random.Random(seed)
+        letters = "etaoinshrdlcumwfgypbvk"
+        words = ["".join(source.choices(letters, k=source.randint(2, 9))) for _ in range(4000)]
+        text = " ".join(source.choices(words, k=size // 5))
+        self._bytes = (text * (1 + size // len(text)))[:size].encode()
+        self._view = memoryview(self._bytes)
+
+    def parts(self, start: int, size: int) -> list[Part]:
+        """`size` bytes from a place, in as many parts as it takes; short ones as one."""
+        whole = len(self._bytes)
+        start %= whole
+        if start + size <= whole:
+            if size < 1 << 16:
+                return [self._bytes[start : start + size]]
+            return [self._view[start : start + size]]
+        parts: list[Part] = [self._view[start:]]
+        size -= whole - start
+        while size > 0:
+            parts.append(self._view[: min(size, whole)])
+            size -= whole
+        return parts
+
+
+@dataclass(kw_only=True)
+class StubCheckpoint:
+    """One state that a test gave. Bulk is JSON text; `checkpoint_map` as subgraphs have it."""
+
+    checkpoint_id: str
+    parent_id: str | None
+    step: int
+    created_at: str
+    values: bytes
+    next: bytes
+    tasks: bytes
+    metadata: dict[str, Any]
+    interrupts: bytes
+    checkpoint_map: dict[str, str] | None = None
+
+    def body(self, thread_id: str, namespace: str) -> bytes:
+        """The state as the server gives it."""
+        parent = _place(thread_id, namespace, self.parent_id, self.checkpoint_map)
+        own = _place(thread_id, namespace, self.checkpoint_id, self.checkpoint_map)
+        return b"".join(
+            (
+                b'{"values":',
+                self.values,
+                b',"next":',
+                self.next,
+                b',"tasks":',
+                self.tasks,
+                b',"metadata":',
+                dump(self.metadata),
+                b',"created_at":',
+                dump(self.created_at),
+                b',"checkpoint":',
+                own,
+                b',"parent_checkpoint":',
+                parent,
+                b',"interrupts":',
+                self.interrupts,
+                b',"checkpoint_id":',
+                dump(self.checkpoint_id),
+                b',"parent_checkpoint_id":',
+                dump(self.parent_id),
+                b"}",
+            )
+        )
+
+
+def _place(
+    thread_id: str, namespace: str, state_id: str | None, above: dict[str, str] | None
+) -> bytes:
+    if state_id is None:
+        return b"null"
+    place: dict[str, Any] = {
+        "checkpoint_id": state_id,
+        "thread_id": thread_id,
+        "checkpoint_ns": namespace,
+    }
+    if namespace:
+        place["checkpoint_map"] = {**(above or {}), namespace: state_id}
+    return dump(place)
+
+
+_STATE_TAIL = (
+    '],"turn":{step}}},"next":{next},"tasks":{tasks},"metadata":{metadata},'
+    '"created_at":"{created_at}","checkpoint":{own},"parent_checkpoint":{parent},'
+    '"interrupts":[],"checkpoint_id":"{id}","parent_checkpoint_id":{parent_id}}}'
+)
+_METADATA = (
+    '{{"graph_id":"{graph}","source":"{source}","step":{step},"parents":{{}},'
+    '"created_by":"system","run_attempt":1,"langgraph_version":"1.2.22",'
+    '"run_id":"{run_id}","thread_id":"{thread_id}"}}'
+)
+_MESSAGE_HEAD = b'{"content":"'
+_MESSAGE_TAIL = (
+    b'","additional_kwargs":{},"response_metadata":{},"type":"%b",'
+    b'"name":"Zo\xc3\xab \xf0\x9f\x8e\x88","id":"%b-%d"}'
+)
+
+
+class MadeUp:
+    """States made from numbers: `count` of them, steps from -1 on, of about `size` bytes each."""
+
+    def __init__(
+        self,
+        text: Text,
+        *,
+        thread_id: str,
+        namespace: str,
+        number: int,
+        count: int,
+        size: int,
+        began: datetime,
+        graph_id: str,
+        advertised: str | None = None,
+        above: dict[str, str] | None = None,
+    ) -> None:
+        """`advertised`: the namespace of a subgraph that the state of step 0 names in its tasks."""
+        self.count = count
+        self._text = text
+        self._thread_id = thread_id
+        self._namespace = namespace
+        self._number = number
+        self._began = began
+        self._base = ticks(began)
+        self._node = (number * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFF
+        self._graph_id = graph_id
+        self._advertised = advertised
+        self._above = above
+        self._run_id = f"{self._node:012x}"[:8] + "-0000-4000-8000-" + f"{self._node:012x}"
+        self._messages = max(1, min(20, (size - 1000) // 1000))
+        bare = len(self._tail(0)) + 10 + self._messages * (len(_MESSAGE_TAIL) + 48)
+        self._each = max(8, (size - bare) // self._messages)
+
+    def id_of(self, step: int) -> str:
+        return checkpoint_id(self._base + (step + 1) * 10_000_000, step + 1, self._node)
+
+    def step_before(self, limit: str) -> int:
+        """The greatest step whose id is smaller than `limit`; below -1 where there is none."""
+        step = (step_of(limit) - self._base) // 10_000_000
+        step = max(-2, min(self.count - 2, step))
+        while step >= -1 and self.id_of(step) >= limit:
+            step -= 1
+        return step
+
+    def metadata(self, step: int) -> str:
+        return _METADATA.format(
+            graph=self._graph_id,
+            source="input" if step < 0 else "loop",
+            step=step,
+            run_id=self._run_id,
+            thread_id=self._thread_id,
+        )
+
+    def messages(self, step: int) -> list[Part]:
+        """The elements of `values.messages` at a step."""
+        parts: list[Part] = []
+        run = self._run_id.encode()
+        for index in range(self._messages):
+            parts.append(b"," + _MESSAGE_HEAD if index else _MESSAGE_HEAD)
+            turn = step * self._messages + index
+            parts += self._text.parts(self._number * 7919 + turn * 104729, self._each)
+            role = b"ai" if index % 2 else b"human"
+            parts.append(_MESSAGE_TAIL % (role, run, turn))
+        return parts
+
+    def parts(self, step: int) -> list[Part]:
+        """The state of a step."""
+        return [b'{"values":{"messages":[', *self.messages(step), self._tail(step)]
+
+    def values(self, step: int) -> list[Part]:
+        return [b'{"messages":[', *self.messages(step), b'],"turn":%d}' % step]
+
+    def _tail(self, step: int) -> bytes:
+        last = step == self.count - 2
+        own_id = self.id_of(step)
+        parent_id = self.id_of(step - 1) if step > -1 else None
+        place = self._place
+        return _STATE_TAIL.format(
+            step=step,
+            next="[]" if last else '["model"]',
+            tasks="[]" if last else self._tasks(step),
+            metadata=self.metadata(step),
+            created_at=iso(self._began + timedelta(seconds=step + 1)),
+            own=place(own_id),
+            parent=place(parent_id) if parent_id else "null",
+            id=own_id,
+            parent_id=f'"{parent_id}"' if parent_id else "null",
+        ).encode()
+
+    def _place(self, state_id: str) -> str:
+        if self._namespace:
+            return _place(self._thread_id, self._namespace, state_id, self._above).decode()
+        return (
+            f'{{"checkpoint_id":"{state_id}","thread_id":"{self._thread_id}","checkpoint_ns":""}}'
+        )
+
+    def _tasks(self, step: int) -> str:
+        inner = "null"
+        name = "model"
+        if self._advertised is not None and step == 0:
+            name = self._advertised.rpartition("|")[2].partition(":")[0]
+            inner = dump({"thread_id": self._thread_id, "checkpoint_ns": self._advertised}).decode()
+        return (
+            f'[{{"id":"{self._node:08x}-{step + 2:04x}","name":"{name}","path":["__pregel_pull",'
+            f'"{name}"],"error":null,"interrupts":[],"checkpoint":{inner},"state":null,'
+            f'"result":{{"turn":{step + 1}}}}}]'
+        )
+
+
+class Chain:
+    """A namespace's states by position, 0 the newest; given ones are newer than made-up ones."""
+
+    def __init__(self, thread_id: str, namespace: str, made_up: MadeUp | None = None) -> None:
+        self.thread_id = thread_id
+        self.namespace = namespace
+        self.made_up = made_up
+        self.given: list[StubCheckpoint] = []
+
+    def __len__(self) -> int:
+        return len(self.given) + (self.made_up.count if self.made_up else 0)
+
+    def add(self, checkpoint: StubCheckpoint) -> None:
+        """Puts a state in its place by id."""
+        self.given.append(checkpoint)
+        self.given.sort(key=lambda item: item.checkpoint_id, reverse=True)
+
+    def newest_id(self) -> str | None:
+        return self.id_at(0) if len(self) else None
+
+    def id_at(self, position: int) -> str:
+        if position < len(self.given):
+            return self.given[position].checkpoint_id
+        assert self.made_up is not None
+        return self.made_up.id_of(self.step_at(position))
+
+    def step_at(self, position: int) -> int:
+        if position < len(self.given):
+            return self.given[position].step
+        assert self.made_up is not None
+        return self.made_up.count - 2 - (position - len(self.given))
+
+    def first_before(self, limit: str) -> int:
+        """The position of the newest state whose id is smaller."""
+        for position, checkpoint in enumerate(self.given):
+            if checkpoint.checkpoint_id < limit:
+                return position
+        if self.made_up is None:
+            return len(self.given)
+        return len(self.given) + self.made_up.count - 2 - self.made_up.step_before(limit)
+
+    def position_of(self, state_id: str) -> int | None:
+        for position, checkpoint in enumerate(self.given):
+            if checkpoint.checkpoint_id == state_id:
+                return position
+        if self.made_up is not None:
+            position = self.first_before(state_id) - 1
+            if position >= len(self.given) and self.id_at(position) == state_id:
+                return position
+        return None
+
+    def positions_of_step(self, step: int) -> list[int]:
+        found = [position for position, item in enumerate(self.given) if item.step == step]
+        if self.made_up is not None and -1 <= step <= self.made_up.count - 2:
+            found.append(len(self.given) + self.made_up.count - 2 - step)
+        return found
+
+    def metadata_at(self, position: int) -> dict[str, Any]:
+        if position < len(self.given):
+            return self.given[position].metadata
+        assert self.made_up is not None
+        metadata: dict[str, Any] = json.loads(self.made_up.metadata(self.step_at(position)))
+        return metadata
+
+    def parts_at(self, position: int) -> list[Part]:
+        """The state's JSON, in parts."""
+        if position < len(self.given):
+            return [self.given[position].body(self.thread_id, self.namespace)]
+        assert self.made_up is not None
+        return self.made_up.parts(self.step_at(position))
+
+    def values_at(self, position: int) -> list[Part]:
+        if position < len(self.given):
+            return [self.given[position].values]
+        assert self.made_up is not None
+        return self.made_up.values(self.step_at(position))
