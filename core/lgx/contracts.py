@@ -23,7 +23,7 @@ from lgx.context import Context
 from lgx.query import Query
 from lgx.records import Record
 from lgx.spool import Bundle
-from lgx.threads import Mark, ThreadEnd, ThreadRef, WriteOutcome
+from lgx.threads import Loss, Mark, ThreadEnd, ThreadRef, WriteOutcome
 
 __all__ = [
     "BundleValidator",
@@ -178,12 +178,13 @@ class StreamSource(SourceBase[C]):
     """A source that can only be read from its first byte to its last, such as a file."""
 
     @abstractmethod
-    def scan(self, query: Query, context: Context) -> AsyncIterator[Record | ThreadEnd]:
+    def scan(self, query: Query, context: Context) -> AsyncIterator[Record | ThreadEnd | Loss]:
         """The records and ends of all threads that pass the query, in one pass.
 
         Like `Source.read`; each `ThreadEnd` carries a version, which differs whenever the
         thread's content does. Records of `EXTRA_KINDS` may stand before, between
-        and after the threads where `query.extras` asks for them. Called once.
+        and after the threads where `query.extras` asks for them; so may a `Loss` of what
+        cannot be told to belong to any thread. Called once.
         """
 
 

@@ -13,7 +13,7 @@ from lgx.engine.tally import Tally
 from lgx.errors import FatalError, LgxError, RetryableError, ThreadError
 from lgx.records import EXTRA_KINDS, Record
 from lgx.spool import Bundle, Spool
-from lgx.threads import Mark, ThreadEnd, ThreadRef
+from lgx.threads import Loss, Mark, ThreadEnd, ThreadRef
 
 __all__ = ["Intake"]
 
@@ -181,6 +181,8 @@ class Intake:
                     done = thread
                     thread = _Gathering(self._plan, self._tally, self._context.spool())
                     await self._settle_scanned(ref, done, item)
+                elif isinstance(item, Loss):
+                    self._tally.lost(item)
                 elif item.kind in EXTRA_KINDS:
                     self._keep_extra(item)
                 elif not full:
