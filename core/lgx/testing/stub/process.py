@@ -20,7 +20,7 @@ class StubProcess:
         assert stub.counts()["requests"]["history"] == 1000
     """
 
-    def __init__(self, *, delay: float = 0.0, cache_bytes: int = 64 << 20, **sample: Any) -> None:
+    def __init__(self, *, delay: float = 0.0, cache_bytes: int = 256 << 20, **sample: Any) -> None:
         self.url = ""
         self._settings = {"delay": delay, "cache_bytes": cache_bytes, "sample": sample}
         self._process: subprocess.Popen[bytes] | None = None
