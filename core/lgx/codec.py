@@ -9,7 +9,6 @@ lgx does not know, nesting past a thousand, lone surrogates) takes a slower road
 
 from __future__ import annotations
 
-import codecs
 from functools import cache
 from typing import Any, TypeVar
 
@@ -62,23 +61,32 @@ def raw(value: object) -> Raw:
 def encode_line(record: Record) -> bytes:
     """One record as one line, without the newline at its end.
 
+    Bulk values are not read again: whoever makes a `Raw` vouches that it is JSON.
+
     Raises:
-        ThreadError: the record holds bytes that are not UTF-8, or text that is not JSON.
+        ThreadError: the record holds what is not UTF-8, or a newline that no JSON may hold.
     """
-    if isinstance(record, UnknownRecord):
-        line = bytes(record.body)
-    else:
-        extra = getattr(record, "extra", UNSET)
-        if isinstance(extra, UnsetType):
-            line = _encoder.encode(record)
-        else:
-            line = _encoder.encode(msgspec.structs.replace(record, extra=UNSET))
-            if extra:
-                line = line[:-1] + b"," + _encoder.encode(extra)[1:]
-    _check_utf8(line)
+    try:
+        line = _line(record)
+    except UnicodeEncodeError as error:
+        raise ThreadError(
+            f"a {record.kind} record holds a lone surrogate in {error.object!r}, "
+            "which no line can keep outside of bulk values"
+        ) from None
+    jsontext.check_utf8(line, "a record")
     if b"\n" in line or b"\r" in line:
         line = jsontext.compact(line)
     return line
+
+
+def _line(record: Record) -> bytes:
+    if isinstance(record, UnknownRecord):
+        return bytes(record.body)
+    extra = getattr(record, "extra", UNSET)
+    if isinstance(extra, UnsetType):
+        return _encoder.encode(record)
+    line = _encoder.encode(msgspec.structs.replace(record, extra=UNSET))
+    return line[:-1] + b"," + _encoder.encode(extra)[1:] if extra else line
 
 
 def decode_line(line: bytes | memoryview) -> Record:
@@ -87,16 +95,7 @@ def decode_line(line: bytes | memoryview) -> Record:
     Raises:
         ThreadError: the line is not a JSON object with a `kind`, or lacks an identity.
     """
-    _check_utf8(line)
-    return from_fields(jsontext.split_object(line), line)
-
-
-def _check_utf8(line: bytes | memoryview) -> None:
-    # msgspec.Raw lets invalid bytes through.
-    try:
-        codecs.utf_8_decode(line, "strict", True)
-    except UnicodeDecodeError as error:
-        raise ThreadError(f"a record is not UTF-8 at byte {error.start}") from None
+    return from_fields(jsontext.split_object(line, "a record"), line)
 
 
 def from_fields(fields: dict[str, Raw], line: bytes | memoryview | None = None) -> Record:
@@ -122,6 +121,8 @@ def build(cls: type[R], fields: dict[str, Raw]) -> R:
     extra: dict[str, Raw] = {}
     plain = _plain_decoders(cls)
     for key, value in fields.items():
+        if key == "kind":
+            raise ThreadError(f"a {cls.kind} record cannot hold a field named 'kind'")
         if key not in plain:
             extra[key] = value
             continue
@@ -198,10 +199,7 @@ def decode_history(body: bytes, thread_id: str) -> list[Checkpoint]:
     Raises:
         ThreadError: the body is not a JSON array of states, or not UTF-8.
     """
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ThreadError(f"the history of thread {thread_id!r} is not UTF-8: {error}") from error
+    jsontext.check_utf8(body, f"the history of thread {thread_id!r}")
     if b"\n" in body:
         body = jsontext.compact(body)
     try:

@@ -69,13 +69,13 @@ def compact(text: bytes) -> bytes:
         return b"".join(text[start:end] for _, _, start, end in tokens(text))
 
 
-def split_object(text: _Text) -> dict[str, Raw]:
+def split_object(text: _Text, what: str = "text") -> dict[str, Raw]:
     """The members of an object, each value as text; the last of duplicate keys.
 
     Raises:
-        ThreadError: not UTF-8, or not a JSON object.
+        ThreadError: not UTF-8 (`what` is named in the message), or not a JSON object.
     """
-    check_utf8(text)
+    check_utf8(text, what)
     try:
         fields = _object_decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -83,13 +83,13 @@ def split_object(text: _Text) -> dict[str, Raw]:
     return fields
 
 
-def split_array(text: _Text) -> list[Raw]:
+def split_array(text: _Text, what: str = "text") -> list[Raw]:
     """The elements of an array, each as text.
 
     Raises:
-        ThreadError: not UTF-8, or not a JSON array.
+        ThreadError: not UTF-8 (`what` is named in the message), or not a JSON array.
     """
-    check_utf8(text)
+    check_utf8(text, what)
     try:
         return _array_decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
