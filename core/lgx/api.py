@@ -23,7 +23,17 @@ from lgx.spec import RunSpec, Use, ValidatorUse
 if TYPE_CHECKING:
     from lgx.engine.stop import Stop
 
-__all__ = ["RunOptions", "make_query", "make_spec", "probe", "probe_async", "run", "run_async"]
+__all__ = [
+    "STATUSES",
+    "RunOptions",
+    "make_query",
+    "make_spec",
+    "probe",
+    "probe_async",
+    "run",
+    "run_async",
+    "run_spec",
+]
 
 T = TypeVar("T")
 
@@ -142,7 +152,7 @@ def run(
         dry_run=dry_run,
         spool_directory=spool_directory,
     )
-    return _wait_for(_execute(spec, registry, progress))
+    return _wait_for(run_spec(spec, registry, progress=progress))
 
 
 async def run_async(
@@ -160,7 +170,23 @@ async def run_async(
         stop: a `lgx.engine.stop.Stop`, by which another task ends the run early: what is
             being written is finished, and the report says that the run was stopped.
     """
-    return await _execute(make_spec(source, sink, **options), registry, progress, stop)
+    return await run_spec(
+        make_spec(source, sink, **options), registry, progress=progress, stop=stop
+    )
+
+
+async def run_spec(
+    spec: RunSpec,
+    registry: Registry | None = None,
+    *,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """As `run_async`, of a run that is written down."""
+    from lgx.engine import execute
+
+    plugins = registry or Registry.from_environment()
+    return await execute(spec, plugins, progress=progress, stop=stop)
 
 
 def probe(
@@ -315,15 +341,6 @@ def _validator_use(item: ValidatorUse | Use | str) -> ValidatorUse:
         return item
     plain = _use(item)
     return ValidatorUse(name=plain.name, options=plain.options)
-
-
-async def _execute(
-    spec: RunSpec, registry: Registry | None, progress: Progress | None, stop: Stop | None = None
-) -> Report:
-    from lgx.engine import execute
-
-    plugins = registry or Registry.from_environment()
-    return await execute(spec, plugins, progress=progress, stop=stop)
 
 
 def _wait_for(work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,248 @@
+"""Commands whose options depend on the source and the sink that they name.
+
+Which flags exist is known only once `--source` and `--sink` are; so these are looked for
+first, on the command line, in `LGX_SOURCE` and `LGX_SINK`, and in the pipeline of `lgx.toml`.
+Then click parses everything, with the plugins' flags beside the command's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from msgspec import Struct
+
+from lgx.cli.flags import Flag, plugin_flags, plugin_value, resolved_env
+from lgx.cli.pipelines import DEFAULT_PATH, flag_text, load_env_file, pipeline_names, read_pipeline
+from lgx.cli.session import Session, is_reference
+from lgx.config import OptionInfo, describe
+from lgx.errors import UsageError
+from lgx.registry import closest
+from lgx.spec import Use
+
+__all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use"]
+
+ROLES = ("source", "sink")
+_KEY = "lgx.chosen"
+
+
+class Chosen(Struct, kw_only=True):
+    """What is known before the options are parsed.
+
+    Attributes:
+        names: of the components, by role.
+        infos: their options, by role.
+        table: the pipeline's table, without what belongs to a component that a flag replaced.
+    """
+
+    names: dict[str, str] = {}
+    infos: dict[str, tuple[OptionInfo, ...]] = {}
+    pipeline: str | None = None
+    config: Path = DEFAULT_PATH
+    table: dict[str, object] = {}
+
+
+def chosen(ctx: click.Context) -> Chosen:
+    found = ctx.meta[_KEY]
+    assert isinstance(found, Chosen)
+    return found
+
+
+class EndpointCommand(click.Command):
+    """A command with `--source`, `--sink` and the options of what they name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        session = ctx.ensure_object(Session)
+        own = super().get_params(ctx)
+        scan = _Scan(own, args)
+        if "--no-plugins" in scan.seen:
+            session.use_builtin_only()
+        ctx.meta[_KEY] = choice = _choose(scan, session)
+        ctx.default_map = _defaults(choice, own)
+        _learn_literals(choice, scan, session)
+        rest = super().parse_args(ctx, args)
+        if "pipeline" in ctx.params and ctx.params["pipeline"] != choice.pipeline:
+            raise UsageError(
+                f"{ctx.params['pipeline']!r} was not understood; put the pipeline's name first"
+            )
+        return rest
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        params = super().get_params(ctx)
+        choice = ctx.meta.get(_KEY)
+        if not isinstance(choice, Chosen):
+            return params
+        dynamic = [
+            flag
+            for role in choice.infos
+            for flag in plugin_flags(role, choice.names[role], choice.infos[role])
+        ]
+        return [*params[:-1], *dynamic, params[-1]]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            row = None if isinstance(param, click.Argument) else param.get_help_record(ctx)
+            if row:
+                section = param.section if isinstance(param, Flag) else "Other"
+                sections.setdefault(section, []).append(row)
+        sections["Other"] = sections.pop("Other")
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+        missing = [role for role in ROLES if role not in chosen(ctx).names]
+        if missing:
+            flags = " and ".join(f"--{role} NAME" for role in missing)
+            formatter.write_paragraph()
+            formatter.write_text(f"Together with {flags}, --help lists the options of that plugin.")
+
+
+class _Scan:
+    """A first look at the arguments, without knowing all flags.
+
+    Attributes:
+        values: of the command's own options that take one.
+        seen: all flags.
+        words: what is an argument for sure.
+        doubtful: what is an argument, or the value of a flag that is not known yet.
+        literals: texts after a flag that is not known yet, by flag.
+    """
+
+    def __init__(self, params: Sequence[click.Parameter], args: Sequence[str]) -> None:
+        options = [param for param in params if isinstance(param, click.Option)]
+        takes_value = {text: p for p in options for text in p.opts if not p.is_flag}
+        known = {text for p in options for text in (*p.opts, *p.secondary_opts)}
+        self.values: dict[str, str] = {}
+        self.seen: set[str] = set()
+        self.words: list[str] = []
+        self.doubtful: list[str] = []
+        self.literals: list[tuple[str, str]] = []
+        rest: Iterator[str] = iter(args)
+        unknown: str | None = None
+        for arg in rest:
+            flag, separator, value = arg.partition("=")
+            if arg == "--":
+                self.words.extend(rest)
+            elif not (arg.startswith("-") and len(arg) > 1):
+                if unknown is None:
+                    self.words.append(arg)
+                else:
+                    self.doubtful.append(arg)
+                    self.literals.append((unknown, arg))
+                unknown = None
+            elif flag in takes_value:
+                self.seen.add(flag)
+                name = takes_value[flag].name
+                self.values[name or ""] = value if separator else next(rest, "")
+                unknown = None
+            else:
+                self.seen.add(flag)
+                if separator:
+                    self.literals.append((flag, value))
+                unknown = None if separator or flag in known else flag
+
+
+def _choose(scan: _Scan, session: Session) -> Chosen:
+    config = Path(scan.values.get("config") or resolved_env("config") or DEFAULT_PATH)
+    choice = Chosen(config=config)
+    name = scan.words[0] if scan.words else None
+    if name is None and scan.doubtful and config.exists():
+        names = pipeline_names(config)
+        name = next((word for word in scan.doubtful if word in names), None)
+    table: dict[str, object] = {}
+    if name is not None:
+        choice.pipeline = name
+        table = read_pipeline(config, name)
+    env_file = scan.values.get("env_file") or resolved_env("env_file") or table.get("env_file")
+    if env_file:
+        for variable, value in load_env_file(Path(str(env_file)).expanduser()).items():
+            os.environ.setdefault(variable, value)
+    for role in ROLES:
+        written = table.get(role)
+        if written is not None and not isinstance(written, str):
+            raise UsageError(f"{config}: {role} must be a plugin's name, not {written!r}")
+        found = scan.values.get(role) or resolved_env(role) or written
+        if not found:
+            continue
+        choice.names[role] = found
+        if written is not None and found != written:
+            # The pipeline's options are those of the plugin that it names.
+            table = {key: v for key, v in table.items() if not key.startswith(f"{role}_")}
+        cls = getattr(session.registry, role)(found)
+        choice.infos[role] = describe(cls.config_type)
+    choice.table = table
+    return choice
+
+
+def _defaults(choice: Chosen, own: Sequence[click.Parameter]) -> dict[str, Any]:
+    """The pipeline's values for the command's own options; any other key is an error."""
+    options = {
+        param.name: param
+        for param in own
+        if isinstance(param, Flag) and param.name not in (None, "config")
+    }
+    defaults: dict[str, Any] = {}
+    for key, value in choice.table.items():
+        if key in options:
+            defaults[key] = flag_text(value, repeatable=options[key].multiple)
+        elif not key.startswith(("source_", "sink_")):
+            known = [name.replace("_", "-") for name in options if name]
+            raise UsageError(
+                f"{choice.config}: pipeline {choice.pipeline!r} has an unknown option {key!r}"
+                f"{closest(key.replace('_', '-'), known)}; options are named like flags"
+            )
+    return defaults
+
+
+def _learn_literals(choice: Chosen, scan: _Scan, session: Session) -> None:
+    """Secrets are remembered, and warned of, before anything can fail and print them."""
+    for role, infos in choice.infos.items():
+        for info in infos:
+            key = f"{role}_{info.name}"
+            flag = f"--{role}-{info.flag}"
+            written = choice.table.get(key)
+            on_line = [value for text, value in scan.literals if text == flag]
+            for value in (*on_line, written, resolved_env(key)):
+                if info.secret and isinstance(value, str) and not is_reference(value):
+                    session.learn_text(value)
+                elif "KEY=VALUE" in info.type and isinstance(value, str):
+                    session.learn_text(value.partition("=")[2])
+            if not info.secret:
+                continue
+            if any(not is_reference(value) for value in on_line):
+                session.warn(
+                    f"{flag} holds the secret itself, which other users of this machine can "
+                    "read; write env:NAME or file:PATH"
+                )
+            elif isinstance(written, str) and not is_reference(written):
+                session.warn(
+                    f"{choice.config}: {role}-{info.flag} holds the secret itself; "
+                    "write env:NAME or file:PATH"
+                )
+
+
+def endpoint_use(ctx: click.Context, role: str) -> Use | None:
+    """The component of that role with the options that were given; flags hide variables,
+    and those the pipeline's table. None where none is named."""
+    choice = chosen(ctx)
+    if role not in choice.names:
+        return None
+    options: dict[str, object] = {}
+    prefix = f"{role}_"
+    table: Mapping[str, object] = {
+        key.removeprefix(prefix): v for key, v in choice.table.items() if key.startswith(prefix)
+    }
+    options.update(table)
+    for info in choice.infos[role]:
+        name = prefix + info.name
+        given = ctx.params.get(name)
+        if ctx.get_parameter_source(name) in (
+            ParameterSource.COMMANDLINE,
+            ParameterSource.ENVIRONMENT,
+        ):
+            options[info.name] = plugin_value(info, given)
+    return Use(name=choice.names[role], options=options)

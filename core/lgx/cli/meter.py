@@ -1,0 +1,108 @@
+"""How fast a run is, from counters that are looked at now and then."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from lgx.progress import Progress
+
+__all__ = ["Meter", "duration", "size"]
+
+_WINDOW = 15.0  # seconds over which rates are taken
+
+
+class Meter:
+    """Words for the display; `look` is called at every refresh."""
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self.progress = progress
+        self._clock = clock
+        self._looks: deque[tuple[float, int, int]] = deque()
+        self.look()
+
+    def look(self) -> None:
+        now = self._clock()
+        moved = max(self.progress.bytes, self.progress.received)
+        self._looks.append((now, moved, self.progress.settled))
+        while now - self._looks[0][0] > _WINDOW:
+            self._looks.popleft()
+
+    @property
+    def bytes_per_second(self) -> float:
+        return self._rate(1)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate of the last seconds; None while that cannot be told."""
+        total, rate = self.progress.total, self._rate(2)
+        if total is None or rate <= 0:
+            return None
+        return max(0.0, (total - self.progress.settled) / rate)
+
+    def _rate(self, column: int) -> float:
+        first, last = self._looks[0], self._looks[-1]
+        seconds = last[0] - first[0]
+        return (last[column] - first[column]) / seconds if seconds > 0 else 0.0
+
+    def threads(self) -> str:
+        """`1,234/5,000 threads`, or what goes on while there is nothing to count."""
+        progress = self.progress
+        if progress.phase == "opening":
+            return "connecting"
+        settled = f"{progress.settled:,}"
+        if progress.total is None:
+            return f"{settled} threads ({progress.listed:,} found so far)"
+        return f"{settled}/{progress.total:,} threads"
+
+    def details(self) -> list[str]:
+        """The other facts, as few words each."""
+        progress = self.progress
+        if progress.phase == "opening":
+            return []
+        facts = [f"{progress.checkpoints:,} checkpoints", size(progress.bytes)]
+        if self.bytes_per_second:
+            facts.append(f"{size(self.bytes_per_second)}/s")
+        for word, count in (
+            ("unchanged", progress.unchanged),
+            ("partial", progress.partial),
+            ("failed", progress.failed),
+            ("gone", progress.gone),
+            ("retries", progress.retries),
+        ):
+            if count:
+                facts.append(f"{count:,} {word}")
+        left = self.seconds_left
+        if progress.phase == "finishing":
+            facts.append("finishing")
+        elif left:
+            facts.append(f"{duration(left)} left")
+        return facts
+
+    def line(self) -> str:
+        return ", ".join([self.threads(), *self.details()])
+
+
+def size(number: float) -> str:
+    """`1.2 GB`; powers of 1000, as disks and networks are counted."""
+    if number < 1000:
+        return f"{int(number)} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        number /= 1000
+        if number < 999.5 or unit == "TB":
+            break
+    return f"{number:.1f} {unit}" if number < 99.95 else f"{number:.0f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `34 s`, `2:05`, `1:02:05`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02}"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

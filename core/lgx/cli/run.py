@@ -1,0 +1,261 @@
+"""`lgx run`: moves threads from a source to a sink."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lgx.api import STATUSES, make_spec, run_spec
+from lgx.cli.display import show_progress
+from lgx.cli.endpoints import EndpointCommand, chosen, endpoint_use
+from lgx.cli.files import check_report_path, threads_to_retry, write_report
+from lgx.cli.flags import Flag, count, metadata_values, size, time
+from lgx.cli.meter import Meter
+from lgx.cli.pipelines import pipeline_names
+from lgx.cli.session import Session, printable
+from lgx.cli.signals import graceful_stop
+from lgx.cli.summary import summary
+from lgx.cli.uses import parse_use, parse_validator
+from lgx.config import convert
+from lgx.errors import UsageError
+from lgx.progress import Progress
+from lgx.report import Report
+from lgx.spec import RunSpec
+
+__all__ = ["run"]
+
+_what = functools.partial(Flag, section="What moves where")
+_which = functools.partial(Flag, section="Which threads")
+_how = functools.partial(Flag, section="How")
+_output = functools.partial(Flag, section="Output")
+_other = functools.partial(Flag, section="Other")
+
+_PARAMS: list[click.Parameter] = [
+    click.Argument(["pipeline"], required=False),
+    _what(["--source"], metavar="NAME", help="The plugin to read from."),
+    _what(["--sink"], metavar="NAME", help="The plugin to write to."),
+    _what(
+        ["--transform"],
+        multiple=True,
+        metavar="NAME[:key=value,…]",
+        help="Changes records on their way; several are applied in the order given.",
+    ),
+    _what(
+        ["--validator"],
+        multiple=True,
+        metavar="NAME[:key=value,…][@source]",
+        help="Checks what is to be written, or with @source what was read.",
+    ),
+    _which(["--thread-id"], multiple=True, metavar="ID", help="These threads alone."),
+    _which(
+        ["--metadata"],
+        multiple=True,
+        metavar="KEY=VALUE",
+        help='Threads whose metadata contains this; VALUE is JSON or text (for 7 as text: "7").',
+    ),
+    _which(["--status"], type=click.Choice(STATUSES), help="Threads of this status."),
+    _which(["--since"], type=time, metavar="TIME", help="Threads updated at this time or later."),
+    _which(["--until"], type=time, metavar="TIME", help="Threads updated before this time."),
+    _which(
+        ["--as-of"],
+        type=time,
+        metavar="TIME",
+        help="The state at that time, from a source that keeps earlier ones.",
+    ),
+    _which(["--limit"], type=count, metavar="N", help="At most so many threads."),
+    _which(
+        ["--retry"],
+        type=click.Path(path_type=Path),
+        metavar="REPORT",
+        help="Threads that failed in the run of which this is the report.",
+    ),
+    _which(
+        ["--extras/--no-extras"],
+        is_flag=True,
+        default=None,
+        help="Assistants, crons and store items too. [default: yes, unless threads are filtered]",
+    ),
+    _how(["--full"], is_flag=True, help="Copy also what the sink holds unchanged."),
+    _how(["--merge"], is_flag=True, help="Allow threads of several sources in one target."),
+    _how(
+        ["--fidelity"],
+        type=click.Choice(["raw", "state"]),
+        help="raw: a checkpointer's bytes; state: the API's view. [default: the most possible]",
+    ),
+    _how(
+        ["--on-violation"],
+        type=click.Choice(["fail", "quarantine", "warn"]),
+        default="fail",
+        show_default=True,
+        help="End the run, leave the thread out, or write it all the same.",
+    ),
+    _how(
+        ["--concurrency"],
+        type=count,
+        default=16,
+        show_default=True,
+        metavar="N",
+        help="How many large requests or reads run at once.",
+    ),
+    _how(
+        ["--memory"],
+        type=size,
+        default="64M",
+        show_default=True,
+        metavar="SIZE",
+        help="How much data is in flight at most; what is larger goes to disk.",
+    ),
+    _how(
+        ["--attempts"],
+        type=count,
+        default=6,
+        show_default=True,
+        metavar="N",
+        help="How often a request is tried.",
+    ),
+    _how(
+        ["--spool-dir"],
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIRECTORY",
+        help="Where large threads wait until they are written. [default: the temporary directory]",
+    ),
+    _output(
+        ["--dry-run"],
+        is_flag=True,
+        help="List the threads that would move on stdout (id, version, bytes); write nothing.",
+    ),
+    _output(
+        ["--report"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write the report, one JSON document, to FILE.",
+    ),
+    _output(["--json"], is_flag=True, help="Print the report on stdout."),
+    _output(["--quiet"], is_flag=True, help="Print nothing but warnings and errors."),
+    _other(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        default="lgx.toml",
+        show_default=True,
+        metavar="FILE",
+        help="Where PIPELINE is defined.",
+    ),
+    _other(
+        ["--env-file"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Set variables from a .env file; those of the environment win.",
+    ),
+]
+
+
+def _run(ctx: click.Context, **given: Any) -> int:
+    session = ctx.ensure_object(Session)
+    if given["retry"] is not None:
+        again = threads_to_retry(given["retry"])
+        if not again:
+            session.say(f"nothing to try again: {given['retry']} lists no failed thread")
+            return 0
+        given["thread_id"] = (*given["thread_id"], *again)
+    spec = _spec(ctx, given)
+    if given["json"] and spec.sink.options.get("path") == "-":
+        raise UsageError("--json and a sink that writes to - both want stdout; use --report FILE")
+    if given["report"] is not None:
+        check_report_path(given["report"])
+    _check_options(spec, session)
+    report = asyncio.run(_move(spec, session, quiet=given["quiet"] or given["json"]))
+    if given["report"] is not None:
+        write_report(given["report"], report)
+    _show(report, session, given)
+    return report.exit_code
+
+
+def _spec(ctx: click.Context, given: dict[str, Any]) -> RunSpec:
+    source, sink = endpoint_use(ctx, "source"), endpoint_use(ctx, "sink")
+    if source is None or sink is None:
+        missing = " and ".join(
+            f"--{role} NAME" for role, use in (("source", source), ("sink", sink)) if use is None
+        )
+        config = chosen(ctx).config
+        known = ", ".join(pipeline_names(config)) if chosen(ctx).pipeline is None else ""
+        remedy = f", or a pipeline of {config}: {known}" if known else "; see lgx plugins"
+        raise UsageError(f"lgx run needs {missing}{remedy}")
+    return make_spec(
+        source,
+        sink,
+        transforms=[parse_use(text, "--transform") for text in given["transform"]],
+        validators=[parse_validator(text) for text in given["validator"]],
+        thread_ids=given["thread_id"],
+        metadata=metadata_values(given["metadata"]),
+        status=given["status"],
+        since=given["since"],
+        until=given["until"],
+        as_of=given["as_of"],
+        limit=given["limit"],
+        extras=given["extras"],
+        full=given["full"],
+        merge=given["merge"],
+        fidelity=given["fidelity"],
+        concurrency=given["concurrency"],
+        memory=given["memory"],
+        attempts=given["attempts"],
+        on_violation=given["on_violation"],
+        dry_run=given["dry_run"],
+        spool_directory=given["spool_dir"],
+    )
+
+
+def _check_options(spec: RunSpec, session: Session) -> None:
+    """Every component's options are right, and their secrets known, before anything begins."""
+    registry = session.registry
+    for role, uses, find in (
+        ("source", (spec.source,), registry.source),
+        ("sink", (spec.sink,), registry.sink),
+        ("transform", spec.transforms, registry.transform),
+        ("validator", spec.validators, registry.validator),
+    ):
+        for use in uses:
+            config_type = find(use.name).config_type
+            session.learn(convert(config_type, use.options, where=f"--{role} {use.name}"))
+
+
+async def _move(spec: RunSpec, session: Session, *, quiet: bool) -> Report:
+    from lgx.engine.stop import Stop
+
+    progress, stop = Progress(), Stop()
+    title = f"{spec.source.name} → {spec.sink.name}"
+    with (
+        show_progress(Meter(progress), title, session.say, quiet=quiet),
+        graceful_stop(stop, session.say),
+    ):
+        return await run_spec(spec, session.registry, progress=progress, stop=stop)
+
+
+def _show(report: Report, session: Session, given: dict[str, Any]) -> None:
+    if given["json"]:
+        click.echo(session.redact(report.to_json().decode()), nl=False)
+    elif report.dry_run:
+        for item in report.would_move:
+            size_hint = "-" if item.size_hint is None else str(item.size_hint)
+            click.echo("\t".join((printable(item.thread_id), printable(item.version), size_hint)))
+    if not (given["quiet"] or given["json"]):
+        path = given["report"] and str(given["report"])
+        for line in summary(report, report_path=path):
+            click.echo(session.redact(line), err=True)
+    if report.aborted is not None:
+        session.say(f"error: {printable(report.aborted)}")
+
+
+run = EndpointCommand(
+    "run",
+    params=_PARAMS,
+    callback=click.pass_context(_run),
+    help="Moves threads from a source to a sink: those that differ from what the sink holds.\n\n"
+    "PIPELINE names a table [pipelines.PIPELINE] of lgx.toml, which holds the same options by "
+    "the same names. A flag goes before a variable LGX_<FLAG>, and that before the table.",
+    short_help="Moves threads from a source to a sink.",
+)

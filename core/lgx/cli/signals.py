@@ -1,0 +1,49 @@
+"""SIGINT and SIGTERM: the first lets what is in flight finish, the second ends the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lgx.engine.stop import Stop
+
+__all__ = ["graceful_stop"]
+
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextlib.contextmanager
+def graceful_stop(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+    """While open, signals stop the run; entered on the event loop, in the main thread."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    asked = False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            # Nothing is cleaned up, as after a crash, which every sink survives by contract.
+            if sys.stderr.isatty():
+                os.write(2, _SHOW_CURSOR.encode())
+            os._exit(128 + number)
+        asked = True
+        loop.call_soon_threadsafe(announce, number)
+
+    def announce(number: int) -> None:
+        stop.request(number)
+        again = "press Ctrl-C again" if number == signal.SIGINT else "signal again"
+        say(f"stopping when what is in flight is finished; {again} to stop at once")
+
+    before = {number: signal.signal(number, handle) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
