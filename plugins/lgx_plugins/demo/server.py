@@ -64,7 +64,7 @@ class RealServer:
             UsageError: its packages are not installed.
             FatalError: it ended, or did not answer in time; the message ends with its log.
         """
-        _require_packages()
+        self.require_packages()
         # Resolved, because the directory is another name of itself on some systems.
         self._home = tempfile.TemporaryDirectory(prefix="lgx-server-", ignore_cleanup_errors=True)
         try:
@@ -84,6 +84,20 @@ class RealServer:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @staticmethod
+    def require_packages() -> None:
+        """Looks for what the server consists of; starting it does so, too.
+
+        Raises:
+            UsageError: something is not installed.
+        """
+        for package in ("langgraph", "langgraph_cli", "langgraph_api", "langgraph_runtime_inmem"):
+            if importlib.util.find_spec(package) is None:
+                raise UsageError(
+                    f"a local server needs {package}, which is not installed; "
+                    "run: pip install 'lgx[demo]'"
+                )
 
     @property
     def pid(self) -> int | None:
@@ -140,15 +154,6 @@ class RealServer:
             else:
                 problem = f"ended with code {code} before it answered"
             raise FatalError(f"the server {problem}; its log ends with:\n{self.log_tail()}")
-
-
-def _require_packages() -> None:
-    for package in ("langgraph", "langgraph_cli", "langgraph_api", "langgraph_runtime_inmem"):
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(
-                f"a local server needs the package {package}, which is not installed: "
-                "run pip install 'lgx[demo]'"
-            )
 
 
 def _free_port() -> int:

@@ -1,0 +1,105 @@
+"""The command `lgx demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from lgx import FatalError, Report, Use, run, use
+from lgx_plugins.demo.conversations import hold_conversations
+from lgx_plugins.demo.output import Output
+from lgx_plugins.demo.server import RealServer
+from lgx_plugins.demo.summary import next_commands, summarize
+
+__all__ = ["demo"]
+
+_APP = Path(__file__).with_name("app")
+
+
+@click.command()
+@click.option(
+    "--output",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path("lgx-demo"),
+    show_default=True,
+    help="Where threads.db and archive/ go; only what a demo made is replaced.",
+)
+def demo(directory: Path) -> int:
+    """Start a real local LangGraph server, export it, show what was found.
+
+    Needs the extra demo: pip install 'lgx[demo]'. Nothing leaves this machine, and the
+    server is gone at the end.
+    """
+    output = Output(directory)
+    server = RealServer(_APP)
+    server.require_packages()
+    output.prepare()
+    with _ended_by_sigterm(), ExitStack() as stack:
+        with _step("starting a LangGraph server (langgraph dev)"):
+            stack.enter_context(server)
+        with _step(f"holding conversations on {server.url}"):
+            asyncio.run(hold_conversations(server.url))
+        source = use("cloud", url=server.url)
+        database = _export(source, use("sqlite", path=str(output.database)))
+        archive = _export(source, use("archive", path=str(output.archive)))
+    for line in summarize(output, (database, archive)):
+        click.echo(line)
+    click.echo(_bold("\nThe server is gone, its threads are here. Look at them:\n"))
+    for line in next_commands(output):
+        click.echo(f"  {line}")
+    click.echo(_bold("\nThe same for a server of yours:\n"))
+    click.echo("  lgx run --source cloud --source-url URL --sink sqlite --sink-path threads.db")
+    return max(database.exit_code, archive.exit_code)
+
+
+def _export(source: Use, sink: Use) -> Report:
+    with _step(f"lgx run --source cloud --sink {sink.name}"):
+        report = run(source, sink)
+    if report.aborted is not None:
+        raise FatalError(report.aborted)
+    for failure in report.failures:
+        click.echo(f"missing: {failure.what}: {failure.why}", err=True)
+    return report
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """One line on stderr: what is being done, and how long it took."""
+    began = time.monotonic()
+    click.echo(f"{what} … ", nl=False, err=True)
+    try:
+        yield
+    except BaseException:
+        click.echo("", err=True)
+        raise
+    click.echo(f"{time.monotonic() - began:.1f} s", err=True)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds the stack like Ctrl-C does, so that the server is ended."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _bold(text: str) -> str:
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return click.style(text, bold=True) if colour else text
