@@ -1,0 +1,147 @@
+"""Opening a database, and cursors whose chunks are bounded in bytes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from lgx import FatalError
+from lgx_plugins.files import check_target, explain_os_error
+from lgx_plugins.sqlite.failures import explained
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["CHUNK_BYTES", "connect", "create_file", "open_to_read", "tables"]
+
+CHUNK_BYTES = 1 << 20
+"""Rows travel in chunks of about this size: memory depends on the largest row alone."""
+
+
+class _Cursor(sqlite3.Cursor):
+    """Ends a chunk where its size is reached: rows may be of any size, and a count of them
+    bounds nothing."""
+
+    def fetchmany(self, size: int | None = 1) -> list[Any]:
+        rows: list[Any] = []
+        held = 0
+        while len(rows) < (size or 1) and held < CHUNK_BYTES:
+            row = self.fetchone()
+            if row is None:
+                break
+            rows.append(row)
+            held += sum(len(cell) for cell in row if isinstance(cell, bytes))
+        return rows
+
+
+class _Connection(sqlite3.Connection):
+    """Gives such cursors, and text as bytes: it may be anything, and is checked where used."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.text_factory = bytes
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        return self.cursor(_Cursor).execute(sql, parameters)
+
+
+async def connect(
+    path: Path, *, mode: str, busy_seconds: float, immutable: bool = False
+) -> aiosqlite.Connection:
+    """Opens an existing database; transactions are begun and ended by hand.
+
+    Args:
+        path: absolute.
+        mode: `ro` or `rw`; neither creates a file.
+        busy_seconds: how long a statement waits for another program's lock.
+        immutable: nobody writes to it: read it without the files that WAL needs beside it.
+
+    Raises:
+        LgxError: it is not there, not a database, or may not be opened.
+    """
+    import aiosqlite
+
+    uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
+    if immutable:
+        uri += "&immutable=1"
+    with explained(path):
+        connection = await aiosqlite.connect(
+            uri,
+            uri=True,
+            timeout=busy_seconds,
+            isolation_level=None,
+            factory=_Connection,
+            iter_chunk_size=1000,
+        )
+    try:
+        with explained(path):
+            await connection.execute("PRAGMA foreign_keys = ON")
+            await connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def open_to_read(path: Path, busy_seconds: float) -> aiosqlite.Connection:
+    """Opens a database that nothing shall be written to, and leaves nothing beside it.
+
+    Reading in WAL mode needs two files, which SQLite creates, and which a connection that may
+    only read does not remove: where they are not there, it is one that may write, and is
+    told not to. Where they cannot be created either, the database is read as one that does
+    not change.
+
+    Raises:
+        LgxError: as `connect`.
+    """
+    wal = path.with_name(path.name + "-wal")
+    home = not wal.exists() or not wal.stat().st_size
+    try:
+        if wal.exists() or not _in_wal_mode(path):
+            return await connect(path, mode="ro", busy_seconds=busy_seconds)
+        connection = await connect(path, mode="rw", busy_seconds=busy_seconds)
+        await connection.execute("PRAGMA query_only = ON")
+        return connection
+    except FatalError:
+        if not home or not os.access(path, os.R_OK):
+            raise
+    return await connect(path, mode="ro", busy_seconds=busy_seconds, immutable=True)
+
+
+def _in_wal_mode(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+
+
+def create_file(path: Path) -> None:
+    """Creates an empty file of mode 0600, whatever the umask; one that exists stays as it is.
+
+    SQLite gives the files that it keeps beside a database the same mode.
+    """
+    check_target(path)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    try:
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    finally:
+        os.close(descriptor)
+
+
+async def tables(connection: aiosqlite.Connection) -> frozenset[str]:
+    """The names of all tables and views, in lower case: SQLite compares them so."""
+    rows = await connection.execute_fetchall(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+    )
+    return frozenset(name.decode("utf-8", "replace").lower() for (name,) in rows)

@@ -1,0 +1,74 @@
+"""What `lgx doctor` shows of a database."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lgx import Fact, Probe
+from lgx_plugins.files import check_target
+from lgx_plugins.sqlite.connection import open_to_read
+from lgx_plugins.sqlite.failures import explained
+from lgx_plugins.sqlite.migrations import schema_version
+from lgx_plugins.sqlite.names import Names
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["database_facts", "sink_facts"]
+
+_LIBRARY = Fact(name="sqlite", value=sqlite3.sqlite_version)
+
+
+async def sink_facts(path: Path, names: Names, busy_seconds: float) -> Probe:
+    """Of a target, which need not exist; nothing is created.
+
+    Raises:
+        LgxError: it cannot become a database of lgx's.
+    """
+    check_target(path)
+    free = shutil.disk_usage(path.parent).free
+    space = Fact(name="free space", value=f"{free >> 20} MiB", level="ok" if free >> 28 else "warn")
+    if not _size(path):
+        return Probe(
+            facts=(_LIBRARY, Fact(name="database", value=f"{path} will be created"), space)
+        )
+    connection = await open_to_read(path, busy_seconds)
+    try:
+        facts = await database_facts(connection, path, names)
+    finally:
+        await connection.close()
+    return Probe(facts=(*facts, space))
+
+
+async def database_facts(
+    connection: aiosqlite.Connection, path: Path, names: Names
+) -> tuple[Fact, ...]:
+    """Size, schema and content."""
+    with explained(path):
+        version = await schema_version(connection, path, names)
+        facts = [_LIBRARY, Fact(name="database", value=f"{path}, {_size(path) >> 20} MiB")]
+        if not version:
+            facts.append(Fact(name="schema", value=f"no tables of lgx under {names.prefix!r}"))
+            return tuple(facts)
+        facts.append(Fact(name="schema", value=f"version {version}"))
+        rows = await connection.execute_fetchall(
+            f"SELECT source_url, count(*), count(source_version) FROM {names('threads')} "  # noqa: S608 -- quoted
+            "GROUP BY source_url ORDER BY source_url"
+        )
+        for source, count, whole in rows:
+            part = "" if whole == count else f", {count - whole} of them not whole"
+            facts.append(
+                Fact(
+                    name="threads",
+                    value=f"{count} of {source.decode('utf-8', 'replace')}{part}",
+                    level="ok" if whole == count else "warn",
+                )
+            )
+    return tuple(facts)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,355 @@
+"""The sink: one transaction a batch, threads and their marks in the same one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lgx import (
+    ANY_KIND,
+    Bundle,
+    Context,
+    Loss,
+    Mark,
+    Probe,
+    RunInfo,
+    Sink,
+    ThreadError,
+    ThreadRef,
+    UsageError,
+    WriteOutcome,
+    raw,
+)
+from lgx_plugins.files import TargetLock, check_target, sync_directory
+from lgx_plugins.sqlite.config import SqliteConfig, real_path
+from lgx_plugins.sqlite.connection import connect, create_file, open_to_read
+from lgx_plugins.sqlite.facts import sink_facts
+from lgx_plugins.sqlite.failures import explain, explained
+from lgx_plugins.sqlite.migrations import migrate, schema_version
+from lgx_plugins.sqlite.names import Names
+from lgx_plugins.sqlite.rows import Row, chunks, extra_rows, insert, thread_rows
+from lgx_plugins.tables import EXTRA_TABLES, TABLES
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["SqliteSink"]
+
+_PARTS = ("checkpoints", "runs", "records")
+_PARAMETERS = 500
+
+
+class SqliteSink(Sink[SqliteConfig]):
+    """Threads as rows. A database that exists keeps its other tables.
+
+    Threads of several sources stand side by side, told apart by `source_url`; `begin` lets
+    a second source in only where the run says `merge`.
+    """
+
+    name = "sqlite"
+    summary = "Tables of a SQLite database, to be queried with sqlite3 or Datasette."
+    config_type = SqliteConfig
+    accepts = ANY_KIND
+
+    def __init__(self, config: SqliteConfig) -> None:
+        super().__init__(config)
+        self._path = real_path(config.path)
+        self._names = Names(config.table_prefix)
+        self._inserts = {table.name: insert(self._names, table) for table in TABLES}
+        self._lock = TargetLock(self._path)
+        self._connection: aiosqlite.Connection | None = None
+        self._run: RunInfo | None = None
+        self._export = 0
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                with explained(self._path):
+                    await connection.close()
+        finally:
+            self._lock.release()
+
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        return {"sqlite": sqlite3.sqlite_version}
+
+    async def probe(self, context: Context) -> Probe:
+        return await sink_facts(self._path, self._names, self.config.busy_seconds)
+
+    # -- begin and finish ------------------------------------------------------------
+
+    async def begin(self, run: RunInfo) -> None:
+        self._run = run
+        check_target(self._path)
+        if run.dry_run:
+            await self._begin_dry(run)
+            return
+        self._lock.acquire()
+        if not self._path.exists():
+            create_file(self._path)
+            sync_directory(self._path.parent)
+        self._connection = await connect(
+            self._path, mode="rw", busy_seconds=self.config.busy_seconds
+        )
+        with explained(self._path):
+            await self._connection.execute("PRAGMA journal_mode = WAL")
+            await self._connection.execute("PRAGMA synchronous = FULL")
+        async with self._transaction(self._connection, edits=False):
+            await migrate(self._connection, self._path, self._names)
+            await self._check_sources(self._connection, run)
+            cursor = await self._connection.execute(
+                f"INSERT INTO {self._names('exports')} "  # noqa: S608 -- quoted
+                "(source_url, started_at, fingerprint, versions) "
+                "VALUES (?, ?, ?, CAST(? AS TEXT))",
+                (run.source, run.started_at, run.fingerprint, bytes(raw(run.versions))),
+            )
+            assert cursor.lastrowid is not None
+            self._export = cursor.lastrowid
+
+    async def _begin_dry(self, run: RunInfo) -> None:
+        if not self._path.exists() or not self._path.stat().st_size:
+            return
+        connection = await open_to_read(self._path, self.config.busy_seconds)
+        self._connection = connection
+        with explained(self._path):
+            if await schema_version(connection, self._path, self._names):
+                await self._check_sources(connection, run)
+                return
+        self._connection = None
+        await connection.close()
+
+    async def _check_sources(self, connection: aiosqlite.Connection, run: RunInfo) -> None:
+        if run.merge:
+            return
+        for table in ("threads", "assistants", "crons", "store_items"):
+            rows = await connection.execute_fetchall(
+                f"SELECT source_url FROM {self._names(table)} "  # noqa: S608 -- quoted
+                "WHERE source_url < ?1 OR source_url > ?1 LIMIT 1",
+                (run.source,),
+            )
+            for (other,) in rows:
+                raise UsageError(
+                    f"{str(self._path)!r} holds data of {other.decode('utf-8', 'replace')!r}, and "
+                    f"this run reads {run.source!r}; write to another file, or add --merge to "
+                    "keep both apart in this one"
+                )
+
+    async def finish(self, context: Context) -> None:
+        connection = self._open()
+        async with self._transaction(connection):
+            await connection.execute(
+                f"UPDATE {self._names('exports')} SET finished_at = ? "  # noqa: S608 -- quoted
+                "WHERE id = ?",
+                (datetime.now(UTC).isoformat(timespec="milliseconds"), self._export),
+            )
+
+    # -- threads ---------------------------------------------------------------------
+
+    async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
+        if self._connection is None:  # a dry run into a file that holds nothing yet
+            return {}
+        marks: dict[str, Mark] = {}
+        with explained(self._path):
+            for ids in _pieces([ref.thread_id for ref in refs]):
+                rows = await self._connection.execute_fetchall(
+                    "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "  # noqa: S608 -- quoted
+                    f"FROM {self._names('threads')} WHERE source_url = ? AND source_version "
+                    f"IS NOT NULL AND fingerprint IS NOT NULL AND thread_id IN ({_marks(ids)})",
+                    (self._source, *ids),
+                )
+                for thread_id, version, fingerprint, count in rows:
+                    marks[thread_id.decode()] = Mark(
+                        version=version.decode(),
+                        fingerprint=fingerprint.decode(),
+                        checkpoints=count,
+                    )
+        return marks
+
+    async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
+        connection = self._open()
+        async with self._transaction(connection):
+            outcomes = await self._store(connection, bundles)
+            whole = [b for b, o in zip(bundles, outcomes, strict=True) if o.error is None]
+            await connection.execute(
+                f"UPDATE {self._names('exports')} SET threads = threads + ?, "  # noqa: S608 -- quoted
+                "checkpoints = checkpoints + ? WHERE id = ?",
+                (len(whole), sum(bundle.checkpoints for bundle in whole), self._export),
+            )
+        return outcomes
+
+    async def forget(self, thread_ids: Sequence[str]) -> None:
+        connection = self._open()
+        async with self._transaction(connection):
+            await connection.executemany(
+                f"DELETE FROM {self._names('threads')} "  # noqa: S608 -- quoted
+                "WHERE thread_id = ? AND source_url = ?",  # the parts go with it, by cascade
+                [(thread_id, self._source) for thread_id in thread_ids],
+            )
+
+    async def _store(
+        self, connection: aiosqlite.Connection, bundles: Sequence[Bundle]
+    ) -> list[WriteOutcome]:
+        """All together if that works, else by halves, so that one thread fails alone."""
+        if len({bundle.thread_id for bundle in bundles}) == len(bundles):
+            await connection.execute("SAVEPOINT lgx_threads")
+            try:
+                outcomes = await self._store_together(connection, bundles)
+            except ThreadError as error:
+                await connection.execute("ROLLBACK TO lgx_threads")
+                outcomes = [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
+                if len(bundles) > 1:
+                    outcomes = []
+            await connection.execute("RELEASE lgx_threads")
+            if outcomes:
+                return outcomes
+        half = len(bundles) // 2
+        return [
+            *await self._store(connection, bundles[:half]),
+            *await self._store(connection, bundles[half:]),
+        ]
+
+    async def _store_together(
+        self, connection: aiosqlite.Connection, bundles: Sequence[Bundle]
+    ) -> list[WriteOutcome]:
+        ids = await self._ids(connection, [bundle.thread_id for bundle in bundles])
+        for part in _PARTS:
+            await connection.executemany(
+                f"DELETE FROM {self._names(part)} WHERE thread = ?",  # noqa: S608 -- quoted
+                [(row,) for row in ids.values()],
+            )
+        counts: dict[int, list[int]] = {}
+        await self._insert(connection, thread_rows(bundles, ids, self._source, counts))
+        losses = await self._doubles(connection, counts)
+        return [
+            WriteOutcome(
+                thread_id=bundle.thread_id, losses=tuple(losses.get(ids[bundle.thread_id], ()))
+            )
+            for bundle in bundles
+        ]
+
+    async def _ids(
+        self, connection: aiosqlite.Connection, thread_ids: Sequence[str]
+    ) -> dict[str, int]:
+        """The rows of threads, new ones for those that have none."""
+        ids: dict[str, int] = {}
+        for piece in _pieces(thread_ids):
+            rows = await connection.execute_fetchall(
+                f"SELECT thread_id, id FROM {self._names('threads')} "  # noqa: S608 -- quoted
+                f"WHERE source_url = ? AND thread_id IN ({_marks(piece)})",
+                (self._source, *piece),
+            )
+            ids.update((thread_id.decode(), row) for thread_id, row in rows)
+        ((last,),) = await connection.execute_fetchall(
+            f"SELECT coalesce(max(id), 0) FROM {self._names('threads')}"  # noqa: S608 -- quoted
+        )
+        for thread_id in thread_ids:
+            if thread_id not in ids:
+                last += 1
+                ids[thread_id] = last
+        return ids
+
+    async def _insert(self, connection: aiosqlite.Connection, rows: Iterator[Row]) -> None:
+        """Decodes in a worker thread and inserts in the connection's, a chunk at a time."""
+        pending = chunks(rows)
+        while (chunk := await asyncio.to_thread(next, pending, None)) is not None:
+            for table, cells in chunk.items():
+                try:
+                    await connection.executemany(self._inserts[table], cells)
+                except (sqlite3.DataError, OverflowError) as error:  # of one value: its thread's
+                    raise explain(error, self._path) from error
+
+    async def _doubles(
+        self, connection: aiosqlite.Connection, counts: Mapping[int, Sequence[int]]
+    ) -> dict[int, list[Loss]]:
+        """What came twice under one identity: the last stands, the others are listed."""
+        losses: dict[int, list[Loss]] = {}
+        for number, part in enumerate(("checkpoints", "runs")):
+            wanted = [row for row, count in counts.items() if count[number]]
+            for piece in _pieces(wanted):
+                rows = await connection.execute_fetchall(
+                    f"SELECT thread, count(*) FROM {self._names(part)} "  # noqa: S608 -- quoted
+                    f"WHERE thread IN ({_marks(piece)}) GROUP BY thread",
+                    tuple(piece),
+                )
+                for row, stored in rows:
+                    missing = counts[row][number] - stored
+                    if missing:
+                        losses.setdefault(row, []).append(
+                            Loss(
+                                what=f"{missing} doubled {part}",
+                                why="they came under an identity that another one of the "
+                                "thread has; the last of each stands",
+                                checkpoints=missing if part == "checkpoints" else 0,
+                                holdable=False,
+                            )
+                        )
+        return losses
+
+    # -- extras ----------------------------------------------------------------------
+
+    async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        connection = self._open()
+        table = EXTRA_TABLES[kind].name if kind in EXTRA_TABLES else None
+        try:
+            async with self._transaction(connection):
+                if bundle.outcome != "partial":
+                    where = "source_url = ?" if table else "source_url = ? AND kind = ?"
+                    await connection.execute(
+                        f"DELETE FROM {self._names(table or 'records')} "  # noqa: S608 -- quoted
+                        f"WHERE {where}{'' if table else ' AND thread IS NULL'}",
+                        (self._source,) if table else (self._source, kind),
+                    )
+                await self._insert(connection, extra_rows(bundle, self._source))
+        except ThreadError as error:
+            return WriteOutcome(thread_id=None, error=str(error))
+        return WriteOutcome(thread_id=None)
+
+    # -- inside ----------------------------------------------------------------------
+
+    @property
+    def _source(self) -> str:
+        assert self._run is not None, "used before begin"
+        return self._run.source
+
+    def _open(self) -> aiosqlite.Connection:
+        assert self._connection is not None, "written before begin, or in a dry run"
+        return self._connection
+
+    @asynccontextmanager
+    async def _transaction(
+        self, connection: aiosqlite.Connection, *, edits: bool = True
+    ) -> AsyncIterator[None]:
+        """All or nothing, and durable; says meanwhile that edits of threads are lgx's own."""
+        info = self._names("info")
+        with explained(self._path):
+            await connection.execute("BEGIN IMMEDIATE")
+            try:
+                if edits:
+                    await connection.execute(f"INSERT INTO {info} VALUES ('writing', '1')")  # noqa: S608 -- quoted
+                yield
+                if edits:
+                    await connection.execute(f"DELETE FROM {info} WHERE key = 'writing'")  # noqa: S608 -- quoted
+                await connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk ends it by itself
+                    await connection.execute("ROLLBACK")
+                raise
+
+
+def _pieces(items: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:
+    for start in range(0, len(items), _PARAMETERS):
+        yield items[start : start + _PARAMETERS]
+
+
+def _marks(items: Iterable[object]) -> str:
+    return ", ".join("?" for _ in items)
