@@ -24,7 +24,7 @@ from lgx.engine.tally import Tally
 from lgx.engine.treatment import Treatment, summarise
 from lgx.errors import FatalError, LgxError, RetryableError, ThreadError, UsageError
 from lgx.progress import Progress
-from lgx.records import EXTRA_KINDS
+from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.registry import Registry
 from lgx.report import Report
 from lgx.spec import RunSpec
@@ -251,7 +251,8 @@ class _Execution:
 
     async def _read_extras(self, kind: str) -> None:
         plan = self._plan
-        if not (plan.query.extras and kind in plan.source.offers and plan.travels(kind)):
+        offered = plan.source.offers == ANY_KIND or kind in plan.source.offers
+        if not (plan.query.extras and offered and plan.travels(kind)):
             return
         spool = self._context.spool()
         losses: tuple[Loss, ...] = ()
