@@ -1,0 +1,1 @@
+raise AssertionError("neither of two plugins of one name may be imported")

@@ -1,0 +1,1 @@
+raise AssertionError("a command that is refused must not be imported")
