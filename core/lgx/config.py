@@ -140,8 +140,9 @@ def convert(
 ) -> C:
     """Options as they were written, made into a component's config.
 
-    Strings become the types that the fields declare; `env:`, `file:` and
-    `keyring:` references of secret fields are resolved.
+    Strings become the types that the fields declare (`yes` and `no` truth values, one
+    string a list of one); `env:`, `file:` and `keyring:` references are resolved in secret
+    fields and in the values of dicts of secrets.
 
     Args:
         options: field names (hyphens allowed) to values.
@@ -152,16 +153,14 @@ def convert(
         UsageError: an unknown or missing option, or a value of another type.
     """
     infos = {info.name: info for info in describe(config_type)}
+    hints = get_type_hints(config_type, include_extras=True)
     values: dict[str, object] = {}
     for written, value in options.items():
         name = written.replace("-", "_")
         if name not in infos:
             known = ", ".join(sorted(info.flag for info in infos.values())) or "none"
             raise UsageError(f"{where} has no option {written!r}; its options: {known}")
-        if infos[name].secret and isinstance(value, str):
-            resolved = resolve_reference(value, environ)
-            value = Secret(value if resolved is None else resolved)
-        values[name] = value
+        values[name] = _prepare(value, _members(hints[name]), environ)
     env = os.environ if environ is None else environ
     for info in infos.values():
         if info.name not in values and info.env and env.get(info.env):
@@ -173,23 +172,62 @@ def convert(
     try:
         return msgspec.convert(values, config_type, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{where}: {_explain(error, infos)}") from None
+        raise UsageError(f"{where}: {_explain(error, infos, hints, values)}") from None
+
+
+_TRUTH = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
+
+
+def _prepare(value: object, members: tuple[Any, ...], environ: Mapping[str, str] | None) -> object:
+    """A written value in the form that msgspec converts by itself."""
+    origins = {get_origin(member) for member in members}
+    if isinstance(value, str):
+        if Secret in members:
+            return _secret(value, environ)
+        if members == (bool,):
+            return _TRUTH.get(value.lower(), value)
+        if origins & {list, tuple} and str not in members:
+            value = [value]
+    if isinstance(value, Mapping) and any(Secret in get_args(member) for member in members):
+        return {k: _secret(v, environ) if isinstance(v, str) else v for k, v in value.items()}
+    return value
+
+
+def _holds_secret(hint: Any) -> bool:
+    return any(m is Secret or Secret in get_args(m) for m in _members(hint))
+
+
+def _secret(text: str, environ: Mapping[str, str] | None) -> Secret:
+    resolved = resolve_reference(text, environ)
+    return Secret(text if resolved is None else resolved)
 
 
 def _decode(wanted: type, value: object) -> object:
     if wanted is Secret:
-        return value if isinstance(value, Secret) else Secret(str(value))
-    if issubclass(wanted, Path):
-        return wanted(str(value)).expanduser()
-    raise NotImplementedError(f"options of type {wanted.__name__} are not supported")
+        if isinstance(value, Secret | str):
+            return Secret(value) if isinstance(value, str) else value
+    elif issubclass(wanted, Path):
+        if isinstance(value, Path | str):
+            return wanted(value).expanduser()
+    else:
+        raise NotImplementedError(f"options of type {wanted.__name__} are not supported")
+    # msgspec turns a TypeError into its own error, which knows the option.
+    raise TypeError(f"expected {_TYPE_WORDS.get(wanted, 'text')}, got {type(value).__name__}")
 
 
-def _explain(error: msgspec.ValidationError, infos: Mapping[str, OptionInfo]) -> str:
-    """msgspec's message with the path turned into the option's name."""
+def _explain(
+    error: msgspec.ValidationError,
+    infos: Mapping[str, OptionInfo],
+    hints: Mapping[str, Any],
+    values: Mapping[str, object],
+) -> str:
+    """msgspec's message with the path turned into the option's name and value."""
     text = str(error)
     reason, _, path = text.partition(" - at `$.")
     name = path.rstrip("`").split("[")[0].split(".")[0]
     reason = reason[:1].lower() + reason[1:].replace("`", "")
-    if name in infos:
-        return f"option {infos[name].flag}: {reason}"
-    return reason
+    if name not in infos:
+        return reason
+    info = infos[name]
+    shown = "this value" if _holds_secret(hints[name]) else repr(values[name])
+    return f"option {info.flag} cannot be {shown}: {reason}; its type is {info.type}"
