@@ -22,9 +22,9 @@ SELECT json_extract(t.metadata, '$.title'), t.status,
 _HEADS = ("thread", "status", "checkpoints", "namespaces", "messages")
 
 _QUERIES = (
-    "SELECT type, content FROM langgraph_messages LIMIT 9",
-    "SELECT status, count(*) FROM langgraph_threads GROUP BY 1",
-    "SELECT thread_id, interrupts FROM langgraph_threads WHERE status='interrupted'",
+    "SELECT type, content FROM langgraph_messages",
+    "SELECT thread_id, status FROM langgraph_threads",
+    "SELECT key, value FROM langgraph_store_items",
 )
 """One line each, for `sqlite3 FILE "…"`."""
 
@@ -57,7 +57,8 @@ def next_commands(output: Output) -> Iterator[str]:
     database, archive = shlex.quote(str(output.database)), shlex.quote(str(output.archive))
     for query in _QUERIES:
         yield f'sqlite3 {database} "{query}"'
-    yield f"lgx run --source archive --source-path {archive} --sink ndjson --sink-path -"
+    yield f"lgx run --source archive --source-path {archive} \\"
+    yield "  --sink ndjson --sink-path -"
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
