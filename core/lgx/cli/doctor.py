@@ -95,6 +95,7 @@ def _show(fact: Fact, width: int, session: Session) -> None:
 
 doctor = EndpointCommand(
     "doctor",
+    ignores=True,
     params=_PARAMS,
     callback=click.pass_context(_doctor),
     help="Looks at a source, a sink or both: whether it can be reached with these options, its "

@@ -53,7 +53,15 @@ def chosen(ctx: click.Context) -> Chosen:
 
 
 class EndpointCommand(click.Command):
-    """A command with `--source`, `--sink` and the options of what they name."""
+    """A command with `--source`, `--sink` and the options of what they name.
+
+    Args:
+        ignores: whether a pipeline's options for moving threads mean nothing to it.
+    """
+
+    def __init__(self, *args: Any, ignores: bool = False, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._ignores = ignores
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         session = ctx.ensure_object(Session)
@@ -62,7 +70,7 @@ class EndpointCommand(click.Command):
         if "--no-plugins" in scan.seen:
             session.use_builtin_only()
         ctx.meta[_KEY] = choice = _choose(scan, session)
-        ctx.default_map = _defaults(choice, own)
+        ctx.default_map = _defaults(choice, own, ignores=self._ignores)
         _learn_literals(choice, scan, session)
         rest = super().parse_args(ctx, args)
         if "pipeline" in ctx.params and ctx.params["pipeline"] != choice.pipeline:
@@ -90,10 +98,11 @@ class EndpointCommand(click.Command):
             if row:
                 section = param.section if isinstance(param, Flag) else "Other"
                 sections.setdefault(section, []).append(row)
-        sections["Other"] = sections.pop("Other")
-        for section, rows in sections.items():
+        first, *rest = (name for name in sections if name != "Other")
+        rest.sort(key=lambda name: not name.startswith(("Source ", "Sink ")))
+        for section in (first, *rest, "Other"):
             with formatter.section(section):
-                formatter.write_dl(rows)
+                formatter.write_dl(sections[section])
         missing = [role for role in ROLES if role not in chosen(ctx).names]
         if missing:
             flags = " and ".join(f"--{role} NAME" for role in missing)
@@ -178,7 +187,7 @@ def _choose(scan: _Scan, session: Session) -> Chosen:
     return choice
 
 
-def _defaults(choice: Chosen, own: Sequence[click.Parameter]) -> dict[str, Any]:
+def _defaults(choice: Chosen, own: Sequence[click.Parameter], *, ignores: bool) -> dict[str, Any]:
     """The pipeline's values for the command's own options; any other key is an error."""
     options = {
         param.name: param
@@ -189,7 +198,7 @@ def _defaults(choice: Chosen, own: Sequence[click.Parameter]) -> dict[str, Any]:
     for key, value in choice.table.items():
         if key in options:
             defaults[key] = flag_text(value, repeatable=options[key].multiple)
-        elif not key.startswith(("source_", "sink_")):
+        elif not (ignores or key.startswith(("source_", "sink_"))):
             known = [name.replace("_", "-") for name in options if name]
             raise UsageError(
                 f"{choice.config}: pipeline {choice.pipeline!r} has an unknown option {key!r}"
@@ -202,27 +211,37 @@ def _learn_literals(choice: Chosen, scan: _Scan, session: Session) -> None:
     """Secrets are remembered, and warned of, before anything can fail and print them."""
     for role, infos in choice.infos.items():
         for info in infos:
-            key = f"{role}_{info.name}"
-            flag = f"--{role}-{info.flag}"
-            written = choice.table.get(key)
-            on_line = [value for text, value in scan.literals if text == flag]
-            for value in (*on_line, written, resolved_env(key)):
-                if info.secret and isinstance(value, str) and not is_reference(value):
-                    session.learn_text(value)
-                elif "KEY=VALUE" in info.type and isinstance(value, str):
-                    session.learn_text(value.partition("=")[2])
             if not info.secret:
                 continue
-            if any(not is_reference(value) for value in on_line):
+            key, flag = f"{role}_{info.name}", f"--{role}-{info.flag}"
+            on_line = [text for given, text in scan.literals if given == flag]
+            literals = [text for item in on_line for text in _literals(item, info)]
+            in_file = _literals(choice.table.get(key), info)
+            for text in (*literals, *in_file, *_literals(resolved_env(key), info)):
+                session.learn_text(text)
+            if literals:
                 session.warn(
                     f"{flag} holds the secret itself, which other users of this machine can "
                     "read; write env:NAME or file:PATH"
                 )
-            elif isinstance(written, str) and not is_reference(written):
+            elif in_file:
                 session.warn(
                     f"{choice.config}: {role}-{info.flag} holds the secret itself; "
                     "write env:NAME or file:PATH"
                 )
+
+
+def _literals(value: object, info: OptionInfo) -> list[str]:
+    """The secrets that are written out in what a secret option was given."""
+    if isinstance(value, Mapping):
+        texts = list(value.values())
+    elif isinstance(value, list | tuple):
+        return [text for item in value for text in _literals(item, info)]
+    elif isinstance(value, str) and "KEY=VALUE" in info.type:
+        texts = [line.partition("=")[2] for line in value.splitlines()]
+    else:
+        texts = [value]
+    return [text for text in texts if isinstance(text, str) and text and not is_reference(text)]
 
 
 def endpoint_use(ctx: click.Context, role: str) -> Use | None:

@@ -119,7 +119,7 @@ def _help(info: OptionInfo) -> str:
 
 def plugin_value(info: OptionInfo, given: object) -> object:
     """What a plugin's flag was given, as `lgx.config.convert` takes it."""
-    if info.repeatable and "KEY=VALUE" in info.type and isinstance(given, tuple):
+    if "KEY=VALUE" in info.type and isinstance(given, tuple):
         return key_values(given, f"option {info.flag}")
     return list(given) if isinstance(given, tuple) else given
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lgx.cli.signals import graceful_stop
 from lgx.cli.summary import summary
 from lgx.cli.uses import parse_use, parse_validator
 from lgx.config import convert
-from lgx.errors import UsageError
+from lgx.errors import LgxError, UsageError
 from lgx.progress import Progress
 from lgx.report import Report
 from lgx.spec import RunSpec
@@ -167,7 +168,20 @@ def _run(ctx: click.Context, **given: Any) -> int:
     if given["report"] is not None:
         check_report_path(given["report"])
     _check_options(spec, session)
-    report = asyncio.run(_move(spec, session, quiet=given["quiet"] or given["json"]))
+    begun = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        report = asyncio.run(_move(spec, session, quiet=given["quiet"]))
+    except UsageError:
+        raise
+    except LgxError as error:
+        # Source or sink could not be opened: that is a report, too.
+        report = Report(
+            source=spec.source.name,
+            sink=spec.sink.name,
+            started_at=begun,
+            dry_run=spec.dry_run,
+            aborted=str(error),
+        )
     if given["report"] is not None:
         write_report(given["report"], report)
     _show(report, session, given)
