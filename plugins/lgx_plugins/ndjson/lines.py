@@ -1,0 +1,116 @@
+"""Lines: cut out of the pieces of a file, and looked at without reading what they carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+from msgspec import Struct
+
+from lgx import (
+    EXTRA_KINDS,
+    Checkpoint,
+    Record,
+    Run,
+    UnknownRecord,
+    decode_line,
+)
+
+__all__ = ["Envelope", "guess_thread", "lines_of", "look"]
+
+_HEAD = 4096  # bytes of a malformed line among which a thread id is looked for
+_THREAD_ID = re.compile(rb'"thread_id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """What must be known of a line to put it into its place."""
+
+    kind: str
+    thread_id: str | None = None
+    checkpoint_ns: str = ""
+    checkpoint_id: str | None = None
+    parent_checkpoint_id: str | None = None
+    run_id: str | None = None
+
+    @property
+    def owner(self) -> str | None:
+        """The thread that the record belongs to; None for a deployment's own."""
+        return None if self.kind in EXTRA_KINDS else self.thread_id
+
+    @property
+    def identity(self) -> tuple[str, ...] | None:
+        """What no two records of a thread share; None where the kind has no such thing."""
+        if self.kind == "thread":
+            return ("thread",)
+        if self.kind == "checkpoint":
+            return ("checkpoint", self.checkpoint_ns, self.checkpoint_id or "")
+        if self.kind == "run" and self.run_id is not None:
+            return ("run", self.run_id)
+        return None
+
+
+_envelopes = msgspec.json.Decoder(Envelope)
+
+
+def look(line: bytes) -> Envelope:
+    """The envelope of a line.
+
+    Raises:
+        ThreadError: the line is not a record.
+    """
+    try:
+        return _envelopes.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _envelope(decode_line(line))
+
+
+def _envelope(record: Record) -> Envelope:
+    if isinstance(record, UnknownRecord):
+        return Envelope(kind=record.name, thread_id=record.thread_id)
+    if isinstance(record, Checkpoint):
+        return Envelope(
+            kind=record.kind,
+            thread_id=record.thread_id,
+            checkpoint_ns=record.checkpoint_ns,
+            checkpoint_id=record.checkpoint_id,
+            parent_checkpoint_id=record.parent_checkpoint_id,
+        )
+    return Envelope(
+        kind=record.kind,
+        thread_id=getattr(record, "thread_id", None),
+        run_id=record.run_id if isinstance(record, Run) else None,
+    )
+
+
+def guess_thread(line: bytes) -> str | None:
+    """The thread that a malformed line seems to belong to."""
+    match = _THREAD_ID.search(line, 0, _HEAD)
+    if match is None:
+        return None
+    try:
+        return msgspec.json.decode(match[1], type=str)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+async def lines_of(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Each line without white space around it; empty ones too, so that they can be counted.
+
+    A long line is put together once, when its end has come.
+    """
+    begun: list[bytes] = []
+    async with aclosing(pieces):
+        async for piece in pieces:
+            first, *rest = piece.split(b"\n")
+            begun.append(first)
+            if not rest:
+                continue
+            yield b"".join(begun).strip()
+            for line in rest[:-1]:
+                yield line.strip()
+            begun = [rest[-1]]
+    last = b"".join(begun).strip()
+    if last:
+        yield last
