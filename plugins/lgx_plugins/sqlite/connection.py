@@ -78,8 +78,9 @@ async def connect(
         )
     try:
         with explained(path):
-            await connection.execute("PRAGMA foreign_keys = ON")
-            await connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+            # All rows are fetched: a statement left in the middle is an open transaction.
+            await connection.execute_fetchall("PRAGMA foreign_keys = ON")
+            await connection.execute_fetchall("SELECT count(*) FROM sqlite_master")
     except BaseException:
         await connection.close()
         raise
@@ -103,7 +104,7 @@ async def open_to_read(path: Path, busy_seconds: float) -> aiosqlite.Connection:
         if wal.exists() or not _in_wal_mode(path):
             return await connect(path, mode="ro", busy_seconds=busy_seconds)
         connection = await connect(path, mode="rw", busy_seconds=busy_seconds)
-        await connection.execute("PRAGMA query_only = ON")
+        await connection.execute_fetchall("PRAGMA query_only = ON")
         return connection
     except FatalError:
         if not home or not os.access(path, os.R_OK):

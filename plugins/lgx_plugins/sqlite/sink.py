@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lgx import (
     ANY_KIND,
@@ -43,6 +43,8 @@ __all__ = ["SqliteSink"]
 _PARTS = ("checkpoints", "runs", "records")
 _PARAMETERS = 500
 
+T = TypeVar("T")
+
 
 class SqliteSink(Sink[SqliteConfig]):
     """Threads as rows. A database that exists keeps its other tables.
@@ -65,6 +67,9 @@ class SqliteSink(Sink[SqliteConfig]):
         self._connection: aiosqlite.Connection | None = None
         self._run: RunInfo | None = None
         self._export = 0
+
+    async def __aenter__(self) -> SqliteSink:
+        return self
 
     async def __aexit__(
         self,
@@ -102,8 +107,8 @@ class SqliteSink(Sink[SqliteConfig]):
             self._path, mode="rw", busy_seconds=self.config.busy_seconds
         )
         with explained(self._path):
-            await self._connection.execute("PRAGMA journal_mode = WAL")
-            await self._connection.execute("PRAGMA synchronous = FULL")
+            await self._connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            await self._connection.execute_fetchall("PRAGMA synchronous = FULL")
         async with self._transaction(self._connection, edits=False):
             await migrate(self._connection, self._path, self._names)
             await self._check_sources(self._connection, run)
@@ -261,7 +266,7 @@ class SqliteSink(Sink[SqliteConfig]):
     async def _insert(self, connection: aiosqlite.Connection, rows: Iterator[Row]) -> None:
         """Decodes in a worker thread and inserts in the connection's, a chunk at a time."""
         pending = chunks(rows)
-        while (chunk := await asyncio.to_thread(next, pending, None)) is not None:
+        while (chunk := await _finished(asyncio.to_thread(next, pending, None))) is not None:
             for table, cells in chunk.items():
                 try:
                     await connection.executemany(self._inserts[table], cells)
@@ -332,8 +337,8 @@ class SqliteSink(Sink[SqliteConfig]):
         """All or nothing, and durable; says meanwhile that edits of threads are lgx's own."""
         info = self._names("info")
         with explained(self._path):
-            await connection.execute("BEGIN IMMEDIATE")
             try:
+                await connection.execute("BEGIN IMMEDIATE")
                 if edits:
                     await connection.execute(f"INSERT INTO {info} VALUES ('writing', '1')")  # noqa: S608 -- quoted
                 yield
@@ -341,9 +346,18 @@ class SqliteSink(Sink[SqliteConfig]):
                     await connection.execute(f"DELETE FROM {info} WHERE key = 'writing'")  # noqa: S608 -- quoted
                 await connection.execute("COMMIT")
             except BaseException:
-                if connection.in_transaction:  # a full disk ends it by itself
-                    await connection.execute("ROLLBACK")
+                await connection.rollback()  # nothing, where a full disk ended it by itself
                 raise
+
+
+async def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """Waits for a worker thread also when cancelled: it reads what its caller then closes."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _pieces(items: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:

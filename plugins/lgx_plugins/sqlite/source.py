@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from lgx import (
+    ANY_KIND,
     Context,
     FatalError,
     Json,
@@ -56,6 +57,7 @@ __all__ = ["SqliteSource"]
 _PARAMETERS = 500
 
 _Losses: TypeAlias = list[Loss]
+_Messages: TypeAlias = list[str]
 
 
 class SqliteSource(Source[SqliteSourceConfig]):
@@ -69,7 +71,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
     name = "sqlite"
     summary = "Tables of a SQLite database that the sqlite sink wrote."
     config_type = SqliteSourceConfig
-    offers = frozenset({"thread", "checkpoint", "run", *EXTRA_TABLES})
+    offers = ANY_KIND
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 50
 
@@ -314,9 +316,17 @@ class SqliteSource(Source[SqliteSourceConfig]):
         async with aclosing(
             self._pages(sql, () if origin is None else (origin,), context)
         ) as pages:
+            failed: _Messages = []
             async for page in pages:
                 for cells in page:
-                    yield from_cells(table, cells)
+                    try:
+                        record = from_cells(table, cells)
+                    except ThreadError as error:
+                        failed.append(f"{_loss(table, cells, '', error).what}: {error}")
+                        continue
+                    yield record
+        if failed:  # after the healthy ones, so that they are kept
+            raise ThreadError(f"{len(failed)} could not be read; {'; '.join(failed)}")
 
     async def _pages(
         self, sql: str, values: Sequence[str], context: Context
