@@ -6,10 +6,11 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lgx.cli.meter import Meter
+from lgx.cli.session import Session
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -17,33 +18,32 @@ if TYPE_CHECKING:
 __all__ = ["show_progress"]
 
 _SECONDS = 5.0  # between two lines where there is no terminal
-Say = Callable[[str], None]
 
 
 def show_progress(
-    meter: Meter, title: str, say: Say, *, quiet: bool
+    meter: Meter, title: str, session: Session, *, quiet: bool
 ) -> contextlib.AbstractContextManager[object]:
     """Displays while open.
 
     Args:
         title: what moves where: `cloud → sqlite`.
-        say: prints one line.
+        session: what it says meanwhile appears above the bar.
     """
     if quiet:
         return contextlib.nullcontext()
     if sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb"):
-        return _bars(meter, title)
-    return _lines(meter, say)
+        return _bars(meter, title, session)
+    return _lines(meter, session)
 
 
 @contextlib.contextmanager
-def _lines(meter: Meter, say: Say) -> Iterator[None]:
+def _lines(meter: Meter, session: Session) -> Iterator[None]:
     ended = threading.Event()
 
     def work() -> None:
         while not ended.wait(_SECONDS):
             meter.look()
-            say(meter.line())
+            session.say(meter.line())
 
     thread = threading.Thread(target=work, name="lgx-progress", daemon=True)
     thread.start()
@@ -54,20 +54,26 @@ def _lines(meter: Meter, say: Say) -> Iterator[None]:
         thread.join()
 
 
-def _bars(meter: Meter, title: str) -> contextlib.AbstractContextManager[object]:
+@contextlib.contextmanager
+def _bars(meter: Meter, title: str, session: Session) -> Iterator[None]:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True, highlight=False)
-    # Messages that are printed meanwhile go through rich, which keeps them above the bar.
-    return Live(
+    console = Console(stderr=True)
+
+    def write(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    live = Live(
         get_renderable=lambda: _render(meter, title, console),
         console=console,
         refresh_per_second=4,
         transient=True,
         redirect_stdout=False,
-        redirect_stderr=True,
+        redirect_stderr=False,
     )
+    with live, session.speaking_through(write):
+        yield
 
 
 def _render(meter: Meter, title: str, console: Console) -> Group:

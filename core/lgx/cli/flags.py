@@ -19,6 +19,7 @@ __all__ = [
     "count",
     "key_values",
     "metadata_values",
+    "option_help",
     "plugin_flags",
     "plugin_value",
     "resolved_env",
@@ -93,7 +94,7 @@ def plugin_flags(role: str, name: str, infos: Sequence[OptionInfo]) -> list[clic
         common: dict[str, Any] = {
             "section": f"{role.capitalize()} {name}",
             "default": None,
-            "help": _help(info),
+            "help": option_help(info),
         }
         if info.boolean:
             flags.append(Flag([f"{flag}/--no-{role}-{info.flag}"], is_flag=True, **common))
@@ -103,7 +104,8 @@ def plugin_flags(role: str, name: str, infos: Sequence[OptionInfo]) -> list[clic
     return flags
 
 
-def _help(info: OptionInfo) -> str:
+def option_help(info: OptionInfo) -> str:
+    """An option's description and what else there is to know, for help texts."""
     facts = []
     if info.required:
         facts.append("required")
@@ -112,6 +114,8 @@ def _help(info: OptionInfo) -> str:
         facts.append(f"default: {shown}")
     if info.example and not info.boolean:
         facts.append(f"such as {info.example}")
+    if info.repeatable:
+        facts.append("may be given several times")
     if info.env:
         facts.append(f"or from {info.env}")
     return f"{info.description} [{'; '.join(facts)}]" if facts else info.description

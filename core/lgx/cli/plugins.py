@@ -10,6 +10,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from lgx.cli.flags import option_help
 from lgx.cli.root import CORE_COMMANDS
 from lgx.cli.session import Session, printable
 from lgx.config import OptionInfo, describe
@@ -163,16 +164,9 @@ def _default(info: OptionInfo) -> object:
 
 def _print_option(role: Role, info: OptionInfo) -> None:
     prefix = f"--{role}-" if role in ("source", "sink") else ""
-    flag = f"{prefix}{info.flag}"
-    head = flag if info.boolean else f"{flag} <{info.type}>"
-    facts = ["required"] if info.required else []
-    if not info.required and info.default not in (None, "", (), [], {}):
-        facts.append(f"default: {info.default}")
-    if info.repeatable:
-        facts.append("may be given several times")
-    if info.env:
-        facts.append(f"or from {info.env}")
-    text = f"{info.description} [{'; '.join(facts)}]" if facts else info.description
+    head = f"{prefix}{info.flag}" + ("" if info.boolean else f" <{info.type}>")
+    if info.boolean and prefix:
+        head += f" / --no-{role}-{info.flag}"
     click.echo(f"  {head}")
-    for line in textwrap.wrap(text, 74, break_on_hyphens=False):
+    for line in textwrap.wrap(option_help(info), 74, break_on_hyphens=False):
         click.echo(f"      {line}")

@@ -243,7 +243,7 @@ async def _move(spec: RunSpec, session: Session, *, quiet: bool) -> Report:
     progress, stop = Progress(), Stop()
     title = f"{spec.source.name} → {spec.sink.name}"
     with (
-        show_progress(Meter(progress), title, session.say, quiet=quiet),
+        show_progress(Meter(progress), title, session, quiet=quiet),
         graceful_stop(stop, session.say),
     ):
         return await run_spec(spec, session.registry, progress=progress, stop=stop)

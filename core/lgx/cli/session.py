@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import click
 from msgspec import Struct, structs
@@ -24,6 +25,7 @@ class Session:
     def __init__(self) -> None:
         self.registry = Registry.from_environment()
         self._secrets: set[str] = set()
+        self._write: Callable[[str], None] = _to_stderr
 
     def use_builtin_only(self) -> None:
         self.registry = Registry.from_environment(builtin_only=True)
@@ -56,10 +58,23 @@ class Session:
 
     def say(self, text: str) -> None:
         """One line about the program itself, on stderr."""
-        click.echo(f"lgx: {self.redact(text)}", err=True)
+        self._write(f"lgx: {self.redact(text)}")
+
+    @contextlib.contextmanager
+    def speaking_through(self, write: Callable[[str], None]) -> Iterator[None]:
+        """While open, lines go to a display that owns the terminal."""
+        self._write = write
+        try:
+            yield
+        finally:
+            self._write = _to_stderr
 
     def warn(self, text: str) -> None:
         self.say(f"warning: {text}")
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def is_reference(text: str) -> bool:

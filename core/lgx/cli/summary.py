@@ -17,7 +17,7 @@ _SHOWN = 10
 _STATES = (
     ("written", "written"),
     ("unchanged", "unchanged"),
-    ("partial", "in part"),
+    ("partial", "in part"),  # of checkpoints: written, of threads that came in part
     ("failed", "failed"),
     ("gone", "gone meanwhile"),
 )
@@ -29,7 +29,9 @@ def summary(report: Report, *, report_path: str | None = None) -> list[str]:
     Args:
         report_path: where the whole report was written, for the pointer to it.
     """
-    lines = [f"{report.source} → {report.sink}{_when(report)}"]
+    if report.aborted is not None and not report.threads.listed:
+        return []
+    lines = [f"{report.source} → {report.sink} ({_how(report)})"]
     for noun, counts in (("threads", report.threads), ("checkpoints", report.checkpoints)):
         facts = [
             f"{getattr(counts, name):,} {word}"
@@ -38,6 +40,9 @@ def summary(report: Report, *, report_path: str | None = None) -> list[str]:
         ]
         if report.dry_run and noun == "threads":
             facts.insert(0, f"{len(report.would_move):,} would move")
+        left = counts.listed - sum(getattr(counts, name) for name, _ in _STATES)
+        if left > 0 and not report.dry_run:
+            facts.append(f"{left:,} not reached")
         if facts:
             lines += _wrap(f"  {noun:<12} ", f"{', '.join(facts)} (of {counts.listed:,})")
     if report.extras:
@@ -55,18 +60,20 @@ def summary(report: Report, *, report_path: str | None = None) -> list[str]:
             traffic.append(f"{report.retries:,} retries")
         lines += _wrap(f"  {'traffic':<12} ", ", ".join(traffic))
     missing = [_entry(f.thread_id, f.what, f.why) for f in report.failures]
-    missing += [f"thread {printable(t)}: kept out by a validator" for t in report.quarantined]
     unheld = [_entry(loss.thread_id, loss.what, loss.why) for loss in _unheld(report.losses)]
     notes = [_entry(note.thread_id, note.message, "") for note in report.notes]
     lines += _section("missing", missing, report_path)
+    if report_path and any(failure.thread_id is not None for failure in report.failures):
+        lines.append(f"  try these threads again with --retry {report_path}")
     lines += _section("cannot be held there", unheld, report_path)
     lines += _section("notes", notes, report_path)
     return lines
 
 
-def _when(report: Report) -> str:
-    how = "dry run, nothing was written" if report.dry_run else f"in {duration(report.seconds)}"
-    return f" ({how})"
+def _how(report: Report) -> str:
+    if report.aborted is not None or report.signal is not None:
+        return f"ended early, after {duration(report.seconds)}"
+    return "dry run: nothing was written" if report.dry_run else f"in {duration(report.seconds)}"
 
 
 def _unheld(losses: Sequence[Loss]) -> Iterator[Loss]:
@@ -74,8 +81,10 @@ def _unheld(losses: Sequence[Loss]) -> Iterator[Loss]:
 
 
 def _entry(thread_id: str | None, what: str, why: str) -> str:
-    text = f"{what}: {why}" if why else what
-    return printable(text if thread_id is None else f"thread {thread_id}: {text}")
+    parts = [f"thread {thread_id}" if thread_id is not None else "", what, why]
+    if thread_id is not None and what == "thread":
+        parts[1] = ""
+    return printable(": ".join(part for part in parts if part))
 
 
 def _section(title: str, entries: Sequence[str], report_path: str | None) -> list[str]:
