@@ -23,7 +23,13 @@ class Lines:
 
 
 def read_lines(path: Path) -> Lines:
+    """All of the file.
+
+    Raises:
+        AssertionError: a record came twice, or a checkpoint after one of its children.
+    """
     found = Lines()
+    parents: set[tuple[str, str, str | None]] = set()
     with path.open(encoding="utf-8") as file:
         for line in file:
             fields = json.loads(line)
@@ -34,22 +40,23 @@ def read_lines(path: Path) -> Lines:
                     _add(found.threads, fields["thread_id"], fields)
                 case "checkpoint":
                     states = found.states.setdefault(fields["thread_id"], {})
-                    parent = fields["parent_checkpoint_id"]
-                    assert parent is None or (fields["checkpoint_ns"], parent) in states, (
-                        "a parent comes before its children"
+                    namespace, parent = fields["checkpoint_ns"], fields["parent_checkpoint_id"]
+                    place = namespace, fields["checkpoint_id"]
+                    parents.add((fields["thread_id"], namespace, parent))
+                    assert (fields["thread_id"], *place) not in parents, (
+                        f"{place} comes after its child"
                     )
-                    key = fields["checkpoint_ns"], fields["checkpoint_id"]
-                    _add(states, key, _as_state(fields))
+                    _add(states, place, _as_state(fields))
                 case "assistant":
                     if fields.pop("latest"):
                         _add(found.in_force, fields["assistant_id"], fields["version"])
-                    key = fields["assistant_id"], fields["version"]
-                    _add(found.assistants, key, fields)
+                    version = fields["assistant_id"], fields["version"]
+                    _add(found.assistants, version, fields)
                 case "cron":
                     _add(found.crons, fields["cron_id"], fields)
                 case "store_item":
-                    key = tuple(fields["namespace"]), fields["key"]
-                    _add(found.items, key, fields)
+                    item = tuple(fields["namespace"]), fields["key"]
+                    _add(found.items, item, fields)
                 case other:
                     raise AssertionError(f"an export has no records of kind {other!r}")
     return found

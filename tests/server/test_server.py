@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lgx import FatalError
 from lgx_plugins.demo.server import RealServer
 
 from .fill import LONG, Filled
@@ -132,6 +133,19 @@ with RealServer(pathlib.Path({str(app)!r})) as server:
                 assert connection.recv(1) == b""  # the kernel closes what the server had open …
     while _listens(address):  # … one thing after the other, so that this may take a moment
         pass
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    """The error ends with what the server printed, and nothing is left running."""
+    (tmp_path / "langgraph.json").write_text(
+        '{"dependencies": ["."], "graphs": {"broken": "./graph.py:graph"}}'
+    )
+    (tmp_path / "graph.py").write_text("raise RuntimeError('no graph today')")
+    server = RealServer(tmp_path)
+    with pytest.raises(FatalError, match=r"(?s)ended with code .* no graph today"), server:
+        pass
+    assert server.pid is None
+    assert not server.log_path.parent.exists()
 
 
 def _listens(address: tuple[str, int]) -> bool:
