@@ -42,7 +42,7 @@ FROM (
                 ELSE json_extract(m.value, '$.content') END
             END AS content,
         CASE WHEN m.type IN ('object', 'array') THEN m.value END AS message,
-        m.type = 'text' OR m.value GLOB '*\\u[dD][89abAB]*' AS broken
+        m.type = 'text' OR m.value GLOB '*\\u[dD][89a-fA-F]*' AS broken
     FROM {n("threads")} AS t, json_each({_VALUES}, '$.messages') AS m
 )"""  # noqa: S608 -- quoted
 

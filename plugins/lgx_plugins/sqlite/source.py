@@ -370,13 +370,15 @@ def _record(table: Table, cells: Sequence[Any]) -> Record:
 
 def _loss(table: Table, cells: Sequence[Any], thread_id: str, error: ThreadError) -> Loss:
     kind = table.record.kind if table.record else "record"
-    identity = " ".join(
-        f"{name} {cell.decode('utf-8', 'backslashreplace')!r}"
+    keys = [
+        repr(cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else cell)
         for name, cell in zip(table.names, cells, strict=False)
-        if name in table.key and isinstance(cell, bytes)
-    )
+        if name in table.key
+    ]
+    if table is CHECKPOINTS:
+        keys = [keys[1], "of namespace", keys[0]]
     return Loss(
-        what=f"{kind} {identity}".strip(),
+        what=" ".join((kind, *keys)),
         why=str(error),
         thread_id=thread_id,
         checkpoints=int(table is CHECKPOINTS),

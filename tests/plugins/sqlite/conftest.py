@@ -167,7 +167,7 @@ class Workshop:
 
     async def limit(self, sink: SqliteSink, size: int) -> None:
         """Makes SQLite's limit on the size of a record a small one."""
-        connection = sink._open()
+        connection: Any = sink._open()
         await connection._execute(connection._conn.setlimit, sqlite3.SQLITE_LIMIT_LENGTH, size)
 
     def files(self) -> list[str]:

@@ -1,0 +1,255 @@
+"""The source: one moment, filters, versions, several origins, broken cells."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from lgx import Query, Record, Thread, ThreadEnd, ThreadError, UsageError, encode_line, raw
+
+
+async def test_a_reader_sees_one_moment(shop: Any) -> None:
+    """What others write after the source was opened does not show, in whatever order it reads."""
+    await shop.write(shop.thread("a"), shop.thread("b"))
+    async with shop.source() as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+        await shop.write(shop.thread("b", checkpoints=9, note="later"), shop.thread("c"))
+        async with shop.sink() as sink:
+            await sink.forget(["a"])
+        items = [item async for item in source.read(refs, shop.context)]
+    expected = [
+        item
+        for one in ("a", "b")
+        for item in (*shop.thread(one), ThreadEnd(thread_id=one, outcome="complete"))
+    ]
+    assert list(map(_plain, items)) == list(map(_plain, expected))
+    assert sorted(await shop.lines()) == ["b", "c"]
+
+
+def _plain(item: Record | ThreadEnd) -> object:
+    return encode_line(item) if isinstance(item, Record) else item
+
+
+async def test_reading_leaves_no_files_behind(shop: Any) -> None:
+    """Nor does it change the database."""
+    await shop.write(shop.thread("a"))
+    before = shop.path.read_bytes()
+    await shop.lines()
+    assert shop.files() == ["threads.db"]
+    assert shop.path.read_bytes() == before
+
+
+async def test_reads_run_side_by_side(shop: Any) -> None:
+    """Several reads interleaved give each thread's records together."""
+    await shop.write(*(shop.thread(f"t{n}", checkpoints=30) for n in range(6)))
+    async with shop.source() as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+        readers = [source.read(refs[start : start + 2], shop.context) for start in (0, 2, 4)]
+        found: list[list[object]] = [[], [], []]
+        while len(readers) > sum(1 for one in found if one and one[-1] is None):
+            for reader, items in zip(readers, found, strict=True):
+                if not items or items[-1] is not None:
+                    items.append(_plain(item) if (item := await anext(reader, None)) else None)
+    assert [items[:-1] for items in found] == [
+        [
+            _plain(item)
+            for n in pair
+            for item in (
+                *shop.thread(f"t{n}", checkpoints=30),
+                ThreadEnd(thread_id=f"t{n}", outcome="complete"),
+            )
+        ]
+        for pair in ((0, 1), (2, 3), (4, 5))
+    ]
+
+
+async def test_a_thread_that_is_not_there_ends_as_deleted(shop: Any) -> None:
+    """A reference from elsewhere, such as a report, may name what has gone."""
+    await shop.write(shop.thread("a"))
+    async with shop.source() as source:
+        (ref,) = [ref async for ref in source.list(Query(), shop.context)]
+        gone = type(ref)(thread_id="gone", version="x")
+        items = [item async for item in source.read([gone], shop.context)]
+    assert items == [ThreadEnd(thread_id="gone", outcome="deleted")]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (Query(), ["a", "b", "c", "d"]),
+        (Query(thread_ids=("d", "a", "unknown")), ["a", "d"]),
+        (Query(thread_ids=(*map(str, range(2000)), "b")), ["b"]),
+        (Query(status="busy"), ["b"]),
+        (Query(metadata={"owner": raw("alice")}), ["a"]),
+        (Query(metadata={"deep": raw({"k": [2]})}), ["b"]),
+        (Query(since="2026-02-01"), ["b", "c"]),
+        (Query(since="2026-02-01", until="2026-03-01T01:00:00+01:00"), ["b"]),
+        (Query(since="2026-02-01", status="idle"), ["c"]),
+    ],
+)
+async def test_filters_choose_threads(shop: Any, query: Query, expected: list[str]) -> None:
+    """All filters hold at once; one that looks at what a thread lacks does not pass it."""
+    await shop.write(
+        [Thread(thread_id="a", status="idle", metadata=raw({"owner": "alice"}))],
+        [
+            Thread(
+                thread_id="b",
+                status="busy",
+                updated_at="2026-02-01T00:00:00Z",
+                metadata=raw({"deep": {"k": [1, 2], "more": 1}}),
+            )
+        ],
+        [Thread(thread_id="c", status="idle", updated_at="2026-03-01T00:00:00+00:00")],
+        [Thread(thread_id="d", metadata=Raw(b"[" * 5000 + b"]" * 5000))],
+    )
+    assert [ref.thread_id for ref in await shop.refs(query)] == expected
+
+
+async def test_what_a_filter_cannot_look_into_is_noted(shop: Any) -> None:
+    """Metadata that is nested too deep is left out, and said to be."""
+    await shop.write([Thread(thread_id="d", metadata=Raw(b"[" * 5000 + b"]" * 5000))])
+    assert await shop.refs(Query(metadata={"a": raw(1)})) == []
+    ((thread_id, message),) = [(n.thread_id, n.message) for n in shop.context.notes.values()]
+    assert thread_id == "d"
+    assert message.startswith("left out by the metadata filter: ")
+
+
+async def test_as_of_is_refused(shop: Any) -> None:
+    """A database keeps no earlier states."""
+    await shop.write(shop.thread("a"))
+    with pytest.raises(UsageError, match="keeps no earlier states; leave out --as-of"):
+        await shop.refs(Query(as_of="2026-01-01"))
+
+
+EDITS = [
+    "UPDATE langgraph_threads SET status = 'busy' WHERE thread_id = 'a'",
+    """UPDATE langgraph_threads SET "values" = '{}' WHERE thread_id = 'a'""",
+    "UPDATE langgraph_checkpoints SET metadata = NULL WHERE thread_id = 'a' AND position = 1",
+    "UPDATE langgraph_checkpoints SET checkpoint_id = 'x' WHERE thread_id = 'a' AND position = 1",
+    "DELETE FROM langgraph_checkpoints WHERE thread_id = 'a' AND position = 1",
+    "DELETE FROM langgraph_runs WHERE thread_id = 'a'",
+    "UPDATE langgraph_records SET body = '{\"kind\":\"x\"}' WHERE thread_id = 'a'",
+    """INSERT INTO langgraph_checkpoints (thread, position, thread_id, checkpoint_ns, checkpoint_id)
+       SELECT id, 9, thread_id, '', 'new' FROM langgraph_threads WHERE thread_id = 'a'""",
+    """UPDATE langgraph_checkpoints SET thread = (SELECT id FROM langgraph_threads
+       WHERE thread_id = 'a'), position = 9 WHERE thread_id = 'b' AND position = 1""",
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+async def test_an_edit_by_hand_changes_the_version(shop: Any, edit: str) -> None:
+    """Of the thread that was edited, whatever was edited."""
+    await shop.write(shop.thread("a"), shop.thread("b"), shop.thread("c"))
+    before = {ref.thread_id: ref.version for ref in await shop.refs()}
+    shop.query(edit)
+    after = {ref.thread_id: ref.version for ref in await shop.refs()}
+    assert after["a"] != before["a"]
+    assert after["c"] == before["c"]
+    assert (after["b"] != before["b"]) == ("'b'" in edit)
+
+
+async def test_a_new_copy_has_a_new_version(shop: Any) -> None:
+    """Also where it is partial, and has no version of its source."""
+    versions = []
+    for partial in (False, False, True, True):
+        async with shop.sink() as sink:
+            await sink.write([shop.bundle(shop.thread("a"), partial=partial)], shop.context)
+        versions += [ref.version for ref in await shop.refs()]
+    assert len(set(versions)) == 4
+
+
+async def test_the_identity_belongs_to_the_database(shop: Any) -> None:
+    """It is made with the schema, and stays when the file is moved."""
+    await shop.write(shop.thread("a"))
+    async with shop.source() as source:
+        identity = await source.identity()
+    moved = shop.path.rename(shop.path.with_name("moved.db"))
+    async with shop.source(path=moved) as source:
+        assert await source.identity() == identity
+    await shop.write(shop.thread("a"))
+    async with shop.source() as source:
+        assert await source.identity() != identity
+
+
+async def test_merged_sources_are_read_one_at_a_time(shop: Any) -> None:
+    """One id may stand for two threads: the origin says which is meant."""
+    await shop.write(shop.thread("a", note="one"))
+    await shop.write(shop.thread("a", note="two"), run=shop.run("http://two", merge=True))
+    with pytest.raises(UsageError) as refused:
+        await shop.refs()
+    assert str(refused.value) == (
+        f"{str(shop.path)!r} holds threads of several sources: 'http://one', 'http://two'; "
+        "choose one with --source-origin"
+    )
+    with pytest.raises(UsageError, match="holds no threads of 'http://three', only of: "):
+        await shop.refs(origin="http://three")
+    identities = set()
+    for note in ("one", "two"):
+        origin = f"http://{note}"
+        assert await shop.lines(origin=origin) == {
+            "a": list(map(encode_line, shop.thread("a", note=note)))
+        }
+        async with shop.source(origin=origin) as source:
+            identities.add(await source.identity())
+    assert len(identities) == 2
+
+
+BROKEN = [
+    ("'{\"a\":'", "column 'metadata' does not hold one JSON value: text ends in the middle"),
+    ("'NaN'", "column 'metadata' does not hold one JSON value: text holds NaN"),
+    ("'1,2'", "column 'metadata' does not hold one JSON value: "),
+    ("'1],[2'", "column 'metadata' does not hold one JSON value: "),
+    ("''", "column 'metadata' does not hold one JSON value: "),
+    ("X'22FF22'", "column 'metadata' holds text that is not UTF-8 at byte 1"),
+]
+
+
+@pytest.mark.parametrize(("cell", "why"), BROKEN)
+async def test_a_broken_cell_costs_its_record_alone(shop: Any, cell: str, why: str) -> None:
+    """Anybody may write to a database: such a row is listed, all others come."""
+    await shop.write(shop.thread("a", checkpoints=3), shop.thread("b"))
+    shop.query(f"UPDATE langgraph_checkpoints SET metadata = {cell} WHERE position = 2")
+    records, losses = await shop.losses("a")
+    expected = [r for r in shop.thread("a", checkpoints=3) if _checkpoint_id(r)[-6:] != "000001"]
+    assert list(map(encode_line, records)) == list(map(encode_line, expected))
+    ((what, reason, checkpoints, holdable),) = [
+        (loss.what, loss.why, loss.checkpoints, loss.holdable) for loss in losses
+    ]
+    assert (what, checkpoints, holdable) == ("checkpoint '1f000001' of namespace ''", 1, True)
+    assert reason.startswith(why)
+
+
+def _checkpoint_id(record: Record) -> str:
+    return str(getattr(record, "checkpoint_id", ""))
+
+
+async def test_white_space_and_numbers_in_cells_are_json_too(shop: Any) -> None:
+    """What an editor or SQL puts into a column is read as the JSON it is."""
+    await shop.write(shop.thread("a", checkpoints=1))
+    shop.query('UPDATE langgraph_threads SET metadata = char(10) || \'{ "a" : 1 }\', "values" = 7')
+    records, losses = await shop.losses("a")
+    assert losses == []
+    line = json.loads(encode_line(records[0]))
+    assert (line["metadata"], line["values"]) == ({"a": 1}, 7)
+
+
+async def test_broken_extras_are_listed_after_the_healthy_ones(shop: Any) -> None:
+    """One bad row of a kind does not keep the others back."""
+    shop_rows = [("k1", "1"), ("k2", "{"), ("k3", "3")]
+    await shop.write(shop.thread("a"))
+    for key, value in shop_rows:
+        shop.query(
+            "INSERT INTO langgraph_store_items (source_url, namespace, key, value) "
+            "VALUES ('http://one', '[\"n\"]', ?, ?)",
+            key,
+            value,
+        )
+    items = []
+    async with shop.source() as source:
+        with pytest.raises(ThreadError, match=r"1 could not be read; store_item .*'k2': column"):
+            async for item in source.extras("store_item", Query(), shop.context):
+                items.append(item)  # noqa: PERF401 -- those before the error count
+    assert [item.key for item in items] == ["k1", "k3"]
