@@ -2,7 +2,8 @@
 
     from lgx.testing import SinkConformance, StubServer, make_context
 
-Names are loaded when they are first used; only the kits need pytest.
+Names are loaded when they are first used; only those of `lgx.testing.conformance` need
+pytest. The faults of the stub server are in `lgx.testing.stub`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lgx.testing.conformance import (
+        SinkConformance,
+        SourceConformance,
+        make_bundle,
+        make_run,
+        read_all,
+        read_target,
+        same_records,
+        sample_extras,
+        sample_threads,
+    )
     from lgx.testing.contexts import make_context
     from lgx.testing.stub import (
         Deployment,
@@ -26,22 +38,40 @@ __all__ = [
     "Deployment",
     "Fault",
     "Quirks",
+    "SinkConformance",
+    "SourceConformance",
     "StubProcess",
     "StubServer",
     "StubThread",
     "fault_catalogue",
+    "make_bundle",
     "make_context",
+    "make_run",
+    "read_all",
+    "read_target",
+    "same_records",
+    "sample_extras",
+    "sample_threads",
 ]
 
 _PLACES = {
     "Deployment": "lgx.testing.stub",
     "Fault": "lgx.testing.stub",
     "Quirks": "lgx.testing.stub",
+    "SinkConformance": "lgx.testing.conformance",
+    "SourceConformance": "lgx.testing.conformance",
     "StubProcess": "lgx.testing.stub",
     "StubServer": "lgx.testing.stub",
     "StubThread": "lgx.testing.stub",
     "fault_catalogue": "lgx.testing.stub",
+    "make_bundle": "lgx.testing.conformance",
     "make_context": "lgx.testing.contexts",
+    "make_run": "lgx.testing.conformance",
+    "read_all": "lgx.testing.conformance",
+    "read_target": "lgx.testing.conformance",
+    "same_records": "lgx.testing.conformance",
+    "sample_extras": "lgx.testing.conformance",
+    "sample_threads": "lgx.testing.conformance",
 }
 
 
