@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from lgx.errors import UsageError
+from lgx.errors import ThreadError, UsageError
+from lgx.jsontext import split_object
 from lgx.records import Thread
 
 __all__ = ["Query", "parse_time"]
@@ -67,9 +68,13 @@ class Query(Struct, frozen=True, kw_only=True):
             return True
         if isinstance(thread.metadata, UnsetType):
             return False
-        held = msgspec.json.decode(thread.metadata)
-        wanted = {key: msgspec.json.decode(value) for key, value in self.metadata.items()}
-        return _contains(held, wanted)
+        try:
+            held = split_object(thread.metadata)
+        except ThreadError:
+            return False  # not an object
+        return all(
+            key in held and _text_contains(held[key], value) for key, value in self.metadata.items()
+        )
 
     def admits_time(self, updated_at: str | None) -> bool:
         """Whether `updated_at` lies in the window; a thread without one passes no window."""
@@ -81,6 +86,14 @@ class Query(Struct, frozen=True, kw_only=True):
         if self.since and when < parse_time(self.since):
             return False
         return not (self.until and when >= parse_time(self.until))
+
+
+def _text_contains(held: Raw, wanted: Raw) -> bool:
+    try:
+        return _contains(msgspec.json.decode(held), msgspec.json.decode(wanted))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        # Legal text that msgspec refuses: nested past a thousand levels, lone surrogates.
+        return bytes(held) == bytes(wanted)
 
 
 def _contains(held: object, wanted: object) -> bool:
