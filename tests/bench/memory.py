@@ -1,0 +1,47 @@
+"""Peak memory of exports and of reading them back, each in a process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from measure import Figure, peak_memory
+
+from lgx.testing import StubProcess
+
+_EXPORT = """
+import lgx
+url, target = sys.argv[1:]
+report = lgx.run(lgx.use("cloud", url=url), lgx.use("archive", path=target), extras=False)
+assert report.exit_code == 0, report.failures[:3]
+"""
+_READ_BACK = """
+import lgx
+source, target = sys.argv[1:]
+report = lgx.run(lgx.use("archive", path=source), lgx.use("ndjson", path=target), extras=False)
+assert report.exit_code == 0, report.failures[:3]
+"""
+_BAR = 200
+
+
+def figures(*, quick: bool = False) -> list[Figure]:
+    size = 200 << 20 if quick else 2 << 30
+    many = 5_000 if quick else 100_000
+    found = []
+    step = 256 << 10
+    with StubProcess(threads=1, checkpoints=size // step, size=step, cache_bytes=0) as stub:
+        found += _there_and_back(f"one thread of {size >> 20} MB", stub.url)
+    with StubProcess(threads=many, checkpoints=4, size=500) as stub:
+        found += _there_and_back(f"{many} small threads", stub.url)
+    return found
+
+
+def _there_and_back(name: str, url: str) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        archive, lines = Path(folder) / "archive", Path(folder) / "out.ndjson.zst"
+        there = peak_memory(_EXPORT, url, str(archive))
+        back = peak_memory(_READ_BACK, str(archive), str(lines))
+    return [
+        Figure(f"{name}: to an archive", f"{there:.0f} MB", f"<= {_BAR} MB", met=there <= _BAR),
+        Figure(f"{name}: read back", f"{back:.0f} MB", f"<= {_BAR} MB", met=back <= _BAR),
+    ]
