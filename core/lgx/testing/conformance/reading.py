@@ -13,7 +13,7 @@ from lgx.codec import encode_line
 from lgx.context import Context
 from lgx.contracts import Source, SourceBase, StreamSource
 from lgx.query import Query
-from lgx.records import EXTRA_KINDS, Checkpoint, Record, Thread
+from lgx.records import ANY_KIND, EXTRA_KINDS, Checkpoint, Record, Thread
 from lgx.threads import Loss, ThreadEnd, ThreadRef
 
 __all__ = ["Contents", "ReadBack", "read_all", "read_target", "same_records", "thread_id_of"]
@@ -141,7 +141,7 @@ async def read_all(source: SourceBase[Any], query: Query, context: Context) -> C
         await read_refs(source, refs, context, contents)
     if query.extras:
         for kind in EXTRA_KINDS:
-            if kind in source.offers:
+            if source.offers == ANY_KIND or kind in source.offers:
                 contents.extras[kind] = [
                     record async for record in source.extras(kind, query, context)
                 ]
