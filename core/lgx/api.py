@@ -304,8 +304,14 @@ def make_query(
         _one_of("status", status, STATUSES)
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1, not {limit}")
+    ids = tuple(dict.fromkeys(thread_ids))
+    for thread_id in ids:
+        try:
+            thread_id.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"thread id {thread_id!r} is not valid UTF-8; correct it") from None
     query = Query(
-        thread_ids=tuple(dict.fromkeys(thread_ids)),
+        thread_ids=ids,
         metadata={
             key: msgspec.Raw(msgspec.json.encode(value)) for key, value in (metadata or {}).items()
         },

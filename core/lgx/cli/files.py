@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from lgx.errors import FatalError, UsageError
 from lgx.report import Report
 
-__all__ = ["check_report_path", "threads_to_retry", "write_report"]
+__all__ = ["check_report_path", "threads_to_retry", "without_secrets", "write_report"]
+
+T = TypeVar("T", bound=Struct)
 
 
 def check_report_path(path: Path) -> None:
@@ -24,6 +28,24 @@ def check_report_path(path: Path) -> None:
         raise UsageError(f"--report {path}: its directory does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"--report {path}: its directory cannot be written to")
+
+
+def without_secrets(report: Report, redact: Callable[[str], str]) -> Report:
+    """The report with its sentences redacted; thread ids stay exact, for `--retry`."""
+
+    def clean(items: list[T], *fields: str) -> list[T]:
+        return [
+            structs.replace(item, **{name: redact(getattr(item, name)) for name in fields})
+            for item in items
+        ]
+
+    return structs.replace(
+        report,
+        failures=clean(report.failures, "what", "why"),
+        losses=clean(report.losses, "what", "why"),
+        notes=clean(report.notes, "message"),
+        aborted=None if report.aborted is None else redact(report.aborted),
+    )
 
 
 def write_report(path: Path, report: Report) -> None:

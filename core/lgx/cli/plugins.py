@@ -54,15 +54,14 @@ def plugins(ctx: click.Context, check: bool, as_json: bool) -> int:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     else:
         _print_table(rows, check=check)
-    for row in rows:
-        if row.problem:
-            session.warn(printable(row.problem))
+    # Both owners of a name have the same problem, which is told once.
+    for problem in dict.fromkeys(row.problem for row in rows if row.problem):
+        session.warn(printable(problem))
     return 1 if check and any(row.problem for row in rows) else 0
 
 
 def _rows(registry: Registry, *, check: bool) -> list[_Row]:
     rows = []
-    conflicts: set[tuple[str, str]] = set()
     for kind, found in (
         ("plugin", registry.listed()),
         ("command", registry.listed_commands()),
@@ -81,10 +80,7 @@ def _rows(registry: Registry, *, check: bool) -> list[_Row]:
                 row.problem = (
                     f"command {item.name!r} of {item.owner} is refused: lgx has one of that name"
                 )
-            elif item.conflict and (kind, item.name) in conflicts:
-                continue
             elif check or item.conflict:
-                conflicts.add((kind, item.name))
                 _check(row, item, registry)
     return rows
 

@@ -13,7 +13,7 @@ import click
 from lgx.api import STATUSES, make_spec, run_spec
 from lgx.cli.display import show_progress
 from lgx.cli.endpoints import EndpointCommand, chosen, endpoint_use
-from lgx.cli.files import check_report_path, threads_to_retry, write_report
+from lgx.cli.files import check_report_path, threads_to_retry, without_secrets, write_report
 from lgx.cli.flags import Flag, count, metadata_values, size, time
 from lgx.cli.meter import Meter
 from lgx.cli.pipelines import pipeline_names
@@ -182,6 +182,7 @@ def _run(ctx: click.Context, **given: Any) -> int:
             dry_run=spec.dry_run,
             aborted=str(error),
         )
+    report = without_secrets(report, session.redact)
     if given["report"] is not None:
         write_report(given["report"], report)
     _show(report, session, given)
@@ -251,7 +252,7 @@ async def _move(spec: RunSpec, session: Session, *, quiet: bool) -> Report:
 
 def _show(report: Report, session: Session, given: dict[str, Any]) -> None:
     if given["json"]:
-        click.echo(session.redact(report.to_json().decode()), nl=False)
+        click.echo(report.to_json(), nl=False)
     elif report.dry_run:
         for item in report.would_move:
             size_hint = "-" if item.size_hint is None else str(item.size_hint)
@@ -259,7 +260,7 @@ def _show(report: Report, session: Session, given: dict[str, Any]) -> None:
     if not (given["quiet"] or given["json"]):
         path = given["report"] and str(given["report"])
         for line in summary(report, report_path=path):
-            click.echo(session.redact(line), err=True)
+            click.echo(line, err=True)
     if report.aborted is not None:
         session.say(f"error: {printable(report.aborted)}")
 

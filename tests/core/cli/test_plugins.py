@@ -1,0 +1,205 @@
+"""`lgx plugins`, `lgx doctor` and the commands of plugins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Lgx = Callable[..., Any]
+Install = Callable[..., list[Path]]
+
+
+class TestList:
+    def test_shows_owner_and_kind(self, lgx: Lgx) -> None:
+        """Everything that is installed, with its distribution; components, then commands."""
+        assert lgx("plugins") == (
+            0,
+            (
+                "archive  plugin   lgx 0.1.0\n"
+                "cloud    plugin   lgx 0.1.0\n"
+                "json     plugin   lgx 0.1.0\n"
+                "ndjson   plugin   lgx 0.1.0\n"
+                "sqlite   plugin   lgx 0.1.0\n"
+                "tiny     plugin   lgx-tiny 1.0\n"
+                "demo     command  lgx 0.1.0\n"
+                "hello    command  lgx-tiny 1.0\n"
+                "init     command  lgx 0.1.0\n"
+            ),
+            "",
+        )
+
+    def test_marks_conflicts_and_refused_commands(
+        self, lgx: Lgx, install: Install, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two owners of one name, and a command that bears the name of one of lgx's own."""
+        install("twin_a", "twin_b", "usurper")
+        monkeypatch.setenv("LGX_PLUGINS", "twin,run")
+
+        assert lgx("plugins") == (
+            0,
+            (
+                "twin  plugin   lgx-twin-a 1.0   cannot be used\n"
+                "twin  plugin   lgx-twin-b 2.5   cannot be used\n"
+                "run   command  lgx-usurper 6.6  cannot be used\n"
+            ),
+            (
+                "lgx: warning: plugin 'twin' is claimed by lgx-twin-a 1.0 (lgx_twin_a) and "
+                "lgx-twin-b 2.5 (lgx_twin_b); uninstall one of them\n"
+                "lgx: warning: command 'run' of lgx-usurper 6.6 is refused: lgx has one of that "
+                "name\n"
+            ),
+        )
+
+    def test_check_imports_each(
+        self, lgx: Lgx, install: Install, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What cannot be used is told with the reason; the exit code is 1."""
+        install("import_error", "breaches")
+        monkeypatch.setenv("LGX_PLUGINS", "broken,typo,tiny,hello")
+
+        code, out, err = lgx("plugins", "--check")
+
+        assert code == 1
+        assert out == (
+            "broken  cannot be used                      lgx-broken 2.1\n"
+            "tiny    source, sink, transform, validator  lgx-tiny 1.0\n"
+            "typo    cannot be used                      lgx-breaches 0.3\n"
+            "hello   command                             lgx-tiny 1.0\n"
+        )
+        assert err.splitlines() == [
+            (
+                "lgx: warning: plugin 'broken' of lgx-broken 2.1 cannot be imported: "
+                "ModuleNotFoundError: No module named 'a_driver_that_is_not_installed'"
+            ),
+            (
+                "lgx: warning: plugin 'typo' of lgx-breaches 0.3 implements a hook that does not "
+                "exist: lgx_register_transform; hooks: lgx_register_sources, lgx_register_sinks, "
+                "lgx_register_transforms, lgx_register_validators"
+            ),
+        ]
+
+    def test_the_builtin_ones_can_be_used(self, lgx: Lgx) -> None:
+        """`--no-plugins --check` finds nothing wrong with what lgx brings."""
+        code, out, err = lgx("--no-plugins", "plugins", "--check")
+
+        assert (code, err) == (0, "")
+        assert "tiny" not in out
+
+    def test_json_tells_the_same(self, lgx: Lgx, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LGX_PLUGINS", "tiny")
+
+        code, out, _ = lgx("plugins", "--check", "--json")
+
+        (row,) = json.loads(out)
+        assert code == 0
+        assert row.pop("location").endswith("/installed/tiny")
+        assert row == {
+            "name": "tiny",
+            "kind": "plugin",
+            "distribution": "lgx-tiny",
+            "version": "1.0",
+            "target": "lgx_tiny",
+            "roles": ["source", "sink", "transform", "validator"],
+            "summary": "Threads out of thin air.",
+            "problem": None,
+        }
+
+
+class TestShow:
+    def test_lists_the_options_of_each_role(self, lgx: Lgx) -> None:
+        """Names, types, defaults and descriptions come from the declarations."""
+        code, out, err = lgx("plugins", "show", "tiny")
+
+        assert (code, err) == (0, "")
+        assert out.startswith(
+            "tiny  lgx-tiny 1.0  lgx_tiny\n"
+            "\n"
+            "source: Threads out of thin air.\n"
+            "  --source-place <text>\n"
+            "      Where the threads are. [required; such as here]\n"
+            "  --source-threads <number>\n"
+            "      How many there are. [default: 3]\n"
+            "  --source-api-key <env:NAME or file:PATH>\n"
+            "      The key to them. [or from TINY_API_KEY]\n"
+            "  --source-runs / --no-source-runs\n"
+            "      Their runs as well. [default: no]\n"
+            "  --source-headers <KEY=VALUE>\n"
+            "      Sent along. [may be given several times]\n"
+        )
+        assert "\nsink\n  --sink-path <path>\n      Where to write. [required; such as" in out
+        assert "\ntransform\n  word <text>\n      A word. [default: x]\n" in out
+
+    def test_json_tells_the_same(self, lgx: Lgx) -> None:
+        document = json.loads(lgx("plugins", "show", "tiny", "--json").out)
+
+        (path,) = document["roles"]["sink"]["options"]
+        assert document["distribution"] == "lgx-tiny"
+        assert (path["name"], path["type"], path["required"]) == ("path", "path", True)
+
+
+class TestDoctor:
+    def test_shows_what_it_found(self, lgx: Lgx) -> None:
+        """Facts with their marks, of the source, then of the sink."""
+        assert lgx(
+            "doctor", "--source", "tiny", "--source-place", "here", "--sink", "tiny",
+            "--sink-path", "out.txt",
+        ) == (
+            0,
+            ("source tiny\n"
+            "  ok     place  here\n"
+            "  warn   key    key none accepted\n"
+            "sink tiny\n"
+            "  ok     path  out.txt\n"),
+            "",
+        )  # fmt: skip
+
+    def test_an_error_fact_makes_it_exit_with_one(self, lgx: Lgx) -> None:
+        args = ("doctor", "--source", "tiny", "--source-place", "here", "--source-trouble")
+
+        assert lgx(*args, "probe") == (1, "source tiny\n  error  server  gone\n", "")
+
+    def test_an_error_is_a_finding(self, lgx: Lgx) -> None:
+        """Where probing itself fails, the message is shown among the facts."""
+        args = ("doctor", "--source", "tiny", "--source-place", "here", "--source-trouble")
+
+        assert lgx(*args, "fatal") == (
+            1,
+            "source tiny\n  error  source  here is closed; open it\n",
+            "",
+        )
+
+    def test_reads_a_pipeline(self, lgx: Lgx, tmp_path: Path) -> None:
+        """Options that only a run needs are no hindrance."""
+        (tmp_path / "lgx.toml").write_text(
+            '[pipelines.p]\nsource = "tiny"\nsource-place = "there"\nlimit = 3\n'
+        )
+
+        assert lgx("doctor", "p").out.startswith("source tiny\n  ok     place  there\n")
+
+
+class TestCommands:
+    def test_a_plugin_s_command_runs(self, lgx: Lgx) -> None:
+        """It gets its arguments, and its return value is the exit code."""
+        assert lgx("hello", "you") == (7, "hello you\n", "")
+
+    def test_a_core_command_cannot_be_taken(self, lgx: Lgx, install: Install) -> None:
+        """A plugin that calls its command `run` changes nothing, and is not imported."""
+        install("usurper")
+
+        assert lgx("run").code == 2
+        assert "Moves threads from a source to a sink" in lgx("--help").out
+
+    def test_a_claimed_command_is_refused(self, lgx: Lgx, install: Install) -> None:
+        install("twin_a", "twin_b")
+
+        assert "claimed by lgx-twin-a 1.0 and lgx-twin-b 2.5: uninstall one" in lgx("--help").out
+        assert lgx("twin-command").code == 2
+
+    def test_no_plugins_hides_them(self, lgx: Lgx) -> None:
+        assert "hello" in lgx("--help").out
+        assert "hello" not in lgx("--no-plugins", "--help").out
+        assert lgx("--no-plugins", "hello", "you").code == 2

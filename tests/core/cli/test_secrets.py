@@ -1,0 +1,108 @@
+"""A secret never shows, whatever goes wrong, and is warned of where others could read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Lgx = Callable[..., Any]
+CANARY = "canary-7f3a9b"
+ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
+WARNING = (
+    "lgx: warning: --source-api-key holds the secret itself, which other users of this machine "
+    "can read; write env:NAME or file:PATH\n"
+)
+
+
+def test_a_literal_on_the_command_line_draws_a_warning(lgx: Lgx) -> None:
+    """A process's arguments can be read by everyone on the machine."""
+    assert lgx("run", *ENDS, "--quiet", "--source-api-key", CANARY) == (0, "", WARNING)
+    assert lgx("run", *ENDS, "--quiet", f"--source-api-key={CANARY}") == (0, "", WARNING)
+
+
+def test_a_literal_in_the_file_draws_a_warning(lgx: Lgx, tmp_path: Path) -> None:
+    """lgx.toml is a file that people share."""
+    (tmp_path / "lgx.toml").write_text(
+        f'[pipelines.a]\nsource = "tiny"\nsource-place = "here"\nsource-api-key = "{CANARY}"\n'
+        'sink = "tiny"\nsink-path = "out.txt"\nquiet = true\n'
+    )
+
+    assert lgx("run", "a") == (
+        0,
+        "",
+        (
+            "lgx: warning: lgx.toml: source-api-key holds the secret itself; write env:NAME or "
+            "file:PATH\n"
+        ),
+    )
+
+
+@pytest.mark.parametrize("how", ["env", "file", "variable", "declared", "dotenv"])
+def test_references_draw_none(
+    lgx: Lgx, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    """A variable, a file of one's own and a .env file are where secrets belong."""
+    flags: tuple[str, ...] = ()
+    if how == "env":
+        monkeypatch.setenv("MINE", CANARY)
+        flags = ("--source-api-key", "env:MINE")
+    elif how == "file":
+        (tmp_path / "key").write_text(CANARY)
+        (tmp_path / "key").chmod(0o600)
+        flags = ("--source-api-key", "file:key")
+    elif how == "variable":
+        monkeypatch.setenv("LGX_SOURCE_API_KEY", CANARY)
+    elif how == "declared":
+        monkeypatch.setenv("TINY_API_KEY", CANARY)
+    else:
+        (tmp_path / ".env").write_text(f"TINY_API_KEY={CANARY}\n")
+        flags = ("--env-file", ".env")
+
+    code, out, err = lgx("doctor", *ENDS, *flags)
+
+    assert (code, err) == (0, "")
+    assert "key    key *** accepted" in out
+    assert CANARY not in out
+
+
+def test_a_traceback_hides_secrets(lgx: Lgx) -> None:
+    """A bug shows its traceback, without locals and with secrets replaced."""
+    code, out, err = lgx("run", *ENDS, "--source-trouble", "bug", "--source-api-key", CANARY)
+
+    assert (code, out) == (1, "")
+    assert "RuntimeError: a bug with *** in its message" in err
+    assert "Traceback (most recent call last)" in err
+    assert err.endswith(
+        "lgx: this is a bug in lgx or in one of its plugins; please report the above\n"
+    )
+    assert CANARY not in err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--source-threads", "many"),
+        ("--sink-pth", "x"),
+        ("--source-trouble", "losses", "--json"),
+        ("--source-trouble", "fatal", "--report", "r.json"),
+        (
+            "--source-place",
+            f"https://me:{CANARY}@host/?token={CANARY}",
+            "--source-trouble",
+            "fatal",
+        ),
+        ("--help",),
+        ("--dry-run",),
+    ],
+)
+def test_no_output_holds_a_secret(lgx: Lgx, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Errors, reports, help and lists: the planted value is in none of them."""
+    args = [CANARY if arg == "here" else arg for arg in ENDS]
+
+    _, out, err = lgx("run", *args, "--source-api-key", CANARY, *flags)
+
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name != "out.txt")
+    assert CANARY not in out + err + files.decode()
