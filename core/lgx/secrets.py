@@ -79,9 +79,13 @@ def _read_keyring(service: str, name: str) -> str:
     return str(value)
 
 
-_URL_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", re.IGNORECASE)
+# Up to the last @ before white space or a quote, since passwords are often not escaped; but
+# not where what follows the colon is a port.
+_URL_PASSWORD = re.compile(
+    r"(\b[a-z][a-z0-9+.-]*://[^\s/:@?#]*):(?!\d*(?:[/?#\s\"'<>,]|$))[^\s\"'<>]*@", re.IGNORECASE
+)
 _QUERY_PASSWORD = re.compile(
-    r"([?&](?:password|passwd|sslpassword|token|api_key|key|secret)=)[^&\s]+", re.IGNORECASE
+    r"([?&;][\w.-]*(?:password|passwd|pwd|secret|token|signature|key)=)[^&\s\"'<>]+", re.IGNORECASE
 )
 
 
