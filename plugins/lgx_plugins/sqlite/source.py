@@ -8,7 +8,6 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-import msgspec
 from msgspec import UNSET
 
 from lgx import (
@@ -27,6 +26,7 @@ from lgx import (
     ThreadRef,
     UsageError,
     decode_line,
+    parse_time,
 )
 from lgx_plugins.files import check_target
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
@@ -180,7 +180,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
         async with aclosing(self._pages(sql, values, context)) as pages:
             async for rows in pages:
                 for row, thread_id, size, kept, *cells in rows:
-                    thread = self._listed(row, thread_id, cells, context)
+                    thread = self._listed(row, thread_id, cells, query, context)
                     if thread is None or not query.admits(thread):
                         continue
                     version = kept.decode() if kept is not None else await self._digest(row)
@@ -200,7 +200,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
         return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
 
     def _listed(
-        self, row: int, thread_id: object, cells: Sequence[object], context: Context
+        self, row: int, thread_id: object, cells: Sequence[object], query: Query, context: Context
     ) -> Thread | None:
         """What the filters look at; None where that cannot be told."""
         if thread_id is None:
@@ -222,10 +222,11 @@ class SqliteSource(Source[SqliteSourceConfig]):
         metadata: Json = UNSET
         try:
             if len(cells) > 2 and cells[2] is not None:
-                metadata = found = json_cell("metadata", cells[2])
-                msgspec.json.decode(found)
-        except (ThreadError, msgspec.MsgspecError, RecursionError) as error:
-            context.note(f"left out by the metadata filter: {error}", thread_id=name)
+                metadata = json_cell("metadata", cells[2])
+            if updated_at is not None and (query.since or query.until):
+                parse_time(updated_at)
+        except (ThreadError, UsageError) as error:
+            context.note(f"left out, since a filter cannot look at it: {error}", thread_id=name)
             return None
         return Thread(thread_id=name, status=status, updated_at=updated_at, metadata=metadata)
 

@@ -136,8 +136,8 @@ def json_cell(name: str, cell: object) -> Raw:
         pass
     try:
         (value,) = split_array(b"[" + text + b"]")  # without a limit to nesting
-    except (ThreadError, ValueError) as error:
-        raise ThreadError(f"column {name!r} does not hold one JSON value: {error}") from None
+    except (ThreadError, ValueError):
+        raise ThreadError(f"column {name!r} does not hold the text of one JSON value") from None
     return value
 
 
