@@ -28,10 +28,19 @@ from lgx.codec import encode_line
 from lgx.jsontext import tokens
 from lgx.records import Record
 
-__all__ = ["canonical", "digest", "digest_records", "duplicate_keys", "record_digest"]
+__all__ = [
+    "Node",
+    "canonical",
+    "digest",
+    "digest_records",
+    "duplicate_keys",
+    "record_digest",
+    "tree",
+]
 
 _Text: TypeAlias = bytes | bytearray | memoryview | Raw
-_Node: TypeAlias = "bytes | list[_Node] | dict[str, _Node]"
+Node: TypeAlias = "bytes | list[Node] | dict[str, Node]"
+"""A value taken apart: equal scalars are equal bytes."""
 
 _PLAIN_DIGITS = 21
 """The longest run of digits that is written out where an exponent would be shorter."""
@@ -160,15 +169,24 @@ _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_float_hoo
 # -- the slower road -----------------------------------------------------------------
 
 
-def _tree(text: bytes, duplicates: list[str]) -> _Node:
-    """The value as objects, arrays and finished scalars; built without recursion."""
-    stack: list[tuple[dict[str, _Node] | list[_Node], str | None]] = []
-    container: dict[str, _Node] | list[_Node] | None = None
+def tree(text: _Text) -> Node:
+    """One JSON value as objects, arrays and canonical scalars, for comparing parts of it.
+
+    Raises:
+        ThreadError: not UTF-8, or not one JSON value.
+    """
+    return _tree(bytes(text), [])
+
+
+def _tree(text: bytes, duplicates: list[str]) -> Node:
+    """Built without recursion; keys that come again are added to `duplicates`."""
+    stack: list[tuple[dict[str, Node] | list[Node], str | None]] = []
+    container: dict[str, Node] | list[Node] | None = None
     key: str | None = None  # of the object in hand; None where a key comes next
-    root: _Node = b""
+    root: Node = b""
     for _, kind, start, end in tokens(text):
         token = text[start:end]
-        node: _Node
+        node: Node
         if kind == "string":
             string: str = json.loads(token)
             if isinstance(container, dict) and key is None:
@@ -203,10 +221,10 @@ def _tree(text: bytes, duplicates: list[str]) -> _Node:
     return root
 
 
-def _write(tree: _Node) -> bytes:
+def _write(tree: Node) -> bytes:
     """The text of a tree; nothing is copied more than once, however deep it stands."""
     parts: list[bytes] = []
-    pending: list[_Node] = [tree]  # from the last to the first
+    pending: list[Node] = [tree]  # from the last to the first
     while pending:
         node = pending.pop()
         if isinstance(node, bytes):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import msgspec
 from msgspec import Raw, Struct, UnsetType
 
+from lgx.canonical import Node, canonical, tree
 from lgx.errors import ThreadError, UsageError
 from lgx.jsontext import split_object
 from lgx.records import Thread
@@ -90,13 +90,12 @@ class Query(Struct, frozen=True, kw_only=True):
 
 def _text_contains(held: Raw, wanted: Raw) -> bool:
     try:
-        return _contains(msgspec.json.decode(held), msgspec.json.decode(wanted))
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        # Legal text that msgspec refuses: nested past a thousand levels, lone surrogates.
-        return bytes(held) == bytes(wanted)
+        return _contains(tree(held), tree(wanted))
+    except RecursionError:  # a filter nested past hundreds of levels is compared as a whole
+        return canonical(held) == canonical(wanted)
 
 
-def _contains(held: object, wanted: object) -> bool:
+def _contains(held: Node, wanted: Node) -> bool:
     """Containment as PostgreSQL's `@>` defines it for JSONB, which is what the server uses."""
     if isinstance(wanted, dict):
         return isinstance(held, dict) and all(
@@ -106,4 +105,4 @@ def _contains(held: object, wanted: object) -> bool:
         return isinstance(held, list) and all(
             any(_contains(item, value) for item in held) for value in wanted
         )
-    return type(held) is type(wanted) and held == wanted
+    return held == wanted
