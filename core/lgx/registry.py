@@ -210,13 +210,40 @@ def _describe(entry_point: EntryPoint, *, conflict: bool) -> Listed:
 def _static_summary(target: str) -> str | None:
     """The first docstring line of what an entry point names; None where it cannot be read.
 
-    Nothing is imported, not even a parent package: each part of the dotted path is only
-    looked up on the path of the part before it.
+    Nothing is imported: sources are read, also where a package takes the object from one of
+    its modules.
     """
-    module, _, attribute = target.partition(":")
+    module, _, attribute = (part.strip() for part in target.partition(":"))
+    seen: set[str] = set()
+    while module not in seen:
+        seen.add(module)
+        tree = _parse(module)
+        if tree is None:
+            return None
+        moved = False
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute:
+                return _first_line(node)
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                for alias in node.names:
+                    if (alias.asname or alias.name) == attribute:
+                        module, attribute, moved = node.module, alias.name, True
+        if not moved:
+            return _first_line(tree)
+    return None
+
+
+def _first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str | None:
+    text = ast.get_docstring(node)
+    return text.splitlines()[0] if text else None
+
+
+def _parse(module: str) -> ast.Module | None:
+    """The source of a module: each part of its name is looked up on the path of the part
+    before it, which imports no parent package as `importlib.util.find_spec` would."""
     path: list[str] | None = list(sys.path)
     spec: ModuleSpec | None = None
-    parts = module.strip().split(".")
+    parts = module.split(".")
     for end in range(1, len(parts) + 1):
         spec = PathFinder.find_spec(".".join(parts[:end]), path)
         if spec is None:
@@ -225,16 +252,6 @@ def _static_summary(target: str) -> str | None:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
     try:
-        tree = ast.parse(Path(spec.origin).read_bytes())
+        return ast.parse(Path(spec.origin).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
-    named = (
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute.strip()
-    )
-    for node in (*named, tree):
-        text = ast.get_docstring(node)
-        if text:
-            return text.splitlines()[0]
-    return None

@@ -189,8 +189,8 @@ def test_a_plugin_that_cannot_be_imported_is_told_when_named(
         2,
         "",
         (
-            "lgx: error: plugin 'broken' of lgx-broken 2.1 cannot be imported: ModuleNotFoundError: "
-            "No module named 'a_driver_that_is_not_installed'\n"
+            "lgx: error: plugin 'broken' of lgx-broken 2.1 cannot be imported: "
+            "ModuleNotFoundError: No module named 'a_driver_that_is_not_installed'\n"
         ),
     )
     assert lgx("run", *ENDS, "--quiet") == (0, "", "")

@@ -278,8 +278,8 @@ class TestPipelines:
             ),
             (
                 (
-                    '[pipelines.nightly]\nsource = "tiny"\nsource-place = "x"\nsource-colour = "red"\n'
-                    'sink = "tiny"\nsink-path = "x"'
+                    '[pipelines.nightly]\nsource = "tiny"\nsource-place = "x"\n'
+                    'source-colour = "red"\nsink = "tiny"\nsink-path = "x"'
                 ),
                 (
                     "--source tiny has no option 'colour'; its options: api-key, headers, order, "
@@ -292,8 +292,8 @@ class TestPipelines:
                     'source-threads = "many"\nsink = "tiny"\nsink-path = "x"'
                 ),
                 (
-                    "--source tiny: option threads cannot be 'many': expected int, got str; its type "
-                    "is number"
+                    "--source tiny: option threads cannot be 'many': expected int, got str; "
+                    "its type is number"
                 ),
             ),
         ],

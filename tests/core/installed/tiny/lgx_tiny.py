@@ -85,6 +85,13 @@ class TinySource(Source[TinySourceConfig]):
         if self.config.trouble == "endless":
             await asyncio.to_thread(Path(self.config.place).touch)
             await asyncio.Event().wait()
+        if self.config.trouble == "stuck":
+            await asyncio.to_thread(Path(self.config.place).touch)
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    continue
 
     async def read(
         self, refs: Sequence[ThreadRef], context: Context

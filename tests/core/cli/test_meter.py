@@ -1,0 +1,102 @@
+"""Progress in words: rates over the last seconds, sizes, times."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lgx.cli import display
+from lgx.cli.display import show_progress
+from lgx.cli.meter import Meter, duration, size
+from lgx.cli.session import Session
+from lgx.progress import Progress
+
+
+def test_says_what_it_does_before_there_is_anything_to_count() -> None:
+    assert Meter(Progress(), clock=lambda: 0.0).line() == "connecting"
+
+
+def test_counts_what_was_found_while_listing() -> None:
+    """As long as the total is not known, the threads found so far are shown."""
+    progress = Progress()
+    progress.phase = "moving"
+    progress.listed = 1500
+
+    assert Meter(progress, clock=lambda: 0.0).line() == (
+        "0 threads (1,500 found so far), 0 checkpoints, 0 B"
+    )
+
+
+def test_shows_rate_and_time_left() -> None:
+    """Both are of the last seconds, not of the whole run."""
+    now = 0.0
+    progress = Progress()
+    meter = Meter(progress, clock=lambda: now)
+    progress.phase, progress.total = "moving", 1000
+    now, progress.written, progress.bytes, progress.checkpoints = 100.0, 10, 1000, 20
+    meter.look()
+    now, progress.written, progress.bytes, progress.checkpoints = 110.0, 110, 20_001_000, 220
+    progress.retries = 3
+    meter.look()
+
+    assert meter.line() == (
+        "110/1,000 threads, 220 checkpoints, 20.0 MB, 2.0 MB/s, 3 retries, 1:29 left"
+    )
+
+
+def test_names_what_did_not_go_well() -> None:
+    progress = Progress()
+    progress.phase, progress.total = "finishing", 9
+    progress.unchanged, progress.partial, progress.failed, progress.gone = 2, 3, 3, 1
+
+    assert Meter(progress, clock=lambda: 0.0).line() == (
+        "9/9 threads, 0 checkpoints, 0 B, 2 unchanged, 3 partial, 3 failed, 1 gone, finishing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (99_949, "99.9 kB"),
+        (123_456, "123 kB"),
+        (999_600, "1.0 MB"),
+        (1_500_000_000, "1.5 GB"),
+        (2_000_000_000_000_000, "2000 TB"),
+    ],
+)
+def test_sizes(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (9.94, "9.9 s"), (34.4, "34 s"), (125, "2:05"), (3725, "1:02:05")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_without_a_terminal_a_line_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every few seconds one plain line, and no thread is left behind."""
+    said = threading.Semaphore(0)
+    lines: list[str] = []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        said.release()
+
+    monkeypatch.setattr(display, "_SECONDS", 0.001)
+    session = Session()
+    with (
+        session.speaking_through(write),
+        show_progress(Meter(Progress()), "a → b", session, quiet=False),
+    ):
+        assert said.acquire(timeout=10)
+        assert said.acquire(timeout=10)
+
+    assert set(lines) == {"lgx: connecting"}
+    assert not [t for t in threading.enumerate() if t.name == "lgx-progress"]

@@ -1,0 +1,94 @@
+"""`lgx` as a process: signals, pipes and files of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Start = Callable[..., subprocess.Popen[str]]
+RUN = ("run", "--source", "tiny", "--sink", "tiny", "--sink-path", "out.txt")
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until the source has begun to list, which it says by a file."""
+    for _ in range(1000):
+        if path.exists():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError("the source never began")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "again"),
+    [
+        (signal.SIGINT, 130, "press Ctrl-C again"),
+        (signal.SIGTERM, 143, "signal again"),
+    ],
+)
+def test_a_signal_ends_the_run_in_good_order(
+    start: Start, tmp_path: Path, number: int, code: int, again: str
+) -> None:
+    """One line says so, the report is written all the same, and tells of the signal."""
+    process = start(*RUN, "--source-place", "begun", "--source-trouble", "endless",
+                    "--report", "r.json")  # fmt: skip
+    wait_for(tmp_path / "begun", process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines()[0] == (
+        f"lgx: stopping when what is in flight is finished; {again} to stop at once"
+    )
+    assert err.splitlines()[1].startswith("tiny → tiny (ended early, after ")
+    assert json.loads((tmp_path / "r.json").read_bytes())["signal"] == number
+
+
+def test_a_second_signal_ends_the_process(start: Start, tmp_path: Path) -> None:
+    """A run that does not come to its end can be ended all the same."""
+    process = start(*RUN, "--source-place", "begun", "--source-trouble", "stuck")
+    wait_for(tmp_path / "begun", process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("lgx: stopping when")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 143
+
+
+def test_a_closed_pipe_is_no_traceback(start: Start) -> None:
+    """`lgx … | head` ends without noise when head has gone."""
+    process = start(*RUN, "--source-place", "x", "--source-threads", "20000", "--dry-run",
+                    "--quiet")  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.stderr.close()
+
+    assert (process.wait(timeout=30), err) == (1, "")
+
+
+def test_an_ascii_terminal_shows_escapes() -> None:
+    """What cannot be shown is escaped, not an error."""
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-m", "lgx", "run", "--source", "😀", "--sink", "x"],
+        capture_output=True,
+        text=True,
+        env=environ,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("lgx: error: no plugin is named '\\U0001f600'")

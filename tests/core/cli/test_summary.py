@@ -1,0 +1,84 @@
+"""The summary: short, complete in what it counts, and never wider than a terminal."""
+
+from __future__ import annotations
+
+from lgx.cli.summary import summary
+from lgx.report import Counts, Failure, Note, Report
+from lgx.threads import Loss
+
+LONG = "the server answered 500 to this and to everything else that was asked of it " * 2
+
+
+def test_everything_that_a_report_can_tell() -> None:
+    """Counts, extras, traffic; what is missing apart from what the target cannot hold."""
+    report = Report(
+        source="cloud",
+        sink="sqlite",
+        seconds=83,
+        threads=Counts(listed=1300, unchanged=100, written=1190, partial=2, failed=3, gone=5),
+        checkpoints=Counts(listed=20_000, written=19_990, partial=7, failed=3),
+        extras={"store_item": 500, "assistant": 12},
+        bytes=1_234_567_890,
+        received=234_567_890,
+        requests=1400,
+        retries=6,
+        failures=[
+            Failure(thread_id="a\n\x1b[2J", what="thread", why=LONG.strip()),
+            Failure(thread_id=None, what="store items", why="the server answered 403"),
+        ],
+        losses=[
+            Loss(what="crons", why="the server shows them without their keys", holdable=False),
+            Loss(thread_id="b", what="checkpoint c", why="poisoned"),
+        ],
+        notes=[Note(message="the server shows no storage counts")],
+    )
+
+    lines = summary(report, report_path="r.json")
+
+    assert max(map(len, lines)) <= 80
+    assert lines == [
+        "cloud → sqlite (in 1:23)",
+        "  threads      1,190 written, 100 unchanged, 2 in part, 3 failed, 5 gone",
+        "               meanwhile (of 1,300)",
+        "  checkpoints  19,990 written, 7 in part, 3 failed (of 20,000)",
+        "  others       12 assistant, 500 store_item",
+        "  traffic      1.2 GB of records, 235 MB received, 1,400 requests, 6 retries",
+        "missing (2):",
+        "  - thread a\\n\\x1b[2J: the server answered 500 to this and to everything else",
+        "    that was asked of it the server answered 500 to this and to everything else",
+        "    that was asked of it",
+        "  - store items: the server answered 403",
+        "  try these threads again with --retry r.json",
+        "cannot be held there (1):",
+        "  - crons: the server shows them without their keys",
+        "notes (1):",
+        "  - the server shows no storage counts",
+    ]
+
+
+def test_a_run_that_was_ended_says_what_it_did_not_reach() -> None:
+    report = Report(
+        source="a",
+        sink="b",
+        seconds=3,
+        signal=2,
+        threads=Counts(listed=500, written=200),
+        checkpoints=Counts(listed=400, written=400),
+    )
+
+    assert summary(report) == [
+        "a → b (ended early, after 3.0 s)",
+        "  threads      200 written, 300 not reached (of 500)",
+        "  checkpoints  400 written (of 400)",
+    ]
+
+
+def test_an_endless_word_is_broken() -> None:
+    """Ids of 300 characters do not make lines of 300 columns."""
+    report = Report(failures=[Failure(thread_id="x" * 300, what="thread", why="gone wrong")])
+
+    assert max(map(len, summary(report))) == 80
+
+
+def test_a_run_that_could_not_begin_has_nothing_to_sum_up() -> None:
+    assert summary(Report(source="a", sink="b", aborted="the key was refused")) == []
