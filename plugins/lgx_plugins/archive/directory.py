@@ -153,13 +153,13 @@ class DirectoryStore(Store):
             raise explain_os_error(error, path) from error
         return os.fdopen(descriptor, "rb")
 
-    def remove(self, names: list[str]) -> None:
+    def remove(self, names: list[str], *, durable: bool) -> None:
         try:
             for name in names:
                 (self._parts / name).unlink(missing_ok=True)
         except OSError as error:
             raise explain_os_error(error, self._parts) from error
-        if names:
+        if names and durable:
             sync_directory(self._parts)
 
     def read_manifest(self) -> bytes | None:

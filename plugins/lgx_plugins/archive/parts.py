@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from lgx import Bundle, Thread, UnknownRecord, decode_line
+from lgx import Bundle, FatalError, Thread, UnknownRecord, decode_line
 from lgx_plugins.archive.index import Entry, Frame, IndexHead, encode_index
 from lgx_plugins.archive.manifest import PartInfo
 from lgx_plugins.archive.store import NewFile, Store
@@ -27,6 +28,7 @@ FRAME_BYTES = 2 << 20
 _WINDOW_LOG = 24
 _CHUNK = 1 << 18
 _SMALL_METADATA = 2048
+_CHECKPOINT = b'{"kind":"checkpoint"'
 _KIND = re.compile(rb'\{"kind":"([^"\\]+)"')
 
 
@@ -123,11 +125,13 @@ class BatchWriter:
         self._roll()
 
     def discard(self) -> None:
-        """Removes what a failed batch wrote, as far as the store lets it."""
+        """Removes what a failed batch wrote, as far as the store lets it; it may all stay,
+        too: the next run removes it."""
         if self._open is not None:
             self._open.file.discard()
             self._open = None
-        self._store.remove(self._created)
+        with contextlib.suppress(FatalError):  # the error that led here is the one to tell
+            self._store.remove(self._created, durable=False)
 
     def _part(self, size: int) -> _Part:
         """The open part, or a new one where `size` more bytes would be too many for it."""
@@ -266,8 +270,10 @@ class _Part:
 
     def _count(self, lines: list[bytes]) -> None:
         for line in lines:
-            match = _KIND.match(line)
-            self.records[match[1].decode() if match else _kind(line)] += 1
+            if line.startswith(_CHECKPOINT):
+                self.records["checkpoint"] += 1
+            else:
+                self.records[_kind(line)] += 1
 
     def _write(self, data: bytes) -> None:
         if data:
@@ -312,7 +318,9 @@ def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _kind(line: bytes) -> str:
-    """The kind of a record that does not begin with it."""
+    match = _KIND.match(line)
+    if match:
+        return match[1].decode()
     record = decode_line(line)
     return record.name if isinstance(record, UnknownRecord) else record.kind
 

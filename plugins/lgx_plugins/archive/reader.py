@@ -70,12 +70,15 @@ class PartReader:
             file.seek(frame.offset)
             data = file.read(frame.size)
         try:
-            if zstandard.frame_content_size(data) != frame.bytes:
-                raise self.damaged(number, "a frame has another size than its index says")
-            decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-            return decompressor.decompress(data, max_output_size=frame.bytes)
+            said = zstandard.frame_content_size(data)  # -1: the frame does not say
+            if said in (-1, frame.bytes):
+                decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+                text = decompressor.decompress(data, max_output_size=frame.bytes)
+                if len(text) == frame.bytes:
+                    return text
         except zstandard.ZstdError as error:
             raise self.damaged(number, str(error)) from error
+        raise self.damaged(number, "a frame has another size than its index says")
 
     def stream(self, number: int, frame: Frame, start: int, size: int) -> Iterator[list[bytes]]:
         """Lines of a large frame, some at a time: `size` bytes from `start`, whole lines."""

@@ -313,7 +313,7 @@ def _recover(store: Store, state: State) -> State:
     manifest = state.manifest
     if state.unfinished:
         # Orphans first: without the journal that excuses them they would be damage.
-        store.remove(list(state.orphans))
+        store.remove(list(state.orphans), durable=True)
         manifest = _fold(store, state)
     store.clear_leftovers()
     for generation in store.journals():

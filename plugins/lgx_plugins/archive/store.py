@@ -77,8 +77,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def remove(self, names: list[str]) -> None:
-        """Removes immutable files that nothing refers to, durably."""
+    def remove(self, names: list[str], *, durable: bool) -> None:
+        """Removes immutable files that nothing refers to; those that are not there are passed."""
 
     @abstractmethod
     def read_manifest(self) -> bytes | None:

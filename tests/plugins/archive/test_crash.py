@@ -1,0 +1,265 @@
+"""What a crash, a full disk or a failing one leaves, and that the next run goes on from it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lgx import FatalError, IntegrityError
+from lgx_plugins.archive.directory import DirectoryStore
+from lgx_plugins.archive.inspection import verify_archive
+
+THREADS = 120
+
+
+async def contents(archives: Any, path: Path) -> tuple[dict[str, list[bytes]], list[Any]]:
+    return await archives.read(path), await archives.read_extras(path, "store_item")
+
+
+def tear(path: Path, log: Path, rng: random.Random) -> None:
+    """What a power cut may do after a kill: bytes and names that no fsync covered are lost."""
+    sizes: dict[int, int] = {}
+    names: dict[int, set[str]] = {}
+    for line in log.read_bytes().splitlines():
+        try:
+            note = json.loads(line)
+        except ValueError:
+            continue  # the note itself was cut short
+        if note["names"] is None:
+            sizes[note["inode"]] = note["size"]
+        else:
+            names[note["inode"]] = set(note["names"])
+    for folder in (path / "parts", path):
+        if not folder.is_dir():
+            continue
+        durable = names.get(folder.stat().st_ino, set())
+        for file in sorted(folder.iterdir()):
+            if not file.is_file() or file.name == ".lgx-lock":
+                continue
+            about = file.stat()
+            kept = sizes.get(about.st_ino, 0)
+            if file.name not in durable and rng.random() < 0.5:
+                file.unlink()
+            elif about.st_size > kept:
+                os.truncate(file, rng.randint(kept, about.st_size))
+                if rng.random() < 0.3:  # the size was written, the last blocks were not
+                    with file.open("ab") as torn:
+                        torn.write(bytes(about.st_size - file.stat().st_size))
+
+
+def assert_names_tell_the_truth(path: Path) -> None:
+    """No file with a final name is broken: each part's name holds its digest."""
+    for file in path.glob("parts/*.ndjson.zst"):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert file.name.split("-")[2].startswith(digest[:16])
+
+
+async def crash_loop(
+    archives: Any,
+    worker: Any,
+    path: Path,
+    seed: int,
+    whole: Any,
+    seconds: float,
+    **options: Any,
+) -> int:
+    """Exports over an older archive, killed again and again; how many kills it took."""
+    rng = random.Random(seed)
+    target, log = path / f"killed-{seed}", path / f"log-{seed}"
+    run = {"do": "export", "path": str(target), "log": str(log), **options}
+    worker.run(**run, threads=THREADS // 2, version="v0")
+    old = await archives.read(target)
+    kills = 0
+    while True:
+        pid = worker.start(**run, threads=THREADS, version="v1")
+        if kills < 4:
+            await asyncio.sleep(rng.uniform(0, seconds))  # the moment is what this test varies
+            said = worker.kill(pid)
+        else:
+            said = worker.finish()
+        if said["exit"] == 0:
+            break
+        assert said["exit"] == -9, said
+        kills += 1
+        if rng.random() < 0.6:
+            tear(target, log, rng)
+        assert_names_tell_the_truth(target)
+        now = await archives.read(target)
+        for thread_id, lines in now.items():
+            assert lines in (whole[0].get(thread_id), old.get(thread_id))
+        assert {thread_id for thread_id in old if thread_id in whole[0]} <= set(now)
+    assert await contents(archives, target) == whole
+    assert verify_archive(DirectoryStore(target)).problems == ()
+    assert sorted(entry.name for entry in target.iterdir()) == ["manifest.json", "parts"]
+    return kills
+
+
+@pytest.fixture
+async def uninterrupted(
+    archives: Any, worker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, float]:
+    """What an export over an older archive ends with when nothing disturbs it, and its time."""
+    path = tmp_path_factory.mktemp("whole") / "archive"
+    assert worker.run(do="export", path=str(path), threads=THREADS // 2, version="v0")["exit"] == 0
+    started = time.monotonic()
+    assert worker.run(do="export", path=str(path), threads=THREADS, version="v1")["exit"] == 0
+    seconds = time.monotonic() - started
+    return await contents(archives, path), seconds
+
+
+async def loops(
+    count: int, archives: Any, worker: Any, path: Path, uninterrupted: tuple[Any, float]
+) -> None:
+    whole, seconds = uninterrupted
+    assert len(whole[0]) == THREADS
+    kills = [
+        await crash_loop(archives, worker, path, seed, whole, seconds) for seed in range(count)
+    ]
+    assert sum(kills) >= count  # else the moments came too late to mean anything
+
+
+async def test_killed_exports_end_as_one_that_was_not(
+    archives: Any, worker: Any, tmp_path: Path, uninterrupted: tuple[Any, float]
+) -> None:
+    """After SIGKILL at random moments, with unsynced bytes and names torn off, every state
+    reads whole, and running again ends with the records of an uninterrupted export."""
+    await loops(20, archives, worker, tmp_path, uninterrupted)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1200)
+async def test_many_killed_exports_end_as_one_that_was_not(
+    archives: Any, worker: Any, tmp_path: Path, uninterrupted: tuple[Any, float]
+) -> None:
+    """The same, oftener."""
+    await loops(200, archives, worker, tmp_path, uninterrupted)
+
+
+async def test_a_missing_fsync_would_be_found(
+    archives: Any, worker: Any, tmp_path: Path, uninterrupted: tuple[Any, float]
+) -> None:
+    """The loop above tells an export that does not sync from one that does."""
+    whole, seconds = uninterrupted
+    with pytest.raises((AssertionError, IntegrityError)):
+        for seed in range(100):
+            await crash_loop(archives, worker, tmp_path, seed, whole, seconds, unsynced=True)
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, name: str, number: int, error: int
+) -> Callable[[], int]:
+    """Makes the `number`th call of an `os` function fail, once; tells how many calls came."""
+    real = getattr(os, name)
+    calls = 0
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise OSError(error, os.strerror(error))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(os, name, call)
+    return lambda: calls
+
+
+async def failure(call: Awaitable[None]) -> str | None:
+    """The message of the fatal error that ended the call."""
+    try:
+        await call
+    except FatalError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("fsync", errno.EIO, "the disk reports an error"),
+        ("write", errno.ENOSPC, "no space is left"),
+        ("write", errno.EDQUOT, "no space is left"),
+        ("write", errno.EFBIG, "larger than files may be"),
+    ],
+)
+async def test_a_failing_disk_ends_the_run_and_loses_nothing(
+    archives: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    error: int,
+    words: str,
+) -> None:
+    """Whichever write or fsync fails: one clear error, no further try, what was committed
+    reads whole, and the next run ends with everything."""
+    first = {f"a{number}": archives.thread(f"a{number}") for number in range(4)}
+    second = {f"b{number}": archives.thread(f"b{number}") for number in range(4)}
+    number = 0
+    while True:
+        number += 1
+        path = tmp_path / str(number)
+        await archives.write(path, first)
+        with monkeypatch.context() as patch:
+            calls = failing(patch, name, number, error)
+            raised = await failure(archives.write(path, second, batch=2))
+            if raised is None:
+                assert calls() < number
+                break
+            assert words in raised
+            assert str(path) in raised
+            if name == "fsync":
+                assert calls() == number  # nothing was tried after it failed
+        held = await archives.read(path)
+        assert set(held) in ({*first}, {*first, "b0", "b1"}, {*first, *second})
+        await archives.write(path, second, batch=2)
+        assert await archives.read(path) == archives.lines(first | second)
+    assert number > 8  # journal, parts and indexes of two batches, manifest
+
+
+async def test_after_a_failure_the_same_run_writes_nothing_more(
+    archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sink that failed refuses further batches, and its finish leaves the archive alone."""
+    path = tmp_path / "archive"
+    await archives.write(path, {"a": archives.thread("a")})
+    context = archives.context()
+    bundle = archives.bundle(context, "b", archives.thread("b"))
+    async with archives.sink(path) as sink:
+        await sink.begin(archives.run())
+        with monkeypatch.context() as patch:
+            failing(patch, "fsync", 3, errno.EIO)
+            with pytest.raises(FatalError, match="the disk reports an error"):
+                await sink.write([bundle], context)
+        with pytest.raises(FatalError, match="could not be written to before"):
+            await sink.write([bundle], context)
+        await sink.finish(context)
+    bundle.close()
+    assert set(await archives.read(path)) == {"a"}
+
+
+def test_a_limit_on_file_sizes_is_one_clear_error(worker: Any, tmp_path: Path) -> None:
+    """RLIMIT_FSIZE, as `ulimit -f` sets it, ends the run with the file's name and the cause."""
+    path = tmp_path / "archive"
+    said = worker.run(do="export", path=str(path), threads=60, version="v1", file_limit=20_000)
+    assert said["type"] == "FatalError"
+    assert re.search(rf"'{path}/.*' is larger than files may be here", said["error"])
+    assert said["exit"] == 1
+
+
+def test_a_directory_without_permission_is_one_clear_error(worker: Any, tmp_path: Path) -> None:
+    """A place that cannot be written to is refused with its name and the cause."""
+    path = tmp_path / "closed" / "archive"
+    path.parent.mkdir(mode=0o500)
+    said = worker.run(do="export", path=str(path), threads=1, version="v1", unprivileged=True)
+    assert said["type"] == "FatalError"
+    assert "permission denied" in said["error"]
