@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from lgx.api import STATUSES, make_spec, run_spec
 from lgx.cli.display import show_progress
@@ -34,6 +35,8 @@ _which = functools.partial(Flag, section="Which threads")
 _how = functools.partial(Flag, section="How")
 _output = functools.partial(Flag, section="Output")
 _other = functools.partial(Flag, section="Other")
+
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(RunSpec)}
 
 _PARAMS: list[click.Parameter] = [
     click.Argument(["pipeline"], required=False),
@@ -90,14 +93,14 @@ _PARAMS: list[click.Parameter] = [
     _how(
         ["--on-violation"],
         type=click.Choice(["fail", "quarantine", "warn"]),
-        default="fail",
+        default=_DEFAULTS["on_violation"],
         show_default=True,
         help="End the run, leave the thread out, or write it all the same.",
     ),
     _how(
         ["--concurrency"],
         type=count,
-        default=16,
+        default=_DEFAULTS["concurrency"],
         show_default=True,
         metavar="N",
         help="How many large requests or reads run at once.",
@@ -113,7 +116,7 @@ _PARAMS: list[click.Parameter] = [
     _how(
         ["--attempts"],
         type=count,
-        default=6,
+        default=_DEFAULTS["attempts"],
         show_default=True,
         metavar="N",
         help="How often a request is tried.",

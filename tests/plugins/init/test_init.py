@@ -1,0 +1,102 @@
+"""`lgx init`: files that explain every option, and work as they are."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lgx import Registry, describe
+
+Lgx = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def lgx(tmp_path: Path) -> Lgx:
+    def call(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "lgx", *args],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+
+    return call
+
+
+def test_writes_two_files_for_their_owner_alone(lgx: Lgx, tmp_path: Path) -> None:
+    """lgx.toml and .env.example, mode 0600, and what to do next."""
+    done = lgx("init", "--source", "sqlite", "--sink", "sqlite")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "wrote lgx.toml and .env.example\n"
+        "next: fill in lgx.toml, then: lgx doctor main && lgx run main\n"
+    )
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == [".env.example", "lgx.toml"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+def test_explains_every_option(lgx: Lgx, tmp_path: Path) -> None:
+    """Required options stand there with an example; all others as comments; both are TOML."""
+    lgx("init", "--source", "sqlite", "--sink", "sqlite", "--name", "my backup")
+    text = (tmp_path / "lgx.toml").read_text()
+    active = tomllib.loads(text)["pipelines"]["my backup"]
+    everything = tomllib.loads(re.sub(r"(?m)^# ([a-z-]+ = )", r"\1", text))
+    named = everything["pipelines"]["my backup"]
+
+    assert active == {
+        "source": "sqlite",
+        "sink": "sqlite",
+        "source-path": "threads.db",
+        "sink-path": "threads.db",
+    }
+    registry = Registry()
+    for role, cls in (("source", registry.source("sqlite")), ("sink", registry.sink("sqlite"))):
+        for info in describe(cls.config_type):
+            assert f"{role}-{info.flag}" in named
+    assert {"thread-id", "since", "memory", "on-violation", "extras", "env-file"} <= set(named)
+    assert not {"source-help", "config", "retry", "json"} & set(named)
+
+
+def test_names_the_variables_of_secrets(lgx: Lgx, tmp_path: Path) -> None:
+    """.env.example lists where each secret is read from, without a value."""
+    lgx("init")
+    text = (tmp_path / ".env.example").read_text()
+
+    assert "\n# LANGSMITH_SOURCE_API_KEY=\n" in text
+
+
+def test_replaces_nothing_unless_told_to(lgx: Lgx, tmp_path: Path) -> None:
+    """A file that stands there stays; with --force it is replaced."""
+    (tmp_path / "lgx.toml").write_text("mine")
+
+    done = lgx("init", "--source", "sqlite")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "lgx: error: lgx.toml exists already; replace with --force\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["lgx.toml"]
+    assert (tmp_path / "lgx.toml").read_text() == "mine"
+
+    assert lgx("init", "--source", "sqlite", "--force").returncode == 0
+    assert "[pipelines.main]" in (tmp_path / "lgx.toml").read_text()
+
+
+def test_the_pipeline_runs(lgx: Lgx, tmp_path: Path) -> None:
+    """What was written is a pipeline that `lgx run` and `lgx doctor` understand."""
+    lgx("init", "--source", "sqlite", "--sink", "sqlite")
+
+    done = lgx("run", "main")
+
+    # There is no database to read yet, which is the source's to say, not the file's.
+    assert "threads.db" in done.stderr
+    assert "lgx.toml" not in done.stderr
