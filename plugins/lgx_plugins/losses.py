@@ -10,29 +10,29 @@ _MOST = 100
 
 
 class Losses:
-    """The first hundred each, the others in one."""
+    """The first hundred each, the others in one. `thread_id` may be set later."""
 
     def __init__(self, thread_id: str | None) -> None:
-        self._thread_id = thread_id
-        self._losses: list[Loss] = []
+        self.thread_id = thread_id
+        self._losses: list[tuple[str, str, int]] = []
         self._more = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._losses)
+        self._more_checkpoints = 0
 
     def add(self, what: str, why: str, checkpoints: int = 0) -> None:
-        if len(self._losses) >= _MOST:
+        if len(self._losses) < _MOST:
+            self._losses.append((what, why, checkpoints))
+        else:
             self._more += 1
-            return
-        self._losses.append(
-            Loss(what=what, why=why, thread_id=self._thread_id, checkpoints=checkpoints)
-        )
+            self._more_checkpoints += checkpoints
 
     def take(self) -> tuple[Loss, ...]:
         """All so far; empty afterwards."""
-        losses, self._losses = self._losses, []
-        more, self._more = self._more, 0
-        if more:
+        if self._more:
             why = "they failed like those listed before them"
-            losses.append(Loss(what=f"{more} more", why=why, thread_id=self._thread_id))
-        return tuple(losses)
+            self._losses.append((f"{self._more} more", why, self._more_checkpoints))
+        losses = tuple(
+            Loss(what=what, why=why, thread_id=self.thread_id, checkpoints=checkpoints)
+            for what, why, checkpoints in self._losses
+        )
+        self._losses, self._more, self._more_checkpoints = [], 0, 0
+        return losses

@@ -34,7 +34,7 @@ class Output:
 
     def __init__(self, path: Path) -> None:
         self.standard = str(path) == "-"
-        self._path = path
+        self.path = path
         self._lock: TargetLock | None = None
         self._file: AtomicFile | _StandardOutput | None = None
         self._compress: Any = None  # zlib's or zstandard's: both have compress() and flush()
@@ -47,8 +47,8 @@ class Output:
             UsageError: it is a directory or device, or its folder is missing.
         """
         if not self.standard:
-            self._path = self._path.resolve()
-            check_target(self._path)
+            self.path = self.path.resolve()
+            check_target(self.path)
 
     def open(self) -> None:
         """Takes the target's lock and creates the temporary file.
@@ -61,13 +61,13 @@ class Output:
         if self.standard:
             self._file = _StandardOutput()
             return
-        self._lock = TargetLock(self._path)
+        self._lock = TargetLock(self.path)
         self._lock.acquire()
-        remove_leftovers(self._path)
-        self._file = AtomicFile(self._path)
-        if self._path.suffix == ".gz":
+        remove_leftovers(self.path)
+        self._file = AtomicFile(self.path)
+        if self.path.suffix == ".gz":
             self._compress = zlib.compressobj(6, zlib.DEFLATED, 31)
-        elif self._path.suffix == ".zst":
+        elif self.path.suffix == ".zst":
             import zstandard
 
             self._compress = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()

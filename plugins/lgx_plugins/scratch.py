@@ -1,4 +1,4 @@
-"""Scratch space: pieces of bytes on disk that are linked to chains."""
+"""Scratch space: pieces of bytes that are linked to chains, on disk where they are many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from lgx_plugins.files import explain_os_error
 
 __all__ = ["Scratch"]
 
-_HEAD = struct.Struct("<QQ")  # 1 + the offset of the piece before, or 0; the size
+_HEAD = struct.Struct("<QQ")  # the chain before the piece; the size of the piece
+_KEEP = 4 << 20  # bytes that may stay in memory
 
 
 class Scratch:
@@ -19,9 +20,11 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="lgx-scratch-", buffering=1 << 20)  # noqa: SIM115 -- closed by close()
+        self._new()
+
+    def _new(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(_KEEP, prefix="lgx-scratch-")  # noqa: SIM115 -- closed by close()
         self._end = 0
-        self._appending = True
 
     def append(self, data: bytes, chain: int = 0) -> int:
         """Puts a piece at the end of a chain; the longer chain.
@@ -31,9 +34,7 @@ class Scratch:
         """
         begin = self._end
         try:
-            if not self._appending:
-                self._file.seek(self._end)
-                self._appending = True
+            self._file.seek(self._end)
             self._file.write(_HEAD.pack(chain, len(data)))
             self._file.write(data)
         except OSError as error:
@@ -41,10 +42,10 @@ class Scratch:
         self._end += _HEAD.size + len(data)
         return begin + 1
 
-    def last(self, chain: int) -> tuple[bytes, int]:
-        """The last piece of a chain that is not empty, and the chain before it."""
-        before, size = self._head(chain)
-        return self._file.read(size), before
+    def last(self, chain: int) -> bytes:
+        """The last piece of a chain that is not empty."""
+        size = self._head(chain)[1]
+        return self._file.read(size)
 
     def pieces(self, chain: int) -> list[int]:
         """The chain up to each of its pieces, the first piece's first: see `last`."""
@@ -56,10 +57,14 @@ class Scratch:
         return found
 
     def _head(self, chain: int) -> tuple[int, int]:
-        self._appending = False
         self._file.seek(chain - 1)
         before, size = _HEAD.unpack(self._file.read(_HEAD.size))
         return before, size
+
+    def clear(self) -> None:
+        """Forgets everything, and gives the disk back."""
+        self._file.close()
+        self._new()
 
     def close(self) -> None:
         """May be called again."""

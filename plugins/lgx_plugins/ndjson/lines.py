@@ -50,6 +50,13 @@ class Envelope(Struct, frozen=True, kw_only=True):
             return ("run", self.run_id)
         return None
 
+    @property
+    def parent(self) -> tuple[str, ...] | None:
+        """The identity of a checkpoint's parent."""
+        if self.kind != "checkpoint" or self.parent_checkpoint_id is None:
+            return None
+        return ("checkpoint", self.checkpoint_ns, self.parent_checkpoint_id)
+
 
 _envelopes = msgspec.json.Decoder(Envelope)
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from lgx_plugins.lineage import parents_first
 from lgx_plugins.ndjson.lines import Envelope, look
 from lgx_plugins.scratch import Scratch
 
@@ -59,7 +60,7 @@ class LooseThreads:
         return Arrangement(list(_in_order(places)), doubled)
 
     def line(self, place: int) -> bytes:
-        return self._scratch.last(place)[0]
+        return self._scratch.last(place)
 
     def close(self) -> None:
         self._scratch.close()
@@ -67,22 +68,12 @@ class LooseThreads:
 
 def _in_order(places: _Places) -> Iterator[int]:
     yield from (place for envelope, place in places.values() if envelope.kind == "thread")
-    yield from _parents_first(places)
+    parents = {
+        key: envelope.parent
+        for key, (envelope, _) in places.items()
+        if envelope.kind == "checkpoint"
+    }
+    yield from (places[key][1] for key in parents_first(parents))
     for envelope, place in places.values():
         if envelope.kind not in ("thread", "checkpoint"):
             yield place
-
-
-def _parents_first(places: _Places) -> Iterator[int]:
-    """Checkpoints in the order of the file, but none before its parent."""
-    done: set[_Key] = set()
-    for start in places:
-        lineage: list[_Key] = []
-        key = start
-        while key in places and key not in done and places[key][0].kind == "checkpoint":
-            done.add(key)  # at once, so that one that is its own ancestor ends the walk
-            lineage.append(key)
-            envelope = places[key][0]
-            key = ("checkpoint", envelope.checkpoint_ns, envelope.parent_checkpoint_id or "")
-        for key in reversed(lineage):
-            yield places[key][1]

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Self, TypeAlias
 
-import msgspec
-
 from lgx import (
     ANY_KIND,
     EXTRA_KINDS,
@@ -19,7 +17,6 @@ from lgx import (
     Context,
     Fact,
     FatalError,
-    LgxError,
     Loss,
     Probe,
     Query,
@@ -32,6 +29,7 @@ from lgx import (
     decode_line,
     option,
 )
+from lgx_plugins.filters import admits
 from lgx_plugins.inputs import PIECE, Input
 from lgx_plugins.losses import Losses
 from lgx_plugins.ndjson.header import Header, check_header
@@ -318,13 +316,10 @@ class _OpenThread:
             yield record
 
     def _admits(self, first: Record) -> bool:
-        """Whether the thread is wanted; one without a record of its own is judged by its id."""
-        if not isinstance(first, Thread):
-            return self.admits_id
         try:
-            return self._query.admits(first)
-        except (LgxError, msgspec.MsgspecError, RecursionError) as error:
-            self._unsure = f"the filters cannot be applied to it: {error}"
+            return admits(self._query, self.thread_id, first if isinstance(first, Thread) else None)
+        except ThreadError as error:
+            self._unsure = str(error)
             return False
 
     def end(self) -> Iterator[ThreadEnd | Loss]:

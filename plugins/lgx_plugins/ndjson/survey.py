@@ -65,8 +65,7 @@ class Survey:
         if envelope.kind != "checkpoint":
             self._others = True
             return False
-        if envelope.parent_checkpoint_id is not None:
-            parent = ("checkpoint", envelope.checkpoint_ns, envelope.parent_checkpoint_id)
-            if hash(parent) not in self._identities:
-                self._awaited.add(hash(parent))
+        parent = envelope.parent
+        if parent is not None and hash(parent) not in self._identities:
+            self._awaited.add(hash(parent))
         return self._others or key in self._awaited

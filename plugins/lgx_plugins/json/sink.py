@@ -1,0 +1,251 @@
+"""The JSON sink: one document in the older tool's layout, written thread by thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+import lgx
+from lgx import (
+    ANY_KIND,
+    Bundle,
+    Checkpoint,
+    Config,
+    Context,
+    Fact,
+    Mark,
+    Probe,
+    Record,
+    RunInfo,
+    Sink,
+    Thread,
+    ThreadError,
+    ThreadRef,
+    UsageError,
+    WriteOutcome,
+    encode_line,
+    option,
+    state_to_checkpoint,
+    to_fields,
+    to_state,
+)
+from lgx_plugins.extras_log import ExtrasLog
+from lgx_plugins.json.aside import Aside
+from lgx_plugins.json.layout import FORMAT, LAYOUT, VERSION
+from lgx_plugins.outputs import Output
+
+__all__ = ["JsonSink", "JsonSinkConfig"]
+
+_encode = msgspec.json.encode
+_NULL = Raw(b"null")
+
+
+class JsonSinkConfig(Config, frozen=True, kw_only=True):
+    path: Annotated[
+        Path,
+        option(
+            "File to write, compressed where it ends in .gz or .zst.",
+            example="threads_backup.json",
+        ),
+    ]
+
+
+class JsonSink(Sink[JsonSinkConfig]):
+    """Each run writes the whole selection to a new file, which appears at its end.
+
+    It holds no marks. Each thread and each state begins a line. What the layout has no place
+    for is kept aside and written last, under the key `lgx`. A thread that is written twice
+    stands twice in the document, and the later one counts.
+    """
+
+    name = "json"
+    summary = "one JSON document, in the layout of threads_backup.json"
+    config_type = JsonSinkConfig
+    accepts = ANY_KIND
+
+    def __init__(self, config: JsonSinkConfig) -> None:
+        super().__init__(config)
+        self._output = Output(config.path)
+        self._log = ExtrasLog()
+        self._entries: Aside | None = None
+        self._extras: Aside | None = None
+        self._run: RunInfo | None = None
+        self._threads = 0
+        self._checkpoints = 0
+
+    def _check(self) -> None:
+        if self._output.standard:
+            raise UsageError(
+                "the json sink cannot write to -, since it writes a file whole or not at all; "
+                "use the ndjson sink"
+            )
+        self._output.check()
+
+    async def probe(self, context: Context) -> Probe:
+        self._check()
+        return Probe(facts=(Fact(name="target", value=str(self.config.path)),))
+
+    async def begin(self, run: RunInfo) -> None:
+        self._check()
+        if not run.dry_run:
+            self._run = run
+            await asyncio.to_thread(self._open)
+
+    def _open(self) -> None:
+        self._output.open()
+        folder = self._output.path.parent
+        self._entries = Aside(folder)
+        self._extras = Aside(folder)
+        self._output.write(b'{"threads": [')
+
+    async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
+        return {}
+
+    async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
+        await asyncio.to_thread(self._write, bundles)
+        return [WriteOutcome(thread_id=bundle.thread_id) for bundle in bundles]
+
+    def _write(self, bundles: Sequence[Bundle]) -> None:
+        for bundle in bundles:
+            self._write_thread(bundle)
+
+    def _write_thread(self, bundle: Bundle) -> None:
+        write = self._output.write
+        thread_id = bundle.thread_id
+        at, thread = _find_thread(bundle)
+        fields = to_fields(thread) if thread is not None else {}
+        write(b",\n" if self._threads else b"\n")
+        write(b'{"thread_id": ' + _encode(thread_id))
+        for key in ("metadata", "values"):
+            write(b', "' + key.encode() + b'": ' + bytes(fields.get(key, _NULL)))
+        write(b', "history": [')
+        records = self._write_history(bundle, at)
+        write(b"]")
+        for key in ("created_at", "updated_at"):
+            write(b', "' + key.encode() + b'": ' + bytes(fields.get(key, _NULL)))
+        write(b"}")
+        self._threads += 1
+        self._write_entry(thread_id, at, fields, records)
+
+    def _write_history(self, bundle: Bundle, thread_at: int | None) -> Aside | None:
+        """The states, the last first; what else the bundle holds is put aside."""
+        records: Aside | None = None
+        states = 0
+        at = len(bundle)
+        try:
+            for line in bundle.spool.lines_reversed():
+                at -= 1
+                if at == thread_at:
+                    continue
+                state = _state(line, bundle.thread_id)
+                if state is not None:
+                    self._output.write((b",\n" if states else b"\n") + state)
+                    states += 1
+                    continue
+                if records is None:
+                    records = Aside(self._output.path.parent)
+                start = b"\n" if records.empty else b",\n"
+                records.write(start + b'{"at": %d, "record": ' % at + line + b"}")
+        except BaseException:
+            if records is not None:
+                records.close()
+            raise
+        self._checkpoints += states
+        return records
+
+    def _write_entry(
+        self, thread_id: str, at: int | None, fields: Mapping[str, Raw], records: Aside | None
+    ) -> None:
+        assert self._entries is not None
+        rest = {k: v for k, v in fields.items() if k not in ("kind", "thread_id", *LAYOUT)}
+        entry: dict[str, Any] = {"thread": rest if at is not None else None}
+        if at:
+            entry["at"] = at
+        unset = [key for key in LAYOUT if key not in fields]
+        if unset and at is not None:
+            entry["unset"] = unset
+        start = b"\n" if self._entries.empty else b",\n"
+        self._entries.write(start + _encode(thread_id) + b": " + _encode(entry)[:-1])
+        if records is not None:
+            try:
+                self._entries.write(b',"records": [')
+                records.move_to(self._entries)
+            finally:
+                records.close()
+            self._entries.write(b"]")
+        self._entries.write(b"}")
+
+    async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        await asyncio.to_thread(self._write_extras, kind, bundle)
+        return WriteOutcome(thread_id=None)
+
+    def _write_extras(self, kind: str, bundle: Bundle) -> None:
+        assert self._extras is not None
+        for line in self._log.fresh(kind, bundle):
+            self._extras.write((b"\n" if self._extras.empty else b",\n") + line)
+
+    async def forget(self, thread_ids: Sequence[str]) -> None:
+        """What an earlier run wrote is not in this run's file anyway."""
+
+    async def finish(self, context: Context) -> None:
+        await asyncio.to_thread(self._finish)
+
+    def _finish(self) -> None:
+        assert self._run is not None
+        assert self._entries is not None
+        assert self._extras is not None
+        totals = {
+            "export_date": self._run.started_at,
+            "source": self._run.source,
+            "total_threads": self._threads,
+            "total_checkpoints": self._checkpoints,
+        }
+        about = {"format": FORMAT, "version": VERSION, "lgx": lgx.__version__, "encryption": None}
+        self._output.write(b"\n],\n" + _encode(totals)[1:-1])
+        self._output.write(b',\n"lgx": ' + _encode(about)[:-1] + b',\n"extras": [')
+        self._extras.move_to(self._output)
+        self._output.write(b'],\n"threads": {')
+        self._entries.move_to(self._output)
+        self._output.write(b"}}}\n")
+        self._output.commit()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for aside in (self._entries, self._extras):
+            if aside is not None:
+                aside.close()
+        self._output.close()
+
+
+def _find_thread(bundle: Bundle) -> tuple[int | None, Thread | None]:
+    """The thread's own record, and its place; it is the first of nearly every bundle."""
+    for at, record in enumerate(bundle):
+        if isinstance(record, Thread) and record.thread_id == bundle.thread_id:
+            return at, record
+    return None, None
+
+
+def _state(line: bytes, thread_id: str) -> bytes | None:
+    """The state that gives back exactly this record; None where a state cannot."""
+    record: Record = lgx.decode_line(line)
+    if not isinstance(record, Checkpoint) or record.checkpoint_ns or record.values is UNSET:
+        return None
+    state = _encode(to_state(record))
+    try:
+        same = encode_line(state_to_checkpoint(state, thread_id)) == line
+    except ThreadError:
+        return None
+    return state if same else None
