@@ -53,6 +53,7 @@ class Budget:
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 self.give_page(size)
+            self._wake()  # those behind it may fit
             raise
 
     def resize(self, before: int, after: int) -> None:
@@ -77,9 +78,11 @@ class Budget:
         self.peak = max(self.peak, self.used)
 
     def _wake(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
-            size, future = self._waiting.popleft()
-            if future.cancelled():
-                continue
-            self._grant(size)
-            future.set_result(None)
+        while self._waiting:
+            size, future = self._waiting[0]
+            if not (future.cancelled() or self._fits(size)):
+                return
+            self._waiting.popleft()
+            if not future.cancelled():
+                self._grant(size)
+                future.set_result(None)

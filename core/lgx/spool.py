@@ -6,6 +6,7 @@ left behind when the process ends, however it ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from array import array
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from lgx.budget import Budget
 from lgx.codec import decode_line, encode_line
+from lgx.errors import FatalError
 from lgx.records import Record
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadRef
 
@@ -28,7 +30,7 @@ class Spool:
     """Appended to once, read as often as needed, forwards or backwards; closed by its maker.
 
     Not for several tasks at once. Reading while appending sees what stood there when
-    the reading began.
+    the reading began. A disk that is full or fails is a `FatalError`.
     """
 
     def __init__(self, budget: Budget, directory: Path | None = None, keep: int = 4 << 20) -> None:
@@ -61,31 +63,41 @@ class Spool:
                 self._charged = charge
                 self._lines.append(line)
                 return
-            self._spill()
-        assert self._file is not None
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(line)
-        self._file.write(b"\n")
+        try:
+            file = self._file or self._spill()
+            file.seek(0, os.SEEK_END)
+            file.write(line)
+            file.write(b"\n")
+        except OSError as error:
+            raise self._failed(error) from error
         self._ends.append((self._ends[-1] if self._ends else 0) + size)
 
-    def _spill(self) -> None:
-        self._file = tempfile.TemporaryFile(dir=self._directory, prefix="lgx-spool-")  # noqa: SIM115 -- closed by close()
+    def _spill(self) -> BinaryIO:
+        file = self._file = tempfile.TemporaryFile(dir=self._directory, prefix="lgx-spool-")  # noqa: SIM115 -- closed by close()
         end = 0
         for line in self._lines:
             end += len(line) + 1
             self._ends.append(end)
-            self._file.write(line)
-            self._file.write(b"\n")
+            file.write(line)
+            file.write(b"\n")
         self._lines.clear()
         self._budget.give(self._charged)
         self._charged = 0
+        return file
+
+    def _failed(self, error: OSError) -> FatalError:
+        where = self._directory or tempfile.gettempdir()
+        return FatalError(
+            f"cannot keep a thread on disk in {where}: {error.strerror}; "
+            "free room there, or let TMPDIR name another directory"
+        )
 
     def lines(self) -> Iterator[bytes]:
         """The lines in order, without their newlines."""
         if self._file is None:
             yield from list(self._lines)
             return
-        for start, stop in self._blocks():
+        for start, stop in list(self._blocks()):
             yield from self._read(start, stop)
 
     def lines_reversed(self) -> Iterator[bytes]:
@@ -118,8 +130,11 @@ class Spool:
     def _read(self, start: int, stop: int) -> list[bytes]:
         assert self._file is not None
         begin = self._ends[start - 1] if start else 0
-        self._file.seek(begin)
-        block = self._file.read(self._ends[stop - 1] - begin)
+        try:
+            self._file.seek(begin)
+            block = self._file.read(self._ends[stop - 1] - begin)
+        except OSError as error:
+            raise self._failed(error) from error
         lines, offset = [], 0
         for number in range(start, stop):
             end = self._ends[number] - begin
@@ -133,7 +148,8 @@ class Spool:
         self._charged = 0
         self._lines.clear()
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a last flush to a full disk: nobody wants it
+                self._file.close()
             self._file = None
             self._ends = array("Q")
 
