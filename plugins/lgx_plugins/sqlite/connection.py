@@ -8,14 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from lgx import FatalError
+from lgx import UsageError
 from lgx_plugins.files import check_target, explain_os_error
 from lgx_plugins.sqlite.failures import explained
 
 if TYPE_CHECKING:
     import aiosqlite
 
-__all__ = ["CHUNK_BYTES", "connect", "create_file", "open_to_read", "tables"]
+__all__ = [
+    "CHUNK_BYTES",
+    "connect",
+    "create_file",
+    "open_to_read",
+    "state",
+    "tables",
+    "unguarded",
+    "writable",
+]
+
+_MAGIC = b"SQLite format 3\0"
 
 CHUNK_BYTES = 1 << 20
 """Rows travel in chunks of about this size: memory depends on the largest row alone."""
@@ -67,6 +78,9 @@ async def connect(
     uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
     if immutable:
         uri += "&immutable=1"
+    if _header(path)[:16] not in (b"", _MAGIC):
+        # SQLite takes a file of a few bytes for an empty database, and writes over it.
+        raise UsageError(f"{str(path)!r} is not a SQLite database; name another file")
     with explained(path):
         connection = await aiosqlite.connect(
             uri,
@@ -92,30 +106,53 @@ async def open_to_read(path: Path, busy_seconds: float) -> aiosqlite.Connection:
 
     Reading in WAL mode needs two files, which SQLite creates, and which a connection that may
     only read does not remove: where they are not there, it is one that may write, and is
-    told not to. Where they cannot be created either, the database is read as one that does
-    not change.
+    told not to. See `unguarded` for who may not write.
 
     Raises:
         LgxError: as `connect`.
     """
-    wal = path.with_name(path.name + "-wal")
-    home = not wal.exists() or not wal.stat().st_size
-    try:
-        if wal.exists() or not _in_wal_mode(path):
-            return await connect(path, mode="ro", busy_seconds=busy_seconds)
-        connection = await connect(path, mode="rw", busy_seconds=busy_seconds)
-        await connection.execute_fetchall("PRAGMA query_only = ON")
-        return connection
-    except FatalError:
-        if not home or not os.access(path, os.R_OK):
-            raise
-    return await connect(path, mode="ro", busy_seconds=busy_seconds, immutable=True)
+    if unguarded(path):
+        return await connect(path, mode="ro", busy_seconds=busy_seconds, immutable=True)
+    if _wal(path).exists() or not _in_wal_mode(path):
+        return await connect(path, mode="ro", busy_seconds=busy_seconds)
+    connection = await connect(path, mode="rw", busy_seconds=busy_seconds)
+    await connection.execute_fetchall("PRAGMA query_only = ON")
+    return connection
+
+
+def unguarded(path: Path) -> bool:
+    """Whether it can only be read as one that does not change: SQLite would need files beside
+    it that cannot be created, or that would bar its owner. Watch its `state` meanwhile."""
+    return (
+        _in_wal_mode(path)
+        and not _wal(path).exists()
+        and not (writable(path) and writable(path.parent))
+    )
+
+
+def writable(path: Path) -> bool:
+    """Whether the file or directory may be written to."""
+    return os.access(path, os.W_OK, effective_ids=True)
+
+
+def state(path: Path) -> object:
+    """Equal as long as nobody writes to the database."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, _wal(path).exists()
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 def _in_wal_mode(path: Path) -> bool:
+    return _header(path)[18:] == b"\2\2"
+
+
+def _header(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(20)[18:] == b"\2\2"
+            return file.read(20)
     except OSError as error:
         raise explain_os_error(error, path) from error
 

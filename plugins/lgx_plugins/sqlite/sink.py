@@ -14,6 +14,7 @@ from lgx import (
     ANY_KIND,
     Bundle,
     Context,
+    FatalError,
     Loss,
     Mark,
     Probe,
@@ -27,7 +28,7 @@ from lgx import (
 )
 from lgx_plugins.files import TargetLock, check_target, sync_directory
 from lgx_plugins.sqlite.config import SqliteConfig, real_path
-from lgx_plugins.sqlite.connection import connect, create_file, open_to_read
+from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, writable
 from lgx_plugins.sqlite.facts import sink_facts
 from lgx_plugins.sqlite.failures import explain, explained
 from lgx_plugins.sqlite.migrations import migrate, schema_version
@@ -103,6 +104,11 @@ class SqliteSink(Sink[SqliteConfig]):
         if not self._path.exists():
             create_file(self._path)
             sync_directory(self._path.parent)
+        if not (writable(self._path) and writable(self._path.parent)):
+            raise FatalError(
+                f"{str(self._path)!r} cannot be written: the file or its directory is read-only; "
+                "change its mode, or write elsewhere"
+            )
         self._connection = await connect(
             self._path, mode="rw", busy_seconds=self.config.busy_seconds
         )
@@ -205,6 +211,8 @@ class SqliteSink(Sink[SqliteConfig]):
         self, connection: aiosqlite.Connection, bundles: Sequence[Bundle]
     ) -> list[WriteOutcome]:
         """All together if that works, else by halves, so that one thread fails alone."""
+        if not bundles:
+            return []
         if len({bundle.thread_id for bundle in bundles}) == len(bundles):
             await connection.execute("SAVEPOINT lgx_threads")
             try:

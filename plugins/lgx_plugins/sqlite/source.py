@@ -30,7 +30,7 @@ from lgx import (
 )
 from lgx_plugins.files import check_target
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
-from lgx_plugins.sqlite.connection import CHUNK_BYTES, open_to_read
+from lgx_plugins.sqlite.connection import CHUNK_BYTES, open_to_read, state, unguarded
 from lgx_plugins.sqlite.facts import database_facts
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.layout import Layout, find_layout
@@ -81,11 +81,13 @@ class SqliteSource(Source[SqliteSourceConfig]):
         self._names = Names(config.table_prefix)
         self._connection: aiosqlite.Connection | None = None
         self._layout: Layout | None = None
+        self._state: object = None
 
     async def __aenter__(self) -> SqliteSource:
         check_target(self._path)
         if not self._path.exists():
             raise UsageError(f"there is no database {str(self._path)!r}; correct --source-path")
+        self._state = state(self._path) if unguarded(self._path) else None
         connection = await open_to_read(self._path, self.config.busy_seconds)
         try:
             with explained(self._path):
@@ -250,6 +252,11 @@ class SqliteSource(Source[SqliteSourceConfig]):
             async with aclosing(self._records(row, parts, ref.thread_id, losses, context)) as all_:
                 async for record in all_:
                     yield record
+            if self._state not in (None, state(self._path)):
+                raise FatalError(
+                    f"{str(self._path)!r} was changed while it was read, and may not be locked by "
+                    "this user; run again as its owner, or read a copy"
+                )
             yield ThreadEnd(
                 thread_id=ref.thread_id,
                 outcome="partial" if losses else "complete",
