@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from lgx import Bundle, FatalError, Thread, UnknownRecord, decode_line
+from lgx import Bundle, FatalError, Thread, ThreadError, UnknownRecord, decode_line
 from lgx_plugins.archive.index import Entry, Frame, IndexHead, encode_index
 from lgx_plugins.archive.manifest import PartInfo
 from lgx_plugins.archive.store import NewFile, Store
@@ -20,7 +20,7 @@ from lgx_plugins.archive.store import NewFile, Store
 if TYPE_CHECKING:
     import zstandard
 
-__all__ = ["FRAME_BYTES", "BatchWriter", "Compressor"]
+__all__ = ["FRAME_BYTES", "BatchWriter", "Compressor", "describe_thread"]
 
 FRAME_BYTES = 2 << 20
 """Small threads share frames of about this size; a larger thread has frames of its own."""
@@ -81,9 +81,8 @@ class BatchWriter:
         self.parts: list[PartInfo] = []
         self.indexes: list[tuple[PartInfo, IndexHead, list[Entry]]] = []
 
-    def add(self, bundle: Bundle) -> None:
-        """Writes all records of a thread."""
-        entry = _describe(bundle)
+    def add(self, entry: Entry, bundle: Bundle) -> None:
+        """Writes all records of a thread, which `describe_thread` made the entry of."""
         if bundle.size <= self._part_bytes:
             part = self._part(bundle.size)
             if bundle.size < self._frame_bytes:
@@ -321,12 +320,19 @@ def _kind(line: bytes) -> str:
     match = _KIND.match(line)
     if match:
         return match[1].decode()
-    record = decode_line(line)
+    try:
+        record = decode_line(line)
+    except ThreadError:
+        return "unknown"
     return record.name if isinstance(record, UnknownRecord) else record.kind
 
 
-def _describe(bundle: Bundle) -> Entry:
-    """What an index says of a thread, but for its place."""
+def describe_thread(bundle: Bundle) -> Entry:
+    """What an index says of a thread, but for its place.
+
+    Raises:
+        ThreadError: its first record is not JSON.
+    """
     first = next(iter(bundle.lines()), b"")
     record = decode_line(first) if first.startswith(b'{"kind":"thread"') else None
     thread = record if isinstance(record, Thread) else Thread(thread_id=bundle.thread_id)

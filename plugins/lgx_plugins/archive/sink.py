@@ -24,6 +24,7 @@ from lgx import (
     Probe,
     RunInfo,
     Sink,
+    ThreadError,
     ThreadRef,
     Tombstone,
     UsageError,
@@ -33,10 +34,11 @@ from lgx import (
 )
 from lgx_plugins.archive.background import run_blocking
 from lgx_plugins.archive.directory import DirectoryStore
+from lgx_plugins.archive.index import Entry
 from lgx_plugins.archive.inspection import describe
 from lgx_plugins.archive.journal import Batch, JournalHead, encode_entry
 from lgx_plugins.archive.manifest import Manifest, encode_manifest
-from lgx_plugins.archive.parts import BatchWriter, Compressor
+from lgx_plugins.archive.parts import BatchWriter, Compressor, describe_thread
 from lgx_plugins.archive.reader import PartReader, build_table
 from lgx_plugins.archive.state import State, load_state
 from lgx_plugins.archive.store import Store
@@ -112,8 +114,11 @@ class ArchiveSink(Sink[ArchiveSinkConfig]):
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         async with self._busy:
-            await run_blocking(self._opened.write, bundles)
-        return [WriteOutcome(thread_id=bundle.thread_id) for bundle in bundles]
+            errors = await run_blocking(self._opened.write, bundles)
+        return [
+            WriteOutcome(thread_id=bundle.thread_id, error=errors.get(bundle.thread_id))
+            for bundle in bundles
+        ]
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
         async with self._busy:
@@ -185,16 +190,24 @@ class _OpenArchive:
         marks = ((thread_id, self._table.mark(thread_id)) for thread_id in thread_ids)
         return {thread_id: mark for thread_id, mark in marks if mark is not None}
 
-    def write(self, bundles: Sequence[Bundle]) -> None:
-        newest = {bundle.thread_id: bundle for bundle in bundles}
+    def write(self, bundles: Sequence[Bundle]) -> dict[str, str]:
+        """Commits these threads; why some of them cannot be kept."""
+        newest: dict[str, tuple[Entry, Bundle]] = {}
+        errors: dict[str, str] = {}
+        for bundle in bundles:
+            try:
+                newest[bundle.thread_id] = (describe_thread(bundle), bundle)
+            except ThreadError as error:
+                errors[bundle.thread_id] = str(error)
 
         def fill(writer: BatchWriter) -> None:
             # In the order in which they will be listed: then reading goes from frame to frame.
             for thread_id in sorted(newest, key=_id_bytes):
-                writer.add(newest[thread_id])
+                writer.add(*newest[thread_id])
 
         if newest:
             self._commit(fill)
+        return errors
 
     def write_extras(self, kind: str, bundle: Bundle) -> None:
         whole = bundle.outcome != "partial"
