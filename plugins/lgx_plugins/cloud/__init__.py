@@ -1,0 +1,20 @@
+"""`cloud`: any server that speaks the LangGraph API.
+
+source   lists and reads          paging, threads, reader, history, salvage, extras
+client   asks, checks answers     keys, answers, bodies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lgx import SourceBase, hookimpl
+from lgx_plugins.cloud.source import CloudSource
+
+__all__ = ["CloudSource", "lgx_register_sources"]
+
+
+@hookimpl
+def lgx_register_sources() -> Sequence[type[SourceBase[Any]]]:
+    return (CloudSource,)

@@ -1,0 +1,46 @@
+"""What to do about an answer that stops a run: said once, for all requests."""
+
+from __future__ import annotations
+
+from lgx import FatalError, LgxError, UsageError
+from lgx_plugins.cloud.answers import RefusedError
+from lgx_plugins.cloud.client import Client
+
+__all__ = ["denied"]
+
+
+def denied(error: LgxError, client: Client) -> LgxError:
+    """The error that ends a run when the server does not even list its threads."""
+    if not isinstance(error, RefusedError):
+        return FatalError(str(error))
+    host = client.address.parts.hostname
+    if error.status in (401, 403):
+        return FatalError(f"{error}; {_about_key(client, host)}")
+    if error.status in (404, 405):
+        return FatalError(
+            f"{error}; {client.url} is not the address of a LangGraph server, or lacks its "
+            "path prefix"
+        )
+    if error.status in (400, 422):
+        return UsageError(f"{error}; the filters or the server's version do not fit")
+    return FatalError(str(error))
+
+
+def _about_key(client: Client, host: str | None) -> str:
+    key = client.key
+    custom = (
+        "a deployment with custom authentication wants its own header "
+        "(--source-headers authorization=…), or --source-auth-scheme langsmith for its owner's key"
+    )
+    if key.secret is not None:
+        return f"the key from {key.origin} is not valid for this deployment; {custom}"
+    if key.withheld:
+        return (
+            f"{key.withheld} was not sent, because {host} is not one of LangChain's hosts; if "
+            "its key is meant for this host, name it: --source-api-key "
+            f"env:{key.withheld}; {custom}"
+        )
+    return (
+        "no key was sent; set LANGSMITH_SOURCE_API_KEY, or pass --source-api-key env:NAME; "
+        f"{custom}"
+    )

@@ -1,0 +1,244 @@
+"""The connection: one HTTP client, made by langgraph-sdk, whose bodies are read as bytes."""
+
+from __future__ import annotations
+
+import os
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lgx import Context, RetryableError, UsageError
+from lgx_plugins.cloud.address import Address
+from lgx_plugins.cloud.answers import (
+    Answer,
+    TooLargeError,
+    check_content,
+    failure,
+    http_date,
+)
+from lgx_plugins.cloud.config import CloudSourceConfig
+from lgx_plugins.cloud.keys import Key, choose_key
+
+if TYPE_CHECKING:
+    import httpx
+    from langgraph_sdk.client import LangGraphClient
+
+__all__ = ["Client"]
+
+_CONNECT_SECONDS = 15.0
+_SLOWEST = 1024  # bytes a second; slower than this is taken for a connection that hangs
+_LARGEST_ERROR = 64 << 10
+_JSON = {"content-type": "application/json"}
+
+
+class Client:
+    """Asks one server; says what each failure means, and retries nothing by itself.
+
+    Not open until entered. Redirects are not followed.
+    """
+
+    def __init__(self, config: CloudSourceConfig) -> None:
+        self._config = config
+        self._address: Address | None = None
+        self._sdk: LangGraphClient | None = None
+        self._most = config.max_answer << 20
+        self.key = Key()
+
+    @property
+    def address(self) -> Address:
+        if self._address is None:
+            self._address = Address(self._config.url)
+        return self._address
+
+    @property
+    def url(self) -> str:
+        return self.address.url
+
+    async def __aenter__(self) -> Client:
+        import httpx
+        from httpx_aiohttp import AiohttpTransport
+        from langgraph_sdk import get_client
+        from langgraph_sdk.client import LangGraphClient
+
+        self.key = choose_key(self._config, self.address.parts, os.environ)
+        headers = self._headers()
+        # The SDK says how its requests authenticate; its own transport is given up unused
+        # for one that is several times as fast.
+        secret = self.key.secret.reveal() if self.key.secret else None
+        made = get_client(url=self.url, api_key=secret, headers=headers)
+        proxy = self.address.proxy
+        transport = AiohttpTransport(
+            client=_session_maker(), proxy=httpx.Proxy(proxy) if proxy else None
+        )
+        http = httpx.AsyncClient(
+            base_url=self.url,
+            headers=made.http.client.headers,
+            transport=transport,
+            timeout=httpx.Timeout(
+                self._config.timeout, connect=min(_CONNECT_SECONDS, self._config.timeout), pool=None
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+        await made.aclose()
+        self._sdk = LangGraphClient(http)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._sdk is not None:
+            await self._sdk.aclose()
+            self._sdk = None
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for name, value in self._config.headers.items():
+            text = value.reveal()
+            if name.lower() == "x-api-key":
+                raise UsageError(
+                    "the header x-api-key is set by the option api-key; give the key there"
+                )
+            if not name.isascii() or any(c in name + text for c in "\r\n\0"):
+                raise UsageError(f"the header {name!r} is malformed")
+            headers[name.lower()] = text
+        authorization = self.address.authorization()
+        if authorization and "authorization" not in headers:
+            headers["authorization"] = authorization
+        if self._config.auth_scheme:
+            headers["x-auth-scheme"] = self._config.auth_scheme
+        return headers
+
+    # -- one request ------------------------------------------------------------------
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        payload: object = None,
+        *,
+        opening: bytes,
+        what: str,
+        most: int | None = None,
+    ) -> Answer:
+        """One request, and its answer as it came, when it is JSON that begins so.
+
+        Args:
+            path: below the server's address, quoted, with its query.
+            payload: what is sent as JSON; bytes are sent as they are.
+            most: bytes that the answer may have, in place of the option's bound.
+
+        Raises:
+            RetryableError: it may pass.
+            RefusedError: it will not.
+            TooLargeError: the answer is larger than `most`.
+        """
+        import aiohttp
+        import httpx
+
+        assert self._sdk is not None, "the client is not open"
+        http: httpx.AsyncClient = self._sdk.http.client
+        if payload is None or isinstance(payload, bytes):
+            content: Any = payload
+        else:
+            content = msgspec.json.encode(payload)
+        request = http.build_request(
+            method, path, content=content, headers=_JSON if content is not None else None
+        )
+        try:
+            response = await http.send(request, stream=True)
+            try:
+                status, headers = response.status_code, response.headers
+                if 200 <= status < 300:
+                    body = await self._read(response, self._most if most is None else most, what)
+                else:
+                    raise failure(status, headers, await _read_some(response), what)
+            finally:
+                await response.aclose()
+        except httpx.DecodingError as error:
+            raise RetryableError(f"the answer to the {what} cannot be unpacked: {error}") from None
+        except httpx.InvalidURL as error:
+            raise UsageError(f"the {what} has no valid URL: {error}") from None
+        except httpx.TimeoutException as error:
+            # Both a silent server and, by the transport's own account, a lost connection.
+            reason = str(error) or f"silent for {self._config.timeout:g} s"
+            raise RetryableError(f"no answer to the {what}: {reason}", outage=True) from None
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, EOFError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise RetryableError(f"no answer to the {what}: {reason}", outage=True) from None
+        check_content(status, headers, body, opening=opening, what=what)
+        return Answer(body, http_date(headers.get("date")))
+
+    async def _read(self, response: httpx.Response, most: int, what: str) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        started = time.monotonic()
+        async for chunk in response.aiter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                raise TooLargeError(
+                    f"the {what} is larger than {most} bytes; --source-max-answer sets the bound"
+                )
+            elapsed = time.monotonic() - started
+            if elapsed > self._config.timeout and size < elapsed * _SLOWEST:
+                raise RetryableError(
+                    f"the {what} drips in at less than {_SLOWEST} bytes a second", outage=True
+                )
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    # -- through the engine -----------------------------------------------------------
+
+    async def light(
+        self,
+        context: Context,
+        method: str,
+        path: str,
+        payload: object = None,
+        *,
+        opening: bytes,
+        what: str,
+        attempts: int | None = None,
+    ) -> Answer:
+        """A small answer, retried by the engine; counted, but not under the memory budget."""
+
+        async def call() -> Answer:
+            return await self.ask(method, path, payload, opening=opening, what=what)
+
+        answer = await context.request(call, what=what, attempts=attempts)
+        context.received(len(answer.body))
+        return answer
+
+
+async def _read_some(response: httpx.Response) -> bytes:
+    """The begin of an error's body."""
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) >= _LARGEST_ERROR:
+            break
+    return body
+
+
+def _session_maker() -> Any:
+    """Makes the session under the transport: as many connections as the engine asks for,
+    none of the environment's `.netrc`, no cookies.
+    """
+    import aiohttp
+    import httpx
+
+    context = httpx.create_ssl_context()
+
+    def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=1 << 18,
+        )
+
+    return make

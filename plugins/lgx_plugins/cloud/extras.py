@@ -1,0 +1,218 @@
+"""What belongs to the deployment: store items, assistants with their versions, crons."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw
+
+from lgx import (
+    Assistant,
+    Context,
+    Cron,
+    Record,
+    StoreItem,
+    ThreadError,
+    from_fields,
+    raw,
+    split_array,
+    split_object,
+)
+from lgx_plugins.cloud.answers import Answer, RefusedError
+from lgx_plugins.cloud.client import Client
+from lgx_plugins.cloud.shifting import shifting_rows
+
+__all__ = ["Extras"]
+
+T = TypeVar("T", bound=Record)
+
+_LIMIT = 1000
+_PAGE_BYTES = 8 << 20
+_ABSENT = (404, 405, 501)
+
+
+class Extras:
+    """Reads them from one server."""
+
+    def __init__(self, client: Client, context: Context) -> None:
+        self._client = client
+        self._context = context
+
+    async def of(self, kind: str) -> AsyncIterator[Record]:
+        """All records of one kind; a note where the server has no such thing.
+
+        Raises:
+            ThreadError, RetryableError: they cannot be had.
+        """
+        reader = {
+            "assistant": self.assistants,
+            "cron": self.crons,
+            "store_item": self.store_items,
+        }[kind]
+        try:
+            async for record in reader():
+                yield record
+        except RefusedError as error:
+            if error.status not in _ABSENT:
+                raise
+            self._context.note(f"the server has no {kind.replace('_', ' ')}s: {error.detail}")
+
+    # -- assistants -------------------------------------------------------------------
+
+    async def assistants(self) -> AsyncIterator[Record]:
+        """Each assistant in all its versions, oldest first; `latest` is the one in force."""
+        page = _Pages(
+            self,
+            "/assistants/search",
+            {"sort_by": "assistant_id", "sort_order": "asc"},
+            "list of assistants",
+        )
+
+        async def fetch(offset: int) -> list[tuple[str, Assistant]]:
+            rows = split_array((await page.at(offset)).body)
+            page.came(len(rows))
+            found = [_record(Assistant, item) for item in rows]
+            return [(assistant.assistant_id, assistant) for assistant in found]
+
+        async for assistant in shifting_rows(fetch):
+            versions = [version async for version in self._versions(assistant)]
+            for version in sorted(versions, key=lambda v: v.version):
+                yield version
+            yield assistant
+
+    async def _versions(self, assistant: Assistant) -> AsyncIterator[Assistant]:
+        """The versions that are not in force."""
+        page = _Pages(
+            self,
+            f"/assistants/{quote(assistant.assistant_id, safe='')}/versions",
+            {},
+            f"versions of assistant {assistant.assistant_id}",
+        )
+
+        async def fetch(offset: int) -> list[tuple[str, Assistant]]:
+            rows = split_array((await page.at(offset)).body)
+            page.came(len(rows))
+            found = [_record(Assistant, item) for item in rows]
+            return [(str(version.version), version) for version in found]
+
+        async for version in shifting_rows(fetch):
+            if version.version != assistant.version:
+                yield msgspec.structs.replace(version, latest=False)
+
+    # -- crons ------------------------------------------------------------------------
+
+    async def crons(self) -> AsyncIterator[Record]:
+        page = _Pages(
+            self,
+            "/runs/crons/search",
+            {"sort_by": "cron_id", "sort_order": "asc"},
+            "list of crons",
+        )
+
+        async def fetch(offset: int) -> list[tuple[str, Cron]]:
+            rows = split_array((await page.at(offset)).body)
+            page.came(len(rows))
+            return [(cron.cron_id, cron) for cron in (_record(Cron, item) for item in rows)]
+
+        async for cron in shifting_rows(fetch):
+            yield cron
+
+    # -- store ------------------------------------------------------------------------
+
+    async def store_items(self) -> AsyncIterator[Record]:
+        """Items of every namespace, which the server lists first; a read extends no life."""
+        async for namespace in self._outermost():
+            async for item in self._items(namespace):
+                yield item
+
+    async def _outermost(self) -> AsyncIterator[tuple[str, ...]]:
+        """The namespaces of one label; a search in one covers all that lie below it."""
+        page = _Pages(self, "/store/namespaces", {"max_depth": 1}, "list of store namespaces", b"{")
+
+        async def fetch(offset: int) -> list[tuple[str, tuple[str, ...]]]:
+            fields = split_object((await page.at(offset)).body)
+            listed = msgspec.json.decode(
+                fields.get("namespaces", Raw(b"[]")), type=list[tuple[str, ...]]
+            )
+            page.came(len(listed))
+            return [(namespace[0], namespace[:1]) for namespace in listed if namespace]
+
+        async for namespace in shifting_rows(fetch):
+            yield namespace
+
+    async def _items(self, namespace: tuple[str, ...]) -> AsyncIterator[StoreItem]:
+        page = _Pages(
+            self,
+            "/store/items/search",
+            {"namespace_prefix": namespace, "refresh_ttl": False},
+            "items of the store",
+            b"{",
+        )
+
+        async def fetch(offset: int) -> list[tuple[str, StoreItem]]:
+            fields = split_object((await page.at(offset)).body)
+            rows = split_array(fields.get("items", Raw(b"[]")))
+            page.came(len(rows))
+            found = []
+            for row in rows:
+                members = split_object(row)
+                if members.get("score") == _NULL:
+                    del members["score"]  # says how well it fits a search; there was none
+                item = _of_fields(StoreItem, members)
+                found.append((_item_key(item), item))
+            return found
+
+        async for item in shifting_rows(fetch):
+            yield item
+
+    async def ask(self, path: str, body: dict[str, object], what: str, opening: bytes) -> Answer:
+        return await self._client.light(
+            self._context, "POST", path, body, opening=opening, what=what
+        )
+
+
+class _Pages:
+    """One list of the server, asked for in pages of a bearable size."""
+
+    def __init__(
+        self, extras: Extras, path: str, body: dict[str, object], what: str, opening: bytes = b"["
+    ) -> None:
+        self._extras = extras
+        self._path = path
+        self._body = body
+        self._what = what
+        self._opening = opening
+        self._limit = 100
+        self._size = 0
+
+    async def at(self, offset: int) -> Answer:
+        body = {**self._body, "limit": self._limit, "offset": offset}
+        answer = await self._extras.ask(self._path, body, self._what, self._opening)
+        self._size = len(answer.body)
+        return answer
+
+    def came(self, rows: int) -> None:
+        if rows:
+            self._limit = max(10, min(_LIMIT, _PAGE_BYTES * rows // self._size))
+
+
+_NULL = raw(None)
+
+
+def _record(cls: type[T], item: Raw) -> T:
+    return _of_fields(cls, split_object(item))
+
+
+def _of_fields(cls: type[T], fields: dict[str, Raw]) -> T:
+    record = from_fields({**fields, "kind": raw(cls.kind)})
+    if not isinstance(record, cls):
+        raise ThreadError(f"the server gave something else than a {cls.kind}")
+    return record
+
+
+def _item_key(item: StoreItem) -> str:
+    return hashlib.sha256(msgspec.json.encode((item.namespace, item.key))).hexdigest()

@@ -1,0 +1,390 @@
+"""One thread, read whole: storage, history of all namespaces, runs, and its record at last.
+
+The record comes last because it carries the time of the last update: if that is still the one
+that was listed, all that was read in between belongs to it, and no further look is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from msgspec import Struct, UnsetType
+
+from lgx import (
+    Checkpoint,
+    Context,
+    LgxError,
+    Loss,
+    Record,
+    RetryableError,
+    Thread,
+    ThreadEnd,
+    ThreadRef,
+)
+from lgx_plugins.cloud.access import denied
+from lgx_plugins.cloud.answers import RefusedError, TooLargeError
+from lgx_plugins.cloud.client import Client
+from lgx_plugins.cloud.gathering import Gathering
+from lgx_plugins.cloud.history import (
+    PAGE_BYTES,
+    HistoryPage,
+    HistoryReader,
+    NoCursorError,
+    PoisonError,
+)
+from lgx_plugins.cloud.lookup import SMALL, Lookup
+from lgx_plugins.cloud.namespaces import advertised, forms
+from lgx_plugins.cloud.runs import read_runs
+from lgx_plugins.cloud.salvage import NARROWER, salvage
+from lgx_plugins.cloud.storage import Storage, StorageReader
+
+__all__ = ["ThreadReader"]
+
+_READS = 4  # of a thread that changes while it is read
+
+
+class _Result(Struct):
+    """What one read of a thread came to."""
+
+    thread: Thread | None
+    losses: list[Loss]
+
+
+class ThreadReader:
+    """Reads threads of one server; any number at once."""
+
+    def __init__(
+        self,
+        client: Client,
+        lookup: Lookup,
+        storage: StorageReader,
+        history: HistoryReader,
+        *,
+        runs: bool,
+    ) -> None:
+        self._client = client
+        self._lookup = lookup
+        self._storage = storage
+        self._history = history
+        self._runs = runs
+
+    async def read(self, ref: ThreadRef, context: Context) -> AsyncIterator[Record | ThreadEnd]:
+        """The thread's records and end; read again while it changes, at most three times."""
+        version = ref.version
+        for attempt in range(_READS):
+            gathering = Gathering(ref.thread_id, context)
+            held = 0
+            try:
+                result, held = await self._once(ref.thread_id, gathering, context)
+                if result.thread is None:
+                    yield ThreadEnd(thread_id=ref.thread_id, outcome="deleted")
+                    return
+                found = result.thread.updated_at or version
+                if found != version and attempt + 1 < _READS:
+                    version = found
+                    continue
+                if found != version:
+                    result.losses.append(
+                        Loss(
+                            what="the thread's latest state",
+                            why=f"it was still changing after {_READS} reads; the next run "
+                            "reads it again",
+                            thread_id=ref.thread_id,
+                        )
+                    )
+                yield result.thread
+                for record in gathering.records():
+                    yield record
+            except RefusedError as error:
+                if error.status in (401, 403):
+                    await self._check_access(context)
+                raise
+            finally:
+                gathering.close()
+                if held:
+                    context.budget.give_page(held)
+            if result.thread.status == "busy":
+                context.note(
+                    "a run was going on while it was read; the next run reads it again",
+                    thread_id=ref.thread_id,
+                )
+            partial = any(loss.holdable for loss in result.losses)
+            yield ThreadEnd(
+                thread_id=ref.thread_id,
+                outcome="partial" if partial else "complete",
+                version=found,
+                losses=tuple(result.losses),
+            )
+            return
+
+    async def _once(
+        self, thread_id: str, gathering: Gathering, context: Context
+    ) -> tuple[_Result, int]:
+        """One read, and the bytes of the budget that the record is held under."""
+        storage = await self._storage.read(thread_id, context)
+        reading = _Reading(self._history, gathering, thread_id, storage, context)
+        await reading.all()
+        if self._runs:
+            await read_runs(self._client, gathering, thread_id, context)
+        thread, losses, held = await self._record(thread_id, gathering, storage, context)
+        losses += reading.losses()
+        if thread is not None:
+            losses += self._unreachable(thread, reading, storage, context)
+        return _Result(thread, losses), held
+
+    async def _record(
+        self, thread_id: str, gathering: Gathering, storage: Storage | None, context: Context
+    ) -> tuple[Thread | None, list[Loss], int]:
+        size = gathering.newest_values
+        if not gathering.count and storage is not None:
+            size = storage.step_size()
+        held = 0
+        if size > SMALL:
+            gathering.stow()
+            held = min(size, PAGE_BYTES)
+            await context.budget.take(held)
+        try:
+            return await self._lookup.record(thread_id, size, context), [], held
+        except RetryableError as error:
+            if error.outage or error.throttled or (error.status or 0) < 500:
+                _give(context, held)
+                raise
+            try:
+                thread = await self._lookup.bare(thread_id, context)
+            except BaseException:
+                _give(context, held)
+                raise
+            why = str(error)
+        except BaseException:
+            _give(context, held)
+            raise
+        loss = Loss(what="the thread's present values", why=why, thread_id=thread_id)
+        return thread, [loss], held
+
+    def _unreachable(
+        self, thread: Thread, reading: _Reading, storage: Storage | None, context: Context
+    ) -> list[Loss]:
+        """The reason why a thread came without history, as a loss if it is known to have one."""
+        if reading.count:
+            return []
+        reason = reading.refused or _without_graph(thread)
+        if reason is None:
+            return []
+        stored = storage.count if storage is not None else None
+        known = bool(stored) if stored is not None else _has_values(thread)
+        if not known:
+            context.note(f"it has no history: {reason}", thread_id=thread.thread_id)
+            return []
+        return [
+            Loss(
+                what="its history" if stored is None else f"its {stored} checkpoints",
+                why=reason,
+                thread_id=thread.thread_id,
+                checkpoints=stored or 0,
+            )
+        ]
+
+    async def _check_access(self, context: Context) -> None:
+        """Raises FatalError if the key is no longer good for anything."""
+        try:
+            await self._client.light(
+                context, "POST", "/threads/search", {"limit": 1}, opening=b"[", what="access check"
+            )
+        except LgxError as error:
+            raise denied(error, self._client) from error
+
+
+class _Reading:
+    """The walk over all namespaces of one thread."""
+
+    def __init__(
+        self,
+        history: HistoryReader,
+        gathering: Gathering,
+        thread_id: str,
+        storage: Storage | None,
+        context: Context,
+    ) -> None:
+        self._history = history
+        self._gathering = gathering
+        self._thread_id = thread_id
+        self._stored = storage.count if storage is not None else None
+        self._step = storage.step_size() if storage is not None else None
+        self._context = context
+        self._asked: set[str] = {""}
+        self._waiting: list[str] = []
+        self._lost: list[Loss] = []
+        self.refused: str | None = None
+        """Why the server gives no history of this thread at all."""
+
+    @property
+    def count(self) -> int:
+        return self._gathering.count
+
+    async def all(self) -> None:
+        try:
+            await self._namespace("")
+        except RefusedError as error:
+            if error.status in (401, 403):
+                raise
+            self.refused = error.detail
+            return
+        while self._waiting:
+            namespace = self._waiting.pop()
+            try:
+                await self._namespace(namespace)
+            except RefusedError as error:
+                if error.status in (401, 403):
+                    raise
+                if self._stored is None:
+                    self._lost.append(
+                        Loss(
+                            what=f"the namespace {namespace!r}",
+                            why=str(error),
+                            thread_id=self._thread_id,
+                        )
+                    )
+
+    def losses(self) -> list[Loss]:
+        if self.refused is not None or not self.count:
+            return self._lost if self.refused is not None else self._lost + self._of_gathering()
+        if self._gathering.pruned(self._stored):
+            self._context.note(
+                "its history begins with checkpoints whose parents the server no longer has",
+                thread_id=self._thread_id,
+            )
+            return self._lost
+        return self._lost + self._of_gathering()
+
+    def _of_gathering(self) -> list[Loss]:
+        return self._gathering.losses(self._stored)
+
+    def _found(self, rows: HistoryPage) -> None:
+        for namespace in advertised(rows.rows, rows.body):
+            self._note_namespace(namespace)
+
+    def _note_namespace(self, namespace: str) -> None:
+        if namespace in self._asked:
+            return
+        for form in reversed(forms(namespace)):
+            if form not in self._asked:
+                self._asked.add(form)
+                self._waiting.append(form)
+
+    async def _namespace(self, namespace: str) -> None:
+        """All pages of a namespace; step by step where pages fail."""
+        last: Checkpoint | None = None
+        limit = self._history.limit_for(self._step)
+        expected = self._expected(limit)
+        narrowed = 0
+        while True:
+            try:
+                page = await self._page(namespace, last, limit, expected)
+            except TooLargeError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 8)
+                expected = PAGE_BYTES
+                continue
+            except NoCursorError:
+                await self._by_steps(namespace)
+                return
+            except PoisonError:
+                smaller = [size for size in NARROWER if size < limit]
+                if not smaller:
+                    await self._by_steps(namespace)
+                    return
+                limit, narrowed = smaller[0], narrowed + 1
+                continue
+            rows, size = page.rows, len(page.body)
+            self._found(page)
+            new = self._gathering.take_page(namespace, page)
+            del page
+            if not rows or not new or self._complete(len(rows), limit):
+                return
+            last = rows[-1]
+            step = size // len(rows) + 1
+            del rows
+            limit = self._next_limit(limit, step, narrowed=bool(narrowed))
+            expected = limit * step
+
+    async def _page(
+        self, namespace: str, last: Checkpoint | None, limit: int, expected: int | None
+    ) -> HistoryPage:
+        # One page at a time is held; two readers that each hold one would wait for ever.
+        if last is not None or namespace:
+            self._gathering.stow()
+        if last is None:
+            return await self._history.page(
+                self._thread_id,
+                namespace,
+                self._context,
+                limit=limit,
+                expected=expected,
+            )
+        return await self._history.after(
+            self._thread_id,
+            namespace,
+            self._context,
+            last=last,
+            limit=limit,
+            expected=expected,
+        )
+
+    def _expected(self, limit: int) -> int | None:
+        if self._step is None or self._stored is None:
+            return None
+        return self._step * min(limit, self._stored + 1)
+
+    def _next_limit(self, limit: int, step: int, *, narrowed: bool) -> int:
+        """As many steps as fit, going by the last page; carefully where pages have failed."""
+        fitting = max(1, min(self._history.page_size, PAGE_BYTES // step))
+        return min(fitting, limit * 10) if narrowed else fitting
+
+    def _complete(self, rows: int, limit: int) -> bool:
+        """Whether nothing older can be there: each parent is known, and the page was short
+        or all that is stored has come.
+        """
+        if self._gathering.open_ends:
+            return False
+        return rows < limit or (self._stored is not None and self.count >= self._stored)
+
+    async def _by_steps(self, namespace: str) -> None:
+        self._gathering.stow()
+        named = await salvage(
+            self._history,
+            self._gathering,
+            namespace,
+            self._context,
+            thread_id=self._thread_id,
+            step_size=self._step,
+            stored=self._stored,
+        )
+        for name in sorted(named):
+            self._note_namespace(name)
+
+
+def _give(context: Context, held: int) -> None:
+    if held:
+        context.budget.give_page(held)
+
+
+def _without_graph(thread: Thread) -> str | None:
+    if isinstance(thread.metadata, UnsetType):
+        return "the thread names no graph"
+    try:
+        graph = msgspec.json.decode(thread.metadata, type=_Graph).graph_id
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    return None if graph else "the thread names no graph"
+
+
+class _Graph(Struct):
+    graph_id: str | None = None
+
+
+def _has_values(thread: Thread) -> bool:
+    if isinstance(thread.values, UnsetType):
+        return False
+    return bytes(thread.values).strip() not in (b"null", b"{}")
