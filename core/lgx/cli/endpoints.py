@@ -24,7 +24,7 @@ from lgx.errors import UsageError
 from lgx.registry import closest
 from lgx.spec import Use
 
-__all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use"]
+__all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use", "secret_literals"]
 
 ROLES = ("source", "sink")
 _KEY = "lgx.chosen"
@@ -163,6 +163,9 @@ def _choose(scan: _Scan, session: Session) -> Chosen:
         names = pipeline_names(config)
         name = next((word for word in scan.doubtful if word in names), None)
     table: dict[str, object] = {}
+    if name is None and "--config" in scan.seen and not scan.seen & {"--help", "-h"}:
+        known = ", ".join(pipeline_names(config)) or "none"
+        raise UsageError(f"--config {config} needs a PIPELINE of that file; it has: {known}")
     if name is not None:
         choice.pipeline = name
         table = read_pipeline(config, name)
@@ -215,9 +218,9 @@ def _learn_literals(choice: Chosen, scan: _Scan, session: Session) -> None:
                 continue
             key, flag = f"{role}_{info.name}", f"--{role}-{info.flag}"
             on_line = [text for given, text in scan.literals if given == flag]
-            literals = [text for item in on_line for text in _literals(item, info)]
-            in_file = _literals(choice.table.get(key), info)
-            for text in (*literals, *in_file, *_literals(resolved_env(key), info)):
+            literals = [text for item in on_line for text in secret_literals(item, info)]
+            in_file = secret_literals(choice.table.get(key), info)
+            for text in (*literals, *in_file, *secret_literals(resolved_env(key), info)):
                 session.learn_text(text)
             if literals:
                 session.warn(
@@ -231,14 +234,15 @@ def _learn_literals(choice: Chosen, scan: _Scan, session: Session) -> None:
                 )
 
 
-def _literals(value: object, info: OptionInfo) -> list[str]:
+def secret_literals(value: object, info: OptionInfo) -> list[str]:
     """The secrets that are written out in what a secret option was given."""
     if isinstance(value, Mapping):
         texts = list(value.values())
     elif isinstance(value, list | tuple):
-        return [text for item in value for text in _literals(item, info)]
+        return [text for item in value for text in secret_literals(item, info)]
     elif isinstance(value, str) and "KEY=VALUE" in info.type:
-        texts = [line.partition("=")[2] for line in value.splitlines()]
+        pairs = (line.partition("=") for line in value.splitlines())
+        texts = [text if separator else key for key, separator, text in pairs]
     else:
         texts = [value]
     return [text for text in texts if isinstance(text, str) and text and not is_reference(text)]
@@ -263,5 +267,5 @@ def endpoint_use(ctx: click.Context, role: str) -> Use | None:
             ParameterSource.COMMANDLINE,
             ParameterSource.ENVIRONMENT,
         ):
-            options[info.name] = plugin_value(info, given)
+            options[info.name] = plugin_value(role, info, given)
     return Use(name=choice.names[role], options=options)

@@ -39,6 +39,8 @@ def main(args: Sequence[str] | None = None) -> int:
             prog_name="lgx",
             standalone_mode=False,
             obj=session,
+            # None: colours on a terminal only.
+            color=False if os.environ.get("NO_COLOR") else None,
         )
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

@@ -76,8 +76,9 @@ class _Retried(Struct):
     quarantined: list[str] = []
 
 
-def threads_to_retry(path: Path) -> tuple[str, ...]:
-    """The threads of a report that failed, arrived in part, or were kept out by a validator."""
+def threads_to_retry(path: Path) -> tuple[tuple[str, ...], int]:
+    """The threads of a report that failed, arrived in part, or were kept out by a validator;
+    and how many failures belong to no thread."""
     try:
         report = msgspec.json.decode(path.read_bytes(), type=_Retried)
     except OSError as error:
@@ -87,4 +88,5 @@ def threads_to_retry(path: Path) -> tuple[str, ...]:
     if not report.format.startswith("lgx-report/"):
         raise UsageError(f"--retry {path} is no report of lgx: its format is {report.format!r}")
     ids = (*(failed.thread_id for failed in report.failures), *report.quarantined)
-    return tuple(dict.fromkeys(item for item in ids if item is not None))
+    threads = tuple(dict.fromkeys(item for item in ids if item is not None))
+    return threads, sum(item is None for item in ids)

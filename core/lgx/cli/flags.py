@@ -121,10 +121,10 @@ def option_help(info: OptionInfo) -> str:
     return f"{info.description} [{'; '.join(facts)}]" if facts else info.description
 
 
-def plugin_value(info: OptionInfo, given: object) -> object:
+def plugin_value(role: str, info: OptionInfo, given: object) -> object:
     """What a plugin's flag was given, as `lgx.config.convert` takes it."""
     if "KEY=VALUE" in info.type and isinstance(given, tuple):
-        return key_values(given, f"option {info.flag}")
+        return key_values(given, f"--{role}-{info.flag}")
     return list(given) if isinstance(given, tuple) else given
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 
 from lgx.api import STATUSES, make_spec, run_spec
 from lgx.cli.display import show_progress
-from lgx.cli.endpoints import EndpointCommand, chosen, endpoint_use
+from lgx.cli.endpoints import EndpointCommand, chosen, endpoint_use, secret_literals
 from lgx.cli.files import check_report_path, threads_to_retry, without_secrets, write_report
 from lgx.cli.flags import Flag, count, metadata_values, size, time
 from lgx.cli.meter import Meter
@@ -22,11 +23,11 @@ from lgx.cli.session import Session, printable
 from lgx.cli.signals import graceful_stop
 from lgx.cli.summary import summary
 from lgx.cli.uses import parse_use, parse_validator
-from lgx.config import convert
+from lgx.config import OptionInfo, convert, describe
 from lgx.errors import LgxError, UsageError
 from lgx.progress import Progress
 from lgx.report import Report
-from lgx.spec import RunSpec
+from lgx.spec import RunSpec, Use
 
 __all__ = ["run"]
 
@@ -160,7 +161,12 @@ _PARAMS: list[click.Parameter] = [
 def _run(ctx: click.Context, **given: Any) -> int:
     session = ctx.ensure_object(Session)
     if given["retry"] is not None:
-        again = threads_to_retry(given["retry"])
+        again, others = threads_to_retry(given["retry"])
+        if others:
+            session.warn(
+                f"{given['retry']} also lists {others} failures that belong to no thread; "
+                "a run without --retry tries these again"
+            )
         if not again:
             session.say(f"nothing to try again: {given['retry']} lists no failed thread")
             return 0
@@ -238,7 +244,22 @@ def _check_options(spec: RunSpec, session: Session) -> None:
     ):
         for use in uses:
             config_type = find(use.name).config_type
+            if role in ("transform", "validator"):
+                _warn_of_literals(role, use, describe(config_type), session)
             session.learn(convert(config_type, use.options, where=f"--{role} {use.name}"))
+
+
+def _warn_of_literals(role: str, use: Use, infos: Sequence[OptionInfo], session: Session) -> None:
+    for info in infos:
+        given = use.options.get(info.name, use.options.get(info.flag))
+        literals = secret_literals(given, info) if info.secret else []
+        for text in literals:
+            session.learn_text(text)
+        if literals:
+            session.warn(
+                f"--{role} {use.name}: {info.flag} holds the secret itself, which others may "
+                "read; write env:NAME or file:PATH"
+            )
 
 
 async def _move(spec: RunSpec, session: Session, *, quiet: bool) -> Report:

@@ -39,9 +39,12 @@ def _options(text: str, where: str) -> dict[str, object]:
         assert isinstance(options, dict)
         return options
     values: dict[str, list[str]] = {}
-    for part in re.split(r"(?<!\\),", text) if text else ():
+    for number, part in enumerate(re.split(r"(?<!\\),", text) if text else (), start=1):
         key, separator, value = part.partition("=")
         if not (separator and key.strip()):
-            raise UsageError(f"{where}: {part!r} is not key=value")
+            # Not shown: it may be what follows a comma in a secret.
+            raise UsageError(
+                f"{where}: option {number} is not key=value; write a comma in a value as \\,"
+            )
         values.setdefault(key.strip(), []).append(value.replace("\\,", ","))
     return {key: found[0] if len(found) == 1 else found for key, found in values.items()}

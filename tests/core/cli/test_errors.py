@@ -77,7 +77,7 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
         ),
         pytest.param(
             ("run", *ENDS, "--source-headers", "no-equals-sign"),
-            "option headers: 'no-equals-sign' is not KEY=VALUE",
+            "--source-headers: 'no-equals-sign' is not KEY=VALUE",
             id="no pair",
         ),
         pytest.param(
@@ -121,12 +121,12 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
         ),
         pytest.param(
             ("run", *ENDS, "--transform", "tiny:word"),
-            "--transform tiny: 'word' is not key=value",
+            "--transform tiny: option 1 is not key=value; write a comma in a value as \\,",
             id="option of a transform",
         ),
         pytest.param(
             ("run", *ENDS, "--validator", "tiny:wrd=x"),
-            "--validator tiny has no option 'wrd'; its options: word, words",
+            "--validator tiny has no option 'wrd'; its options: key, word, words",
             id="unknown option of a validator",
         ),
         pytest.param(
@@ -158,6 +158,11 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
             ("run", *ENDS, "--env-file", "none.env"),
             "--env-file none.env cannot be read: [Errno 2] No such file or directory: 'none.env'",
             id="env file",
+        ),
+        pytest.param(
+            ("run", *ENDS, "--config", "other.toml"),
+            "--config other.toml needs a PIPELINE of that file; it has: none",
+            id="config without pipeline",
         ),
         pytest.param(
             ("doctor",),

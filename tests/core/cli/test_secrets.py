@@ -23,6 +23,21 @@ def test_a_literal_on_the_command_line_draws_a_warning(lgx: Lgx) -> None:
     assert lgx("run", *ENDS, "--quiet", f"--source-api-key={CANARY}") == (0, "", WARNING)
 
 
+def test_a_literal_of_a_transform_draws_a_warning(lgx: Lgx) -> None:
+    """Options within `--transform` are arguments of the process as well."""
+    outcome = lgx("run", *ENDS, "--quiet", "--transform", f"tiny:key={CANARY}")
+
+    assert outcome == (
+        0,
+        "",
+        (
+            "lgx: warning: --transform tiny: key holds the secret itself, which others may read; "
+            "write env:NAME or file:PATH\n"
+        ),
+    )
+    assert lgx("run", *ENDS, "--quiet", "--transform", "tiny:key=env:PATH").err == ""
+
+
 def test_a_literal_in_the_file_draws_a_warning(lgx: Lgx, tmp_path: Path) -> None:
     """lgx.toml is a file that people share."""
     (tmp_path / "lgx.toml").write_text(
@@ -96,6 +111,8 @@ def test_a_traceback_hides_secrets(lgx: Lgx) -> None:
         ),
         ("--help",),
         ("--dry-run",),
+        ("--transform", f"tiny:words=x,{CANARY}"),
+        ("--validator", f"tiny:key={CANARY},word"),
     ],
 )
 def test_no_output_holds_a_secret(lgx: Lgx, tmp_path: Path, flags: tuple[str, ...]) -> None:

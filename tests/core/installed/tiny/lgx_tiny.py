@@ -144,6 +144,7 @@ class TinySink(Sink[TinySinkConfig]):
 class TinyRuleConfig(Config, frozen=True, kw_only=True):
     word: Annotated[str, option("A word.")] = "x"
     words: Annotated[tuple[str, ...], option("More words.")] = ()
+    key: Annotated[Secret | None, option("A key.")] = None
 
 
 class TinyTransform(RecordTransform[TinyRuleConfig]):
