@@ -89,7 +89,7 @@ class Spool:
         where = self._directory or tempfile.gettempdir()
         return FatalError(
             f"cannot keep a thread on disk in {where}: {error.strerror}; "
-            "free room there, or let TMPDIR name another directory"
+            "free room there, or name another place with --spool-dir"
         )
 
     def lines(self) -> Iterator[bytes]:

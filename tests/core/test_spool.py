@@ -193,7 +193,7 @@ def test_a_directory_that_is_not_there_is_fatal(tmp_path: Path) -> None:
         spool.append(checkpoint(1))
     assert str(caught.value) == (
         f"cannot keep a thread on disk in {tmp_path / 'missing'}: No such file or directory; "
-        "free room there, or let TMPDIR name another directory"
+        "free room there, or name another place with --spool-dir"
     )
     spool.close()
 
@@ -227,7 +227,7 @@ def test_a_full_disk_is_fatal(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == (
         (
             f"cannot keep a thread on disk in {tmp_path}: File too large; "
-            "free room there, or let TMPDIR name another directory\n"
+            "free room there, or name another place with --spool-dir\n"
         ),
         "",
         0,
