@@ -32,7 +32,7 @@ from lgx.testing.conformance.bundles import (
     make_run,
 )
 from lgx.testing.conformance.reading import Contents, ReadBack, read_target, same_records
-from lgx.testing.conformance.samples import chain, sample_extras, sample_threads
+from lgx.testing.conformance.samples import PLAIN, chain, sample_extras, sample_threads
 from lgx.testing.contexts import make_context
 from lgx.threads import Mark, ThreadRef, WriteOutcome
 
@@ -193,7 +193,8 @@ class SinkConformance:
         write in the same run."""
 
         async def test(context: Context) -> None:
-            threads = list(sample_threads(sink_factory().accepts).values())[:4]
+            samples = sample_threads(sink_factory().accepts)
+            threads = [samples[name] for name in (PLAIN, "namespaces", "fork", "no-checkpoints")]
             for _ in range(2):
                 async with _running(sink_factory, context) as sink:
                     await self._store(sink, threads, context)
@@ -250,8 +251,11 @@ class SinkConformance:
 
         _run(test)
 
-    def test_marks_survive_reopening(self, sink_factory: SinkFactory) -> None:
-        """Another object over the same target holds what the first one wrote."""
+    def test_marks_survive_reopening_under_any_id(
+        self, sink_factory: SinkFactory, read_back: ReadBack
+    ) -> None:
+        """Another object over the same target holds what the first one wrote; ids that are
+        alike (in case, in composition, in their first 255 characters) stay apart."""
 
         async def test(context: Context) -> None:
             hard = [records for name, records in sample_threads().items() if name[:3] == "id-"]
@@ -262,10 +266,11 @@ class SinkConformance:
             ]
             async with _running(sink_factory, context) as sink:
                 await self._store(sink, kept, context)
-            async with _running(sink_factory, context) as sink:
+            async with _running(sink_factory, context, finish=False) as sink:
                 marks = await sink.held([_ref(records) for records in hard])
             wanted = {} if self.keeps_no_marks else {_thread(item): ("1", 2) for item in kept}
             assert _said(marks) == wanted
+            self._compare(await read_target(read_back, context), kept)
 
         _run(test)
 
