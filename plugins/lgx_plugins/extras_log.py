@@ -17,11 +17,15 @@ class ExtrasLog:
         self._taken: dict[str, tuple[int, bytes]] = {}
 
     def fresh(self, kind: str, bundle: Bundle) -> Iterator[bytes]:
-        """The lines that were not taken before; exhausting it makes them so.
+        """The lines that were not taken before; exhausting it makes them so. Of a partial
+        bundle, which is added to what there is, all.
 
         Raises:
             ThreadError: the bundle does not begin with what it held before.
         """
+        if bundle.outcome == "partial":
+            yield from bundle.lines()
+            return
         count, digest = self._taken.get(kind, (0, b""))
         state = hashlib.blake2b(digest_size=16)
         for number, line in enumerate(bundle.lines()):

@@ -39,6 +39,7 @@ from lgx_plugins.extras_log import ExtrasLog
 from lgx_plugins.json.aside import Aside
 from lgx_plugins.json.layout import FORMAT, LAYOUT, VERSION
 from lgx_plugins.outputs import Output
+from lgx_plugins.readable import whole_lines
 
 __all__ = ["JsonSink", "JsonSinkConfig"]
 
@@ -108,12 +109,20 @@ class JsonSink(Sink[JsonSinkConfig]):
         return {}
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        await asyncio.to_thread(self._write, bundles)
-        return [WriteOutcome(thread_id=bundle.thread_id) for bundle in bundles]
+        return await asyncio.to_thread(self._write, bundles)
 
-    def _write(self, bundles: Sequence[Bundle]) -> None:
+    def _write(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
+        outcomes = []
         for bundle in bundles:
-            self._write_thread(bundle)
+            error = None
+            try:
+                whole_lines(bundle)
+            except ThreadError as found:
+                error = str(found)
+            else:
+                self._write_thread(bundle)
+            outcomes.append(WriteOutcome(thread_id=bundle.thread_id, error=error))
+        return outcomes
 
     def _write_thread(self, bundle: Bundle) -> None:
         write = self._output.write

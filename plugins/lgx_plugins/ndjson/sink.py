@@ -21,6 +21,7 @@ from lgx import (
     Probe,
     RunInfo,
     Sink,
+    ThreadError,
     ThreadRef,
     Tombstone,
     WriteOutcome,
@@ -29,6 +30,7 @@ from lgx import (
 from lgx_plugins.extras_log import ExtrasLog
 from lgx_plugins.ndjson.header import Header
 from lgx_plugins.outputs import Output
+from lgx_plugins.readable import whole_lines
 
 __all__ = ["NdjsonSink", "NdjsonSinkConfig"]
 
@@ -86,19 +88,26 @@ class NdjsonSink(Sink[NdjsonSinkConfig]):
         return {}
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        await asyncio.to_thread(self._write, bundles)
-        return [WriteOutcome(thread_id=bundle.thread_id) for bundle in bundles]
+        return await asyncio.to_thread(self._write, bundles)
 
-    def _write(self, bundles: Sequence[Bundle]) -> None:
-        self._put(self._lines(bundles))
+    def _write(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
+        outcomes: list[WriteOutcome] = []
+        self._put(self._lines(bundles, outcomes))
         if self._output.standard:
             self._output.flush()
+        return outcomes
 
-    def _lines(self, bundles: Sequence[Bundle]) -> Iterator[bytes]:
+    def _lines(self, bundles: Sequence[Bundle], outcomes: list[WriteOutcome]) -> Iterator[bytes]:
         for bundle in bundles:
+            try:
+                lines = whole_lines(bundle)
+            except ThreadError as error:
+                outcomes.append(WriteOutcome(thread_id=bundle.thread_id, error=str(error)))
+                continue
             yield from self._void([bundle.thread_id])
             self._written.add(hash(bundle.thread_id))
-            yield from bundle.lines()
+            yield from lines
+            outcomes.append(WriteOutcome(thread_id=bundle.thread_id))
 
     def _void(self, thread_ids: Sequence[str]) -> Iterator[bytes]:
         """A file that only grows cannot take back what it holds; a line voids it instead."""
