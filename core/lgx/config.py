@@ -93,7 +93,7 @@ def describe(config_type: type[Config]) -> tuple[OptionInfo, ...]:
                 description=meta.description or "",
                 required=field.required,
                 default=default,
-                secret=Secret in members,
+                secret=_holds_secret(hint),
                 boolean=members == (bool,),
                 repeatable=any(
                     getattr(m, "__origin__", None) in (list, tuple, dict) for m in members
@@ -165,7 +165,8 @@ def convert(
     for info in infos.values():
         if info.name not in values and info.env and env.get(info.env):
             text = env[info.env]
-            values[info.name] = Secret(text) if info.secret else text
+            plain = Secret not in _members(hints[info.name])
+            values[info.name] = text if plain else Secret(text)
     missing = [info.flag for info in infos.values() if info.required and info.name not in values]
     if missing:
         raise UsageError(f"{where} needs {', '.join(missing)}; see its --help")

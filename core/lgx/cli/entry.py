@@ -17,6 +17,7 @@ import click
 from lgx.cli.root import root
 from lgx.cli.session import Session, printable
 from lgx.errors import LgxError
+from lgx.registry import closest
 
 __all__ = ["main"]
 
@@ -68,8 +69,12 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _click_message(error: click.ClickException) -> str:
     """click's message in the form of lgx's: one lowercase sentence and where to look."""
-    text = " ".join(error.format_message().split()).rstrip(".").replace(". (", " (")
-    text = text[:1].lower() + text[1:]
+    if isinstance(error, click.NoSuchOption):
+        near = closest(error.option_name, error.possibilities or ())
+        text = f"no such option {error.option_name!r}{near}"
+    else:
+        text = " ".join(error.format_message().split()).rstrip(".")
+        text = text[:1].lower() + text[1:]
     context = getattr(error, "ctx", None)
     if isinstance(context, click.Context):
         text += f"; see {context.command_path} --help"

@@ -72,7 +72,7 @@ def env_example(chosen: Sequence[Chosen]) -> str:
     for plugin in chosen:
         for info in plugin.options:
             variable = plugin.variable(info)
-            if info.secret and variable not in seen:
+            if info.secret and not info.repeatable and variable not in seen:
                 seen.add(variable)
                 title = f"{plugin.role} {plugin.name}, {info.flag}"
                 lines += ["", *_comment(f"{title}: {info.description}"), f"# {variable}="]

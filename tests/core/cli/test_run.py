@@ -282,8 +282,8 @@ class TestPipelines:
                     'source-colour = "red"\nsink = "tiny"\nsink-path = "x"'
                 ),
                 (
-                    "--source tiny has no option 'colour'; its options: api-key, headers, order, "
-                    "place, runs, tags, threads, trouble"
+                    "--source tiny has no option 'colour'; its options: api-key, headers, labels, "
+                    "order, place, runs, tags, threads, trouble"
                 ),
             ),
             (
@@ -313,7 +313,8 @@ class TestPipelines:
             source = "tiny"
             source-place = "here"
             source-runs = true
-            source-headers = { X-Tenant = "acme" }
+            source-headers = { X-Tenant = "env:PATH" }
+            source-labels = { team = "a=b" }
             source-tags = ["a", "b"]
             sink = "tiny"
             sink-path = "out.txt"

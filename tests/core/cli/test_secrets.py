@@ -23,6 +23,19 @@ def test_a_literal_on_the_command_line_draws_a_warning(lgx: Lgx) -> None:
     assert lgx("run", *ENDS, "--quiet", f"--source-api-key={CANARY}") == (0, "", WARNING)
 
 
+def test_a_literal_among_headers_draws_a_warning(lgx: Lgx) -> None:
+    """Values of pairs may be secrets as well; a reference is resolved, a literal warned of."""
+    literal = ("--source-headers", f"authorization=Bearer {CANARY}")
+    reference = ("--source-headers", "authorization=env:PATH")
+
+    assert lgx("run", *ENDS, "--quiet", *literal) == (
+        0,
+        "",
+        WARNING.replace("api-key", "headers"),
+    )
+    assert lgx("run", *ENDS, "--quiet", *reference) == (0, "", "")
+
+
 def test_a_literal_of_a_transform_draws_a_warning(lgx: Lgx) -> None:
     """Options within `--transform` are arguments of the process as well."""
     outcome = lgx("run", *ENDS, "--quiet", "--transform", f"tiny:key={CANARY}")

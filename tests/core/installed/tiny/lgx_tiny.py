@@ -42,7 +42,8 @@ class TinySourceConfig(Config, frozen=True, kw_only=True):
     threads: Annotated[int, option("How many there are.", at_least=0)] = 3
     api_key: Annotated[Secret | None, option("The key to them.", env="TINY_API_KEY")] = None
     runs: Annotated[bool, option("Their runs as well.")] = False
-    headers: Annotated[dict[str, str], option("Sent along.")] = field(default_factory=dict)
+    headers: Annotated[dict[str, Secret], option("Sent along.")] = field(default_factory=dict)
+    labels: Annotated[dict[str, str], option("Put on each.")] = field(default_factory=dict)
     tags: Annotated[tuple[str, ...], option("Only these.")] = ()
     order: Annotated[Literal["up", "down"], option("Which way.")] = "up"
     trouble: Annotated[str | None, option("What goes wrong.")] = None
