@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 from collections import Counter
@@ -123,14 +122,16 @@ class BatchWriter:
             self._part(0)
         self._roll()
 
-    def discard(self) -> None:
-        """Removes what a failed batch wrote, as far as the store lets it; it may all stay,
-        too: the next run removes it."""
+    def discard(self) -> bool:
+        """Removes what a failed batch wrote; False where some of it may have stayed."""
         if self._open is not None:
             self._open.file.discard()
             self._open = None
-        with contextlib.suppress(FatalError):  # the error that led here is the one to tell
+        try:
             self._store.remove(self._created, durable=False)
+        except FatalError:  # the error that led here is the one to tell
+            return False
+        return True
 
     def _part(self, size: int) -> _Part:
         """The open part, or a new one where `size` more bytes would be too many for it."""

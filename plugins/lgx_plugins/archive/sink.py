@@ -267,6 +267,9 @@ class _OpenArchive:
         try:
             fill(writer)
             writer.finish()
+        except ThreadError:
+            self._broken = not writer.discard()  # the engine then tries the threads one by one
+            raise
         except BaseException:
             writer.discard()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         self._origin: str | None = None
         self._reader: PartReader | None = None
         self._table: ThreadTable | None = None
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await run_blocking(self._store.check, writing=False)
@@ -112,8 +114,7 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         state, reader = self._state, self._reader
         assert state is not None
         assert reader is not None
-        numbers = [n for n in self._numbers(state, query) if state.parts[n].extras is None]
-        self._table = table = await run_blocking(build_table, reader, numbers)
+        table = await self._opened_table(query)
         current: set[int] = set()
         count = 0
         pages = _chosen(table, query.thread_ids) if query.thread_ids else table.summaries()
@@ -134,6 +135,17 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
             for number in range(len(state.parts)):
                 if number not in current:
                     await run_blocking(reader.verify, number)
+
+    async def _opened_table(self, query: Query) -> ThreadTable:
+        """The threads at the moment of the query that came first."""
+        state, reader = self._state, self._reader
+        assert state is not None
+        assert reader is not None
+        async with self._opening:
+            if self._table is None:
+                numbers = [n for n in self._numbers(state, query) if state.parts[n].extras is None]
+                self._table = await run_blocking(build_table, reader, numbers)
+            return self._table
 
     async def _admits(self, query: Query, summary: Summary) -> bool:
         if not query.filtered:
@@ -171,9 +183,9 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
         """Threads come in the order in which they stand in the parts."""
-        table, reader = self._table, self._reader
-        assert table is not None, "read before list"
+        reader = self._reader
         assert reader is not None
+        table = await self._opened_table(Query())
         found = await run_blocking(_locate, table, [ref.thread_id for ref in refs])
         frame: bytes | None = None
         at: tuple[int, int] | None = None

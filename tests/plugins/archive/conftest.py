@@ -25,6 +25,7 @@ from lgx import (
     Thread,
     ThreadEnd,
     ThreadRef,
+    decode_line,
     encode_line,
     raw,
 )
@@ -169,6 +170,11 @@ class Archives:
             assert sorted(ended) == sorted(found)
         assert context.budget.used == 0
         return found
+
+    async def records(self, path: Path, origin: str) -> list[Record]:
+        """Everything of one source."""
+        lines = [line for some in (await self.read(path, origin=origin)).values() for line in some]
+        return [decode_line(line) for line in lines]
 
     async def read_extras(
         self, path: Path, kind: str, query: Query | None = None, origin: str | None = None
