@@ -82,8 +82,8 @@ def test_a_variable_stands_in_for_an_option_that_is_not_given() -> None:
         (
             {"path": "x", "pth": 1},
             (
-                "--sink test has no option 'pth'; its options: api-key, batch-size, force, headers, "
-                "labels, mode, names, note, path, rate"
+                "--sink test has no option 'pth'; its options: api-key, batch-size, force, "
+                "headers, labels, mode, names, note, path, rate"
             ),
         ),
         (
