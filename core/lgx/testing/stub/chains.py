@@ -10,6 +10,7 @@ import json
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from lgx.testing.stub.ids import checkpoint_id, iso, step_of, ticks
@@ -36,6 +37,12 @@ class Text:
         text = " ".join(source.choices(words, k=size // 5))
         self._bytes = (text * (1 + size // len(text)))[:size].encode()
         self._view = memoryview(self._bytes)
+
+    @classmethod
+    @lru_cache(maxsize=4)
+    def of(cls, seed: int) -> Text:
+        """The text of a seed; made once, it never changes."""
+        return cls(seed)
 
     def parts(self, start: int, size: int) -> list[Part]:
         """`size` bytes from a place, in as many parts as it takes; short ones as one."""

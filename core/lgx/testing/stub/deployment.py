@@ -84,7 +84,7 @@ class Deployment:
         """
         deployment = cls(seed)
         counts = (checkpoints,) if isinstance(checkpoints, int) else tuple(checkpoints)
-        shape = Shape(Text(seed), counts, size, subgraphs, graph_id)
+        shape = Shape(Text.of(seed), counts, size, subgraphs, graph_id)
         source, start = deployment._random, deployment.clock.now - timedelta(days=30)
         for number in range(threads):
             began = start + timedelta(seconds=source.randrange(29 * 86400), microseconds=number)
@@ -129,7 +129,7 @@ class Deployment:
         now = iso(self.clock.tick())
         shape = None
         if checkpoints:
-            shape = Shape(Text(size=1 << 16), (checkpoints,), size, 0, graph_id or "agent")
+            shape = Shape(Text.of(0), (checkpoints,), size, 0, graph_id or "agent")
         thread = StubThread(
             self.clock,
             thread_id or random_uuid(self._random),

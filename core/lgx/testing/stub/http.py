@@ -203,6 +203,11 @@ class Connection(asyncio.Protocol):
             if self.closed.is_set():
                 return
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that were written and that the client has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def write(self, data: bytes | memoryview) -> None:
         """Puts bytes on the wire, whatever they are."""
         if self._transport is not None and not self._transport.is_closing():
