@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lgx import Bundle, Checkpoint, Record, Run, Thread, ThreadError
+from lgx import Bundle, Checkpoint, Record, Run, Thread, ThreadError, decode_line
 from lgx_plugins.sqlite.connection import CHUNK_BYTES
 from lgx_plugins.sqlite.names import Names, quoted
 from lgx_plugins.tables import (
@@ -26,9 +26,12 @@ from lgx_plugins.tables import (
 __all__ = ["Row", "chunks", "extra_rows", "insert", "thread_rows"]
 
 
-class Row(Struct, frozen=True):
+class Row(Struct):
+    """Cells for a table, and about how much memory they take."""
+
     table: Table
     cells: tuple[Cell, ...]
+    size: int
 
 
 Chunk: TypeAlias = dict[str, list[tuple[Cell, ...]]]
@@ -91,7 +94,8 @@ def thread_rows(
         row = ids[thread_id]
         count = counts[row] = [0, 0]
         thread: Thread | None = None
-        for position, record in enumerate(bundle):
+        for position, line in enumerate(bundle.lines()):
+            record, size = decode_line(line), len(line)
             owner = getattr(record, "thread_id", None)
             if owner is not None and owner != thread_id:
                 raise ThreadError(
@@ -100,20 +104,20 @@ def thread_rows(
                 )
             if isinstance(record, Thread):
                 thread = record
-                yield _thread_row(bundle, thread, row, source)
+                yield _thread_row(bundle, thread, row, source, size)
             elif isinstance(record, Checkpoint):
                 count[0] += 1
-                yield Row(CHECKPOINTS, (row, position, *to_cells(CHECKPOINTS, record)))
+                yield Row(CHECKPOINTS, (row, position, *to_cells(CHECKPOINTS, record)), size)
             elif isinstance(record, Run):
                 count[1] += 1
-                yield Row(RUNS, (row, position, *to_cells(RUNS, record)))
+                yield Row(RUNS, (row, position, *to_cells(RUNS, record)), size)
             else:
-                yield _other_row(record, row, position, source)
+                yield _other_row(record, row, position, source, size)
         if thread is None:
-            yield _thread_row(bundle, Thread(thread_id=thread_id), row, source)
+            yield _thread_row(bundle, Thread(thread_id=thread_id), row, source, 0)
 
 
-def _thread_row(bundle: Bundle, thread: Thread, row: int, source: str) -> Row:
+def _thread_row(bundle: Bundle, thread: Thread, row: int, source: str, size: int) -> Row:
     mark = bundle.mark
     beside: tuple[Cell, ...] = (
         row,
@@ -124,21 +128,22 @@ def _thread_row(bundle: Bundle, thread: Thread, row: int, source: str) -> Row:
         mark.checkpoints if mark else None,
         bundle.size,
     )
-    return Row(THREADS, (*beside, *to_cells(THREADS, thread)))
+    return Row(THREADS, (*beside, *to_cells(THREADS, thread)), size)
 
 
-def _other_row(record: Record, row: int | None, position: int, source: str) -> Row:
-    return Row(RECORDS, (row, position, source, *to_cells(RECORDS, record)))
+def _other_row(record: Record, row: int | None, position: int, source: str, size: int) -> Row:
+    return Row(RECORDS, (row, position, source, *to_cells(RECORDS, record)), size)
 
 
 def extra_rows(bundle: Bundle, source: str) -> Iterator[Row]:
     """The rows of records that belong to no thread."""
-    for position, record in enumerate(bundle):
+    for position, line in enumerate(bundle.lines()):
+        record, size = decode_line(line), len(line)
         table = EXTRA_TABLES.get(record.kind)
         if table is None:
-            yield _other_row(record, None, position, source)
+            yield _other_row(record, None, position, source, size)
         else:
-            yield Row(table, (source, *to_cells(table, record)))
+            yield Row(table, (source, *to_cells(table, record)), size)
 
 
 def chunks(rows: Iterator[Row]) -> Iterator[Chunk]:
@@ -147,7 +152,7 @@ def chunks(rows: Iterator[Row]) -> Iterator[Chunk]:
     held = 0
     for row in rows:
         chunk.setdefault(row.table.name, []).append(row.cells)
-        held += 100 + sum(len(cell) for cell in row.cells if isinstance(cell, (bytes, str)))
+        held += row.size
         if held >= CHUNK_BYTES:
             yield chunk
             chunk, held = {}, 0

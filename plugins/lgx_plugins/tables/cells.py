@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from lgx import (
     Checkpoint,
@@ -44,13 +44,11 @@ def to_cells(table: Table, record: Record) -> tuple[Cell, ...]:
 
 
 def _to_cell(column: Column, value: Any) -> Cell:
-    if isinstance(value, UnsetType):
+    if value is None or value is UNSET:
         return None
     if column.type == "json":
-        return bytes(value) if isinstance(value, Raw) else bytes(raw(value))
-    if column.type == "flag":
-        return int(value)
-    cell: Cell = value
+        return bytes(value if type(value) is Raw else raw(value))
+    cell: Cell = int(value) if column.type == "flag" else value
     return cell
 
 
@@ -78,9 +76,8 @@ def from_cells(table: Table, cells: Sequence[object]) -> Record:
     assert table.record is not None
     fields: dict[str, Any] = {}
     for column, cell in zip(table.columns, cells, strict=True):
-        if cell is None:
-            continue
-        fields[column.name] = _from_cell(column, cell)
+        if cell is not None:
+            fields[column.name] = _from_cell(column, cell)
     try:
         return msgspec.convert(fields, table.record)
     except msgspec.ValidationError as error:
