@@ -105,12 +105,12 @@ async def test_a_search_sorts_selects_and_filters(stub: StubServer, client: Clie
             assert values == sorted(values, reverse=order == "desc")
     first, second = threads(stub)[:2]
     stub.deployment.threads[second].update(status="busy")
-    body: dict[str, Any] = {
+    both: dict[str, Any] = {
         "ids": [first, second],
         "metadata": {"user": {"number": 1}},
         "status": "busy",
     }
-    assert [row["thread_id"] for row in (await client.post("/threads/search", body)).json()] == [
+    assert [row["thread_id"] for row in (await client.post("/threads/search", both)).json()] == [
         second
     ]
     assert (await client.post("/threads/count", {"status": "busy"})).text == "1"
