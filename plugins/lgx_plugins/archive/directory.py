@@ -94,13 +94,6 @@ class DirectoryStore(Store):
     def lock(self) -> None:
         self._make(self.path)
         self._lock.acquire()
-        try:
-            self._make(self._parts)
-            if not stat.S_ISDIR(self._parts.lstat().st_mode):
-                raise UsageError(f"{str(self._parts)!r} is not a directory; remove it")
-        except BaseException:
-            self._lock.release()
-            raise
 
     def _make(self, path: Path) -> None:
         try:
@@ -136,9 +129,13 @@ class DirectoryStore(Store):
 
     def clear_leftovers(self) -> None:
         remove_leftovers(self.path / _MANIFEST)
-        remove_leftovers(self._parts / "part")
+        if self._parts.is_dir():
+            remove_leftovers(self._parts / "part")
 
     def create(self) -> NewFile:
+        self._make(self._parts)
+        if self._parts.is_symlink():
+            raise UsageError(f"{str(self._parts)!r} is a link; an archive holds its own parts")
         return _PartFile(self._parts)
 
     def open(self, name: str) -> BinaryIO:

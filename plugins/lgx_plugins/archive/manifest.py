@@ -126,8 +126,8 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
             match = None
     if match is None:
         raise IntegrityError(
-            f"manifest.json of archive {place!r} is damaged: its checksum does not match; "
-            "restore it from a copy"
+            f"manifest.json of archive {place!r} is damaged, or none of lgx's: its checksum does "
+            "not match; restore it from a copy"
         )
     try:
         head = msgspec.json.decode(data, type=_Head)
