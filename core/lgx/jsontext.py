@@ -43,9 +43,13 @@ def check_utf8(text: _Text, what: str = "text") -> None:
     Raises:
         ThreadError: not UTF-8; `what` is named in the message.
     """
-    if isinstance(text, bytes) and text.isascii():
-        return
     view = memoryview(text)
+    if len(view) <= _WINDOW:
+        try:
+            codecs.utf_8_decode(view, "strict", True)
+        except UnicodeDecodeError as error:
+            raise ThreadError(f"{what} is not UTF-8 at byte {error.start}") from None
+        return
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(view), _WINDOW):
         carried = len(decoder.getstate()[0])

@@ -42,6 +42,7 @@ class Spool:
         self._file: BinaryIO | None = None
         self._ends = array("Q")  # end offsets of the lines on disk
         self._charged = 0
+        self._at_end = True  # a seek costs a write of what is buffered
         self.size = 0
         self.count = 0
         self.checkpoints = 0
@@ -65,7 +66,9 @@ class Spool:
                 return
         try:
             file = self._file or self._spill()
-            file.seek(0, os.SEEK_END)
+            if not self._at_end:
+                file.seek(0, os.SEEK_END)
+                self._at_end = True
             file.write(line)
             file.write(b"\n")
         except OSError as error:
@@ -131,6 +134,7 @@ class Spool:
         assert self._file is not None
         begin = self._ends[start - 1] if start else 0
         try:
+            self._at_end = False
             self._file.seek(begin)
             block = self._file.read(self._ends[stop - 1] - begin)
         except OSError as error:
