@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lgx import UsageError
 from lgx_plugins.sqlite.names import Names, quoted
-from lgx_plugins.tables import TABLES, Table
+from lgx_plugins.tables import TABLES, THREADS, Table
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -53,9 +53,14 @@ class Layout:
         """Whether lgx made the tables."""
         return self.has("threads", "revision") and self.has("checkpoints", "thread")
 
-    def parts(self, table: Table, ids: Sequence[int]) -> str:
-        """Selects the rows of threads (by their rowid), thread by thread, in order."""
+    def rows(self, table: Table, ids: Sequence[int]) -> str:
+        """Selects the rows of threads: the rowid of the thread and the cells, in order."""
         wanted = ", ".join(map(str, ids))
+        if table is THREADS:
+            return (
+                f"SELECT t.rowid, {self.cells(table, 't')} FROM {self.names('threads')} AS t "  # noqa: S608 -- quoted
+                f"WHERE t.rowid IN ({wanted})"
+            )
         if self.own:
             return (
                 f"SELECT p.thread, {self.cells(table, 'p')} FROM {self.names(table.name)} AS p "  # noqa: S608 -- quoted

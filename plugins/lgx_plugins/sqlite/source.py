@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from msgspec import UNSET
 
@@ -25,24 +25,20 @@ from lgx import (
     ThreadError,
     ThreadRef,
     UsageError,
-    decode_line,
     parse_time,
 )
 from lgx_plugins.files import check_target
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
-from lgx_plugins.sqlite.connection import CHUNK_BYTES, open_to_read, state, unguarded
+from lgx_plugins.sqlite.connection import open_to_read, state, unguarded
 from lgx_plugins.sqlite.facts import database_facts
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.layout import Layout, find_layout
 from lgx_plugins.sqlite.migrations import schema_version
 from lgx_plugins.sqlite.names import Names
+from lgx_plugins.sqlite.reader import Reader, Stored, groups, loss
 from lgx_plugins.sqlite.versions import content_version, kept_version
 from lgx_plugins.tables import (
-    CHECKPOINTS,
     EXTRA_TABLES,
-    RECORDS,
-    RUNS,
-    THREADS,
     Table,
     from_cells,
     json_cell,
@@ -179,7 +175,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
             f"{kept_version(layout)}, {', '.join(map(layout.column, columns))} "
             f"FROM {self._names('threads')} AS t {where} ORDER BY t.thread_id COLLATE BINARY"
         )
-        async with aclosing(self._pages(sql, values, context)) as pages:
+        async with aclosing(self._reader().pages(sql, values, context)) as pages:
             async for rows in pages:
                 for row, thread_id, size, kept, *cells in rows:
                     thread = self._listed(row, thread_id, cells, query, context)
@@ -241,73 +237,49 @@ class SqliteSource(Source[SqliteSourceConfig]):
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        rows = await self._rows([ref.thread_id for ref in refs])
-        parts = await self._parts(sorted(rows.values()))
+        stored = await self._stored([ref.thread_id for ref in refs])
         for ref in refs:
-            row = rows.get(ref.thread_id)
-            if row is None:
+            if ref.thread_id not in stored:
                 yield ThreadEnd(thread_id=ref.thread_id, outcome="deleted")
-                continue
+        for group in groups([stored[r.thread_id] for r in refs if r.thread_id in stored]):
+            waiting = [thread.thread_id for thread in group]
             losses: _Losses = []
-            async with aclosing(self._records(row, parts, ref.thread_id, losses, context)) as all_:
-                async for record in all_:
-                    yield record
-            if self._state not in (None, state(self._path)):
-                raise FatalError(
-                    f"{str(self._path)!r} was changed while it was read, and may not be locked by "
-                    "this user; run again as its owner, or read a copy"
-                )
-            yield ThreadEnd(
-                thread_id=ref.thread_id,
-                outcome="partial" if losses else "complete",
-                losses=tuple(losses),
+            async with aclosing(self._reader().records(group, context)) as items:
+                async for thread_id, item in items:
+                    while waiting[0] != thread_id:
+                        yield self._end(waiting.pop(0), losses)
+                        losses = []
+                    if isinstance(item, Loss):
+                        losses.append(item)
+                    else:
+                        yield item
+            for thread_id in waiting:
+                yield self._end(thread_id, losses)
+                losses = []
+
+    def _end(self, thread_id: str, losses: _Losses) -> ThreadEnd:
+        if self._state not in (None, state(self._path)):
+            raise FatalError(
+                f"{str(self._path)!r} was changed while it was read, and may not be locked by "
+                "this user; run again as its owner, or read a copy"
             )
-
-    async def _rows(self, thread_ids: Sequence[str]) -> dict[str, int]:
-        where, values = self._where(Query(thread_ids=tuple(thread_ids)))
-        with explained(self._path):
-            rows = await self._open().execute_fetchall(
-                f"SELECT t.thread_id, t.rowid FROM {self._names('threads')} AS t {where}",  # noqa: S608 -- quoted
-                values,
-            )
-        return {thread_id.decode(): row for thread_id, row in rows}
-
-    async def _parts(self, rows: Sequence[int]) -> tuple[Table, ...]:
-        """The tables that hold something of these threads."""
-        layout = self._found()
-        held = []
-        with explained(self._path):
-            for table in (CHECKPOINTS, RUNS, RECORDS):
-                if not rows or not layout.has(table.name):
-                    continue
-                sql = f"SELECT EXISTS ({layout.parts(table, rows)})"
-                ((some,),) = await self._open().execute_fetchall(sql)
-                if some:
-                    held.append(table)
-        return tuple(held)
-
-    async def _records(
-        self,
-        row: int,
-        parts: Sequence[Table],
-        thread_id: str,
-        losses: _Losses,
-        context: Context,
-    ) -> AsyncGenerator[Record, None]:
-        layout = self._found()
-        own = (
-            f"SELECT t.rowid, {layout.cells(THREADS, 't')} "  # noqa: S608 -- quoted
-            f"FROM {self._names('threads')} AS t WHERE t.rowid = {row}"
+        return ThreadEnd(
+            thread_id=thread_id,
+            outcome="partial" if losses else "complete",
+            losses=tuple(losses),
         )
-        statements = [(THREADS, own), *((part, layout.parts(part, (row,))) for part in parts)]
-        for table, sql in statements:
-            async with aclosing(self._pages(sql, (), context)) as pages:
-                async for page in pages:
-                    for _, *cells in page:
-                        try:
-                            yield _record(table, cells)
-                        except ThreadError as error:
-                            losses.append(_loss(table, cells, thread_id, error))
+
+    async def _stored(self, thread_ids: Sequence[str]) -> dict[str, Stored]:
+        """Sizes are those of the last export: what was edited since has none."""
+        layout = self._found()
+        size = "CASE t.revision WHEN 0 THEN t.size END" if layout.own else "NULL"
+        where, values = self._where(Query(thread_ids=tuple(thread_ids)))
+        rows = await self._reader().fetch(
+            f"SELECT t.thread_id, t.rowid, {size} FROM {self._names('threads')} AS t {where}",  # noqa: S608 -- quoted
+            values,
+        )
+        stored = (Stored(thread_id.decode(), row, size) for thread_id, row, size in rows)
+        return {thread.thread_id: thread for thread in stored}
 
     def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
         return self._extras(EXTRA_TABLES[kind], context)
@@ -322,7 +294,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
             f"{'' if origin is None else 'WHERE p.source_url = ? '}ORDER BY p.rowid"
         )
         async with aclosing(
-            self._pages(sql, () if origin is None else (origin,), context)
+            self._reader().pages(sql, () if origin is None else (origin,), context)
         ) as pages:
             failed: _Messages = []
             async for page in pages:
@@ -330,64 +302,19 @@ class SqliteSource(Source[SqliteSourceConfig]):
                     try:
                         record = from_cells(table, cells)
                     except ThreadError as error:
-                        failed.append(f"{_loss(table, cells, '', error).what}: {error}")
+                        failed.append(f"{loss(table, cells, None, error).what}: {error}")
                         continue
                     yield record
         if failed:  # after the healthy ones, so that they are kept
             raise ThreadError(f"{len(failed)} could not be read; {'; '.join(failed)}")
 
-    async def _pages(
-        self, sql: str, values: Sequence[str], context: Context
-    ) -> AsyncGenerator[Sequence[Any], None]:
-        """Rows, a chunk at a time, each within the budget while it is in use."""
-        with explained(self._path):
-            cursor = await self._open().execute(sql, values)
-        try:
-            while True:
-                size = CHUNK_BYTES
-                await context.budget.take(size)
-                try:
-                    with explained(self._path):
-                        rows = list(await cursor.fetchmany(1000))
-                    held = sum(len(c) for row in rows for c in row if isinstance(c, bytes))
-                    context.budget.resize(size, held)
-                    size = held
-                    context.received(held)
-                    if not rows:
-                        return
-                    yield rows
-                finally:
-                    context.budget.give_page(size)
-        finally:
-            await cursor.close()
-
     def _open(self) -> aiosqlite.Connection:
         assert self._connection is not None, "read before it was opened"
         return self._connection
 
+    def _reader(self) -> Reader:
+        return Reader(self._open(), self._path, self._found())
+
     def _found(self) -> Layout:
         assert self._layout is not None, "read before it was opened"
         return self._layout
-
-
-def _record(table: Table, cells: Sequence[Any]) -> Record:
-    if table is RECORDS:
-        return decode_line(json_cell("body", cells[2]))
-    return from_cells(table, cells)
-
-
-def _loss(table: Table, cells: Sequence[Any], thread_id: str, error: ThreadError) -> Loss:
-    kind = table.record.kind if table.record else "record"
-    keys = [
-        repr(cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else cell)
-        for name, cell in zip(table.names, cells, strict=False)
-        if name in table.key
-    ]
-    if table is CHECKPOINTS:
-        keys = [keys[1], "of namespace", keys[0]]
-    return Loss(
-        what=" ".join((kind, *keys)),
-        why=str(error),
-        thread_id=thread_id,
-        checkpoints=int(table is CHECKPOINTS),
-    )

@@ -35,7 +35,7 @@ async def content_version(
     """The digest of everything in the rows of a thread, for tables that keep no version."""
     statements = [f"SELECT * FROM {layout.names('threads')} WHERE rowid = {row}"]  # noqa: S608 -- quoted
     statements += [
-        layout.parts(table, (row,))
+        layout.rows(table, (row,))
         for table in (CHECKPOINTS, RUNS, RECORDS)
         if layout.has(table.name)
     ]

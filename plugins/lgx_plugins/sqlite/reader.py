@@ -1,0 +1,174 @@
+"""Reading rows as records: many small threads together, a large one through cursors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+
+from lgx import Context, Loss, Record, ThreadError, decode_line
+from lgx_plugins.sqlite.connection import CHUNK_BYTES
+from lgx_plugins.sqlite.failures import explained
+from lgx_plugins.sqlite.layout import Layout
+from lgx_plugins.tables import (
+    CHECKPOINTS,
+    RECORDS,
+    RUNS,
+    THREADS,
+    Table,
+    from_cells,
+    json_cell,
+)
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["Reader", "Stored", "groups", "loss"]
+
+Item: TypeAlias = tuple[str, Record | Loss]
+"""What was found of a thread: its id, and a record or why it cannot be read."""
+
+Cells: TypeAlias = Sequence[Any]
+
+
+class Stored(Struct, frozen=True):
+    """A thread in the database; its size is None where that is not known for sure."""
+
+    thread_id: str
+    row: int
+    size: int | None
+
+
+def groups(threads: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
+    """Threads to read together: small ones up to a chunk, any other alone."""
+    group: list[Stored] = []
+    held = 0
+    for thread in threads:
+        size = CHUNK_BYTES if thread.size is None else thread.size
+        if group and held + size > CHUNK_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(thread)
+        held += size
+    if group:
+        yield group
+
+
+class Reader:
+    """Reads through one connection, in the transaction that its owner has begun."""
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path, layout: Layout) -> None:
+        self._connection = connection
+        self._path = path
+        self._layout = layout
+
+    async def fetch(self, sql: str, values: Sequence[str] = ()) -> Sequence[Cells]:
+        """All rows; for what is known to be small."""
+        with explained(self._path):
+            return list(await self._connection.execute_fetchall(sql, values))
+
+    async def pages(
+        self, sql: str, values: Sequence[str], context: Context
+    ) -> AsyncGenerator[Sequence[Cells], None]:
+        """Rows, a chunk at a time, each within the budget while it is in use."""
+        with explained(self._path):
+            cursor = await self._connection.execute(sql, values)
+        try:
+            while True:
+                size = CHUNK_BYTES
+                await context.budget.take(size)
+                try:
+                    with explained(self._path):
+                        rows = list(await cursor.fetchmany(1000))
+                    context.budget.resize(size, held := _size(rows))
+                    size = held
+                    context.received(size)
+                    if not rows:
+                        return
+                    yield rows
+                finally:
+                    context.budget.give_page(size)
+        finally:
+            await cursor.close()
+
+    async def records(
+        self, threads: Sequence[Stored], context: Context
+    ) -> AsyncGenerator[Item, None]:
+        """Everything of a group of `groups`, thread by thread."""
+        parts = await self._parts([thread.row for thread in threads])
+        if len(threads) == 1:
+            async for item in self._large(threads[0], parts, context):
+                yield item
+            return
+        await context.budget.take(CHUNK_BYTES)
+        try:
+            rows = await self._together(threads, parts, context)
+            for thread in threads:
+                for table, cells in rows[thread.row]:
+                    yield thread.thread_id, _read(table, cells, thread.thread_id)
+        finally:
+            context.budget.give_page(CHUNK_BYTES)
+
+    async def _large(
+        self, thread: Stored, parts: Sequence[Table], context: Context
+    ) -> AsyncGenerator[Item, None]:
+        for table in (THREADS, *parts):
+            sql = self._layout.rows(table, (thread.row,))
+            async with aclosing(self.pages(sql, (), context)) as pages:
+                async for page in pages:
+                    for _, *cells in page:
+                        yield thread.thread_id, _read(table, cells, thread.thread_id)
+
+    async def _together(
+        self, threads: Sequence[Stored], parts: Sequence[Table], context: Context
+    ) -> Mapping[int, Sequence[tuple[Table, Cells]]]:
+        found: dict[int, list[tuple[Table, Cells]]] = {thread.row: [] for thread in threads}
+        for table in (THREADS, *parts):
+            rows = await self.fetch(self._layout.rows(table, list(found)))
+            context.received(_size(rows))
+            for row, *cells in rows:
+                found[row].append((table, cells))
+        return found
+
+    async def _parts(self, rows: Sequence[int]) -> tuple[Table, ...]:
+        """The tables that hold something of these threads."""
+        tables = [t for t in (CHECKPOINTS, RUNS, RECORDS) if self._layout.has(t.name)]
+        if not tables:
+            return ()
+        exists = ", ".join(f"EXISTS ({self._layout.rows(table, rows)})" for table in tables)
+        (some,) = await self.fetch(f"SELECT {exists}")
+        return tuple(table for table, there in zip(tables, some, strict=True) if there)
+
+
+def _size(rows: Sequence[Cells]) -> int:
+    return sum(len(cell) for row in rows for cell in row if isinstance(cell, bytes))
+
+
+def _read(table: Table, cells: Cells, thread_id: str) -> Record | Loss:
+    try:
+        if table is RECORDS:
+            return decode_line(json_cell("body", cells[2]))
+        return from_cells(table, cells)
+    except ThreadError as error:
+        return loss(table, cells, thread_id, error)
+
+
+def loss(table: Table, cells: Cells, thread_id: str | None, error: ThreadError) -> Loss:
+    """Names a row that cannot be read."""
+    kind = table.record.kind if table.record else "record"
+    keys = [
+        repr(cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else cell)
+        for name, cell in zip(table.names, cells, strict=False)
+        if name in table.key
+    ]
+    if table is CHECKPOINTS:
+        keys = [keys[1], "of namespace", keys[0]]
+    return Loss(
+        what=" ".join((kind, *keys)),
+        why=str(error),
+        thread_id=thread_id,
+        checkpoints=int(table is CHECKPOINTS),
+    )
