@@ -77,6 +77,35 @@ class TestRun:
 
         assert [report.threads.written for report in asyncio.run(both())] == [3, 2]
 
+    def test_an_interrupt_ends_a_notebook_s_run(self, install: Install, tmp_path: Path) -> None:
+        """Ctrl-C while a running loop's thread waits: the work ends with the waiting."""
+        (folder,) = install("tiny")
+        code = (
+            "import asyncio, lgx, os, signal, threading\n"
+            "async def cell():\n"
+            "    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "    lgx.run(lgx.use('tiny', place='begun', trouble='endless'),\n"
+            "            lgx.use('tiny', path='out.txt'))\n"
+            "loop = asyncio.new_event_loop()\n"
+            "try:\n"
+            "    loop.run_until_complete(cell())\n"
+            "except KeyboardInterrupt:\n"
+            "    print([t.name for t in threading.enumerate()])\n"
+        )
+
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            timeout=60,
+            env={"PYTHONPATH": str(folder)},
+        )
+
+        assert "MainThread" in done.stdout
+        assert "lgx-run" not in done.stdout
+
     def test_uses_the_registry_that_it_is_given(self, ends: tuple[lgx.Use, lgx.Use]) -> None:
         with pytest.raises(lgx.UsageError, match="LGX_PLUGINS allows: cloud"):
             lgx.run(*ends, registry=lgx.Registry({"cloud"}))

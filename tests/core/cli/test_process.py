@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+INSTALLED = Path(__file__).parent.parent / "installed"
 Start = Callable[..., subprocess.Popen[str]]
 RUN = ("run", "--source", "tiny", "--sink", "tiny", "--sink-path", "out.txt")
 
@@ -92,3 +96,41 @@ def test_a_terminal_that_cannot_show_it_gets_an_escape() -> None:
 
     assert done.returncode == 2
     assert done.stderr.startswith("lgx: error: no plugin is named '\\U0001f600'")
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_terminal_gets_a_bar(tmp_path: Path, no_color: bool) -> None:
+    """Bars and messages share the terminal; the cursor comes back; NO_COLOR is obeyed."""
+    controller, terminal = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(INSTALLED / "tiny")}
+    environ.pop("NO_COLOR", None)
+    if no_color:
+        environ["NO_COLOR"] = "1"
+    args = (*RUN, "--source-place", "begun", "--source-trouble", "endless")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lgx", *args],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        cwd=tmp_path,
+        env=environ,
+        text=True,
+    )
+    os.close(terminal)
+    shown = b""
+    while b"threads" not in shown:
+        shown += os.read(controller, 4096)
+    wait_for(tmp_path / "begun", process)
+    process.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # how Linux ends a terminal without programs
+        while piece := os.read(controller, 4096):
+            shown += piece
+    os.close(controller)
+    out, _ = process.communicate(timeout=20)
+
+    assert (process.returncode, out) == (130, "")
+    text = shown.decode()
+    assert "tiny → tiny" in text
+    assert "lgx: stopping when what is in flight is finished" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", text)) is not no_color

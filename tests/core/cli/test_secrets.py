@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,3 +139,34 @@ def test_no_output_holds_a_secret(lgx: Lgx, tmp_path: Path, flags: tuple[str, ..
 
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name != "out.txt")
     assert CANARY not in out + err + files.decode()
+
+
+def test_logs_and_threads_hide_secrets(lgx: Lgx, capsys: pytest.CaptureFixture[str]) -> None:
+    """What libraries log, and what a thread raises, goes through the same redaction."""
+    lgx("run", *ENDS, "--quiet", "--source-api-key", CANARY)
+
+    def fail() -> None:
+        raise ValueError(CANARY)
+
+    logging.getLogger("a.driver").warning("sent %s", CANARY)
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    try:
+        fail()
+    except ValueError as error:
+        sys.excepthook(ValueError, error, error.__traceback__)
+
+    err = capsys.readouterr().err
+    assert "lgx: a.driver: sent ***\n" in err
+    assert err.count("ValueError: ***\n") == 2
+    assert CANARY not in err
+
+
+def test_colours_are_for_terminals_that_want_them(
+    lgx: Lgx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_COLOR is obeyed, and a pipe gets none in any case."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b" not in lgx("doctor", *ENDS).out
