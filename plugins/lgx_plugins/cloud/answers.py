@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,10 +26,13 @@ _OUTAGES = frozenset({502, 503, 504})
 
 
 class Answer(Struct, frozen=True):
-    """A checked body: JSON of the kind that was expected, as bytes."""
+    """A checked body: JSON of the kind that was expected, as bytes.
+
+    `date` is the header: when the server says that it gave the answer.
+    """
 
     body: bytes
-    date: datetime | None = None
+    date: str | None = None
 
 
 class RefusedError(ThreadError):
@@ -116,7 +120,8 @@ def _retry_after(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         when = http_date(text)
     return None if when is None else max(0.0, (when - datetime.now(UTC)).total_seconds())

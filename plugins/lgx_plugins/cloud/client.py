@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from lgx_plugins.cloud.answers import (
     TooLargeError,
     check_content,
     failure,
-    http_date,
 )
 from lgx_plugins.cloud.config import CloudSourceConfig
 from lgx_plugins.cloud.keys import Key, choose_key
@@ -30,7 +30,6 @@ __all__ = ["Client"]
 _CONNECT_SECONDS = 15.0
 _SLOWEST = 1024  # bytes a second; slower than this is taken for a connection that hangs
 _LARGEST_ERROR = 64 << 10
-_JSON = {"content-type": "application/json"}
 
 
 class Client:
@@ -43,6 +42,10 @@ class Client:
         self._config = config
         self._address: Address | None = None
         self._sdk: LangGraphClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
+        self._plain_headers: httpx.Headers | None = None
+        self._json_headers: httpx.Headers | None = None
+        self._extensions: dict[str, Any] = {}
         self._most = config.max_answer << 20
         self.key = Key()
 
@@ -72,18 +75,25 @@ class Client:
         transport = AiohttpTransport(
             client=_session_maker(), proxy=httpx.Proxy(proxy) if proxy else None
         )
+        timeout = httpx.Timeout(
+            self._config.timeout, connect=min(_CONNECT_SECONDS, self._config.timeout), pool=None
+        )
         http = httpx.AsyncClient(
             base_url=self.url,
             headers=made.http.client.headers,
             transport=transport,
-            timeout=httpx.Timeout(
-                self._config.timeout, connect=min(_CONNECT_SECONDS, self._config.timeout), pool=None
-            ),
+            timeout=timeout,
             follow_redirects=False,
             trust_env=False,
         )
         await made.aclose()
         self._sdk = LangGraphClient(http)
+        # Requests go to the client's transport without the client's own layers (redirects,
+        # cookies, merging of URLs), which take as long as all the rest of a small request.
+        self._transport = transport
+        self._plain_headers = http.headers
+        self._json_headers = httpx.Headers({**http.headers, "content-type": "application/json"})
+        self._extensions = {"timeout": timeout.as_dict()}
         return self
 
     async def __aexit__(
@@ -94,7 +104,7 @@ class Client:
     ) -> None:
         if self._sdk is not None:
             await self._sdk.aclose()
-            self._sdk = None
+            self._sdk = self._transport = None
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -141,23 +151,26 @@ class Client:
         import aiohttp
         import httpx
 
-        assert self._sdk is not None, "the client is not open"
-        http: httpx.AsyncClient = self._sdk.http.client
-        if payload is None or isinstance(payload, bytes):
-            content: Any = payload
-        else:
-            content = msgspec.json.encode(payload)
-        request = http.build_request(
-            method, path, content=content, headers=_JSON if content is not None else None
-        )
+        assert self._transport is not None, "the client is not open"
+        headers, content = self._plain_headers, None
+        if payload is not None:
+            headers = self._json_headers
+            content = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
         try:
-            response = await http.send(request, stream=True)
+            request = httpx.Request(
+                method,
+                self.url + path,
+                headers=headers,
+                content=content,
+                extensions=self._extensions,
+            )
+            response = await self._transport.handle_async_request(request)
             try:
-                status, headers = response.status_code, response.headers
+                status, got = response.status_code, _plain(response.headers)
                 if 200 <= status < 300:
                     body = await self._read(response, self._most if most is None else most, what)
                 else:
-                    raise failure(status, headers, await _read_some(response), what)
+                    raise failure(status, got, await _read_some(response), what)
             finally:
                 await response.aclose()
         except httpx.DecodingError as error:
@@ -171,14 +184,16 @@ class Client:
         except (httpx.HTTPError, aiohttp.ClientError, OSError, EOFError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RetryableError(f"no answer to the {what}: {reason}", outage=True) from None
-        check_content(status, headers, body, opening=opening, what=what)
-        return Answer(body, http_date(headers.get("date")))
+        check_content(status, got, body, opening=opening, what=what)
+        return Answer(body, got.get("date"))
 
     async def _read(self, response: httpx.Response, most: int, what: str) -> bytes:
         chunks: list[bytes] = []
         size = 0
         started = time.monotonic()
-        async for chunk in response.aiter_bytes():
+        # What is not compressed is taken from the stream itself, past httpx's layers.
+        packed = "content-encoding" in response.headers
+        async for chunk in response.aiter_bytes() if packed else _stream(response):
             chunks.append(chunk)
             size += len(chunk)
             if size > most:
@@ -213,6 +228,16 @@ class Client:
         answer = await context.request(call, what=what, attempts=attempts)
         context.received(len(answer.body))
         return answer
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """The headers by their names in small letters, the last of each."""
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}
+
+
+def _stream(response: httpx.Response) -> AsyncIterator[bytes]:
+    assert isinstance(response.stream, AsyncIterable)
+    return response.stream.__aiter__()
 
 
 async def _read_some(response: httpx.Response) -> bytes:

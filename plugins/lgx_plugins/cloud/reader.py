@@ -6,7 +6,7 @@ that was listed, all that was read in between belongs to it, and no further look
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from msgspec import Struct, UnsetType
@@ -69,8 +69,11 @@ class ThreadReader:
         self._history = history
         self._runs = runs
 
-    async def read(self, ref: ThreadRef, context: Context) -> AsyncIterator[Record | ThreadEnd]:
-        """The thread's records and end; read again while it changes, at most three times."""
+    async def read(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncIterator[Record | ThreadEnd]:
+        """The one thread's records and end; read again while it changes, up to three times."""
+        (ref,) = refs
         version = ref.version
         for attempt in range(_READS):
             gathering = Gathering(ref.thread_id, context)

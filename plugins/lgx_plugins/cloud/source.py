@@ -80,12 +80,10 @@ class CloudSource(Source[CloudSourceConfig]):
                 return
             yield ref
 
-    async def read(
+    def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        for ref in refs:
-            async for item in self._reader.read(ref, context):
-                yield item
+        return self._reader.read(refs, context)
 
     async def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
         async for record in Extras(self._client, context).of(kind):

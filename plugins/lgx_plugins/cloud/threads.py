@@ -20,7 +20,7 @@ from lgx import (
     split_object,
 )
 from lgx_plugins.cloud.access import denied
-from lgx_plugins.cloud.answers import Answer, RefusedError
+from lgx_plugins.cloud.answers import Answer, RefusedError, http_date
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.lookup import Lookup
 from lgx_plugins.cloud.paging import Page, Row, Sort, list_rows
@@ -97,7 +97,9 @@ class ThreadList:
         answer = await self._search(body)
         rows = _rows(answer)
         self._resize(answer, len(rows))
-        return Page([Row(r.thread_id, r.updated_at, r.status) for r in rows], answer.date)
+        return Page(
+            [Row(r.thread_id, r.updated_at, r.status) for r in rows], http_date(answer.date)
+        )
 
     async def _search(self, body: dict[str, object]) -> Answer:
         return await self._client.light(
