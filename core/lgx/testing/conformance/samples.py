@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from lgx.codec import raw
@@ -165,7 +166,18 @@ def sample_threads(accepts: Collection[str] = ANY_KIND) -> dict[str, list[Record
             ),
             Run(thread_id=thread_id, run_id=_uuid("run-2")),
         ]
-    return samples
+    return {name: _told_apart(number, item) for number, (name, item) in enumerate(samples.items())}
+
+
+def _told_apart(number: int, records: list[Record]) -> list[Record]:
+    """Another status and time for each thread, so that filters divide the samples."""
+    head = records[0]
+    assert isinstance(head, Thread)
+    if head.updated_at is None:
+        return records
+    status = ("idle", "busy", "interrupted", "error")[number % 4]
+    time = f"2026-01-{1 + number % 28:02}T12:00:00.{number:06}+00:00"
+    return [msgspec.structs.replace(head, status=status, updated_at=time), *records[1:]]
 
 
 def _nulls(thread_id: str) -> list[Record]:
