@@ -109,10 +109,10 @@ def option_help(info: OptionInfo) -> str:
     facts = []
     if info.required:
         facts.append("required")
-    elif info.boolean or info.default not in (None, "", (), [], {}):
+    elif info.default not in (None, "", (), [], {}):
         shown = {True: "yes", False: "no"}.get(info.default, info.default)  # type: ignore[call-overload]
         facts.append(f"default: {shown}")
-    if info.example and not info.boolean:
+    if info.example and not info.boolean and info.example != f"env:{info.env}":
         facts.append(f"such as {info.example}")
     if info.repeatable:
         facts.append("may be given several times")

@@ -75,7 +75,7 @@ def env_example(chosen: Sequence[Chosen]) -> str:
             if info.secret and not info.repeatable and variable not in seen:
                 seen.add(variable)
                 title = f"{plugin.role} {plugin.name}, {info.flag}"
-                lines += ["", *_comment(f"{title}: {info.description}"), f"# {variable}="]
+                lines += ["", *_comment(f"{title}: {info.description}"), f"{variable}="]
     if not seen:
         lines += ["", "# The chosen plugins have no secret options."]
     return "\n".join(lines) + "\n"
@@ -105,9 +105,9 @@ def _shown(plugin: Chosen, info: OptionInfo) -> object:
         return info.example
     if info.boolean:
         return True
-    if "|" in info.type:
-        return info.type.split("|")[0]
-    return 1 if info.type == "number" else ""
+    if info.type == "number":
+        return 1
+    return "" if info.type in ("text", "path") else info.type.split("|")[0]
 
 
 def _run_option(param: click.Option) -> list[str]:
