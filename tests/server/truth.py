@@ -39,7 +39,12 @@ class ThreadTruth:
 
 @dataclass
 class Truth:
-    """A whole server."""
+    """A whole server.
+
+    Attributes:
+        assistants: all versions; the one that is in force as the assistant itself shows it.
+        in_force: which version that is.
+    """
 
     threads: dict[str, ThreadTruth]
     assistants: dict[tuple[str, int], dict[str, Any]]
@@ -65,6 +70,7 @@ async def ask_everything(url: str, thread_ids: Iterable[str]) -> Truth:
             in_force[name] = assistant["version"]
             for version in await _post(client, f"/assistants/{name}/versions", {"limit": 1000}):
                 assistants[name, version["version"]] = version
+            assistants[name, assistant["version"]] = assistant
         crons = await _post(client, "/runs/crons/search", {"limit": 1000})
         listed = {"namespace_prefix": [], "limit": 1000, "refresh_ttl": False}
         items = (await _post(client, "/store/items/search", listed))["items"]
