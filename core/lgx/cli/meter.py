@@ -24,10 +24,14 @@ class Meter:
 
     def look(self) -> None:
         now = self._clock()
-        moved = max(self.progress.bytes, self.progress.received)
-        self._looks.append((now, moved, self.progress.settled))
+        self._looks.append((now, self.moved, self.progress.settled))
         while now - self._looks[0][0] > _WINDOW:
             self._looks.popleft()
+
+    @property
+    def moved(self) -> int:
+        """Bytes that came over the wire, or where there is none, bytes of records."""
+        return self.progress.received or self.progress.bytes
 
     @property
     def bytes_per_second(self) -> float:
@@ -61,7 +65,7 @@ class Meter:
         progress = self.progress
         if progress.phase == "opening":
             return []
-        facts = [f"{progress.checkpoints:,} checkpoints", size(progress.bytes)]
+        facts = [f"{progress.checkpoints:,} checkpoints", size(self.moved)]
         if self.bytes_per_second:
             facts.append(f"{size(self.bytes_per_second)}/s")
         for word, count in (

@@ -45,11 +45,9 @@ def summary(report: Report, *, report_path: str | None = None) -> list[str]:
             facts.append(f"{left:,} not reached")
         if facts:
             lines += _wrap(f"  {noun:<12} ", f"{', '.join(facts)} (of {counts.listed:,})")
-    if report.extras:
-        lines += _wrap(
-            f"  {'others':<12} ",
-            ", ".join(f"{count:,} {kind}" for kind, count in sorted(report.extras.items())),
-        )
+    extras = [f"{count:,} {kind}" for kind, count in sorted(report.extras.items()) if count]
+    if extras:
+        lines += _wrap(f"  {'others':<12} ", ", ".join(extras))
     if report.bytes or report.requests:
         traffic = [f"{size(report.bytes)} of records"]
         if report.received:

@@ -100,3 +100,12 @@ def test_without_a_terminal_a_line_is_said_now_and_then(monkeypatch: pytest.Monk
 
     assert set(lines) == {"lgx: connecting"}
     assert not [t for t in threading.enumerate() if t.name == "lgx-progress"]
+
+
+def test_counts_what_came_over_the_wire_where_there_is_one() -> None:
+    """While a batch waits to be written, the bytes that arrive show that something moves."""
+    progress = Progress()
+    progress.phase, progress.total = "moving", 5
+    progress.bytes, progress.received = 300, 7_500_000
+
+    assert Meter(progress, clock=lambda: 0.0).line() == "0/5 threads, 0 checkpoints, 7.5 MB"

@@ -17,7 +17,7 @@ def test_everything_that_a_report_can_tell() -> None:
         seconds=83,
         threads=Counts(listed=1300, unchanged=100, written=1190, partial=2, failed=3, gone=5),
         checkpoints=Counts(listed=20_000, written=19_990, partial=7, failed=3),
-        extras={"store_item": 500, "assistant": 12},
+        extras={"store_item": 500, "assistant": 12, "cron": 0},
         bytes=1_234_567_890,
         received=234_567_890,
         requests=1400,
