@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from lgx import (
     ANY_KIND,
     Bundle,
     Context,
     FatalError,
-    Loss,
     Mark,
     Probe,
     RunInfo,
@@ -30,21 +28,17 @@ from lgx_plugins.files import TargetLock, check_target, sync_directory
 from lgx_plugins.sqlite.config import SqliteConfig, real_path
 from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, writable
 from lgx_plugins.sqlite.facts import sink_facts
-from lgx_plugins.sqlite.failures import explain, explained
+from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.migrations import migrate, schema_version
 from lgx_plugins.sqlite.names import Names
-from lgx_plugins.sqlite.rows import Row, chunks, extra_rows, insert, thread_rows
-from lgx_plugins.tables import EXTRA_TABLES, TABLES
+from lgx_plugins.sqlite.rows import extra_rows
+from lgx_plugins.sqlite.writer import Writer, pieces, placeholders
+from lgx_plugins.tables import EXTRA_TABLES
 
 if TYPE_CHECKING:
     import aiosqlite
 
 __all__ = ["SqliteSink"]
-
-_PARTS = ("checkpoints", "runs", "records")
-_PARAMETERS = 500
-
-T = TypeVar("T")
 
 
 class SqliteSink(Sink[SqliteConfig]):
@@ -63,7 +57,6 @@ class SqliteSink(Sink[SqliteConfig]):
         super().__init__(config)
         self._path = real_path(config.path)
         self._names = Names(config.table_prefix)
-        self._inserts = {table.name: insert(self._names, table) for table in TABLES}
         self._lock = TargetLock(self._path)
         self._connection: aiosqlite.Connection | None = None
         self._run: RunInfo | None = None
@@ -171,11 +164,12 @@ class SqliteSink(Sink[SqliteConfig]):
             return {}
         marks: dict[str, Mark] = {}
         with explained(self._path):
-            for ids in _pieces([ref.thread_id for ref in refs]):
+            for ids in pieces([ref.thread_id for ref in refs]):
                 rows = await self._connection.execute_fetchall(
                     "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "  # noqa: S608 -- quoted
                     f"FROM {self._names('threads')} WHERE source_url = ? AND source_version "
-                    f"IS NOT NULL AND fingerprint IS NOT NULL AND thread_id IN ({_marks(ids)})",
+                    "IS NOT NULL AND fingerprint IS NOT NULL "
+                    f"AND thread_id IN ({placeholders(ids)})",
                     (self._source, *ids),
                 )
                 for thread_id, version, fingerprint, count in rows:
@@ -189,7 +183,7 @@ class SqliteSink(Sink[SqliteConfig]):
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         connection = self._open()
         async with self._transaction(connection):
-            outcomes = await self._store(connection, bundles)
+            outcomes = await self._writer().store(bundles)
             whole = [b for b, o in zip(bundles, outcomes, strict=True) if o.error is None]
             await connection.execute(
                 f"UPDATE {self._names('exports')} SET threads = threads + ?, "  # noqa: S608 -- quoted
@@ -207,107 +201,6 @@ class SqliteSink(Sink[SqliteConfig]):
                 [(thread_id, self._source) for thread_id in thread_ids],
             )
 
-    async def _store(
-        self, connection: aiosqlite.Connection, bundles: Sequence[Bundle]
-    ) -> list[WriteOutcome]:
-        """All together if that works, else by halves, so that one thread fails alone."""
-        if not bundles:
-            return []
-        if len({bundle.thread_id for bundle in bundles}) == len(bundles):
-            await connection.execute("SAVEPOINT lgx_threads")
-            try:
-                outcomes = await self._store_together(connection, bundles)
-            except ThreadError as error:
-                await connection.execute("ROLLBACK TO lgx_threads")
-                outcomes = [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
-                if len(bundles) > 1:
-                    outcomes = []
-            await connection.execute("RELEASE lgx_threads")
-            if outcomes:
-                return outcomes
-        half = len(bundles) // 2
-        return [
-            *await self._store(connection, bundles[:half]),
-            *await self._store(connection, bundles[half:]),
-        ]
-
-    async def _store_together(
-        self, connection: aiosqlite.Connection, bundles: Sequence[Bundle]
-    ) -> list[WriteOutcome]:
-        ids = await self._ids(connection, [bundle.thread_id for bundle in bundles])
-        for part in _PARTS:
-            await connection.executemany(
-                f"DELETE FROM {self._names(part)} WHERE thread = ?",  # noqa: S608 -- quoted
-                [(row,) for row in ids.values()],
-            )
-        counts: dict[int, list[int]] = {}
-        await self._insert(connection, thread_rows(bundles, ids, self._source, counts))
-        losses = await self._doubles(connection, counts)
-        return [
-            WriteOutcome(
-                thread_id=bundle.thread_id, losses=tuple(losses.get(ids[bundle.thread_id], ()))
-            )
-            for bundle in bundles
-        ]
-
-    async def _ids(
-        self, connection: aiosqlite.Connection, thread_ids: Sequence[str]
-    ) -> dict[str, int]:
-        """The rows of threads, new ones for those that have none."""
-        ids: dict[str, int] = {}
-        for piece in _pieces(thread_ids):
-            rows = await connection.execute_fetchall(
-                f"SELECT thread_id, id FROM {self._names('threads')} "  # noqa: S608 -- quoted
-                f"WHERE source_url = ? AND thread_id IN ({_marks(piece)})",
-                (self._source, *piece),
-            )
-            ids.update((thread_id.decode(), row) for thread_id, row in rows)
-        ((last,),) = await connection.execute_fetchall(
-            f"SELECT coalesce(max(id), 0) FROM {self._names('threads')}"  # noqa: S608 -- quoted
-        )
-        for thread_id in thread_ids:
-            if thread_id not in ids:
-                last += 1
-                ids[thread_id] = last
-        return ids
-
-    async def _insert(self, connection: aiosqlite.Connection, rows: Iterator[Row]) -> None:
-        """Decodes in a worker thread and inserts in the connection's, a chunk at a time."""
-        pending = chunks(rows)
-        while (chunk := await _finished(asyncio.to_thread(next, pending, None))) is not None:
-            for table, cells in chunk.items():
-                try:
-                    await connection.executemany(self._inserts[table], cells)
-                except (sqlite3.DataError, OverflowError) as error:  # of one value: its thread's
-                    raise explain(error, self._path) from error
-
-    async def _doubles(
-        self, connection: aiosqlite.Connection, counts: Mapping[int, Sequence[int]]
-    ) -> dict[int, list[Loss]]:
-        """What came twice under one identity: the last stands, the others are listed."""
-        losses: dict[int, list[Loss]] = {}
-        for number, part in enumerate(("checkpoints", "runs")):
-            wanted = [row for row, count in counts.items() if count[number]]
-            for piece in _pieces(wanted):
-                rows = await connection.execute_fetchall(
-                    f"SELECT thread, count(*) FROM {self._names(part)} "  # noqa: S608 -- quoted
-                    f"WHERE thread IN ({_marks(piece)}) GROUP BY thread",
-                    tuple(piece),
-                )
-                for row, stored in rows:
-                    missing = counts[row][number] - stored
-                    if missing:
-                        losses.setdefault(row, []).append(
-                            Loss(
-                                what=f"{missing} doubled {part}",
-                                why="they came under an identity that another one of the "
-                                "thread has; the last of each stands",
-                                checkpoints=missing if part == "checkpoints" else 0,
-                                holdable=False,
-                            )
-                        )
-        return losses
-
     # -- extras ----------------------------------------------------------------------
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
@@ -322,7 +215,7 @@ class SqliteSink(Sink[SqliteConfig]):
                         f"WHERE {where}{'' if table else ' AND thread IS NULL'}",
                         (self._source,) if table else (self._source, kind),
                     )
-                await self._insert(connection, extra_rows(bundle, self._source))
+                await self._writer().insert(extra_rows(bundle, self._source))
         except ThreadError as error:
             return WriteOutcome(thread_id=None, error=str(error))
         return WriteOutcome(thread_id=None)
@@ -337,6 +230,9 @@ class SqliteSink(Sink[SqliteConfig]):
     def _open(self) -> aiosqlite.Connection:
         assert self._connection is not None, "written before begin, or in a dry run"
         return self._connection
+
+    def _writer(self) -> Writer:
+        return Writer(self._open(), self._path, self._names, self._source)
 
     @asynccontextmanager
     async def _transaction(
@@ -356,22 +252,3 @@ class SqliteSink(Sink[SqliteConfig]):
             except BaseException:
                 await connection.rollback()  # nothing, where a full disk ended it by itself
                 raise
-
-
-async def _finished(work: Coroutine[Any, Any, T]) -> T:
-    """Waits for a worker thread also when cancelled: it reads what its caller then closes."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
-
-
-def _pieces(items: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:
-    for start in range(0, len(items), _PARAMETERS):
-        yield items[start : start + _PARAMETERS]
-
-
-def _marks(items: Iterable[object]) -> str:
-    return ", ".join("?" for _ in items)

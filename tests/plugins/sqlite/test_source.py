@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 
 from lgx import Query, Record, Thread, ThreadEnd, ThreadError, UsageError, encode_line, raw
+from lgx_plugins.sqlite.reader import groups
 
 
 async def test_a_reader_sees_one_moment(shop: Any) -> None:
@@ -256,3 +257,31 @@ async def test_broken_extras_are_listed_after_the_healthy_ones(shop: Any) -> Non
             async for item in source.extras("store_item", Query(), shop.context):
                 items.append(item)  # noqa: PERF401 -- those before the error count
     assert [item.key for item in items] == ["k1", "k3"]
+
+
+async def test_small_threads_are_read_together_and_large_ones_alone(shop: Any) -> None:
+    """By the sizes of the last export; what was edited since may be of any size."""
+    large = [Thread(thread_id="large", values=raw("x" * (2 << 20)))]
+    await shop.write(shop.thread("a"), shop.thread("b"), large, shop.thread("c"), shop.thread("d"))
+    shop.query("UPDATE langgraph_threads SET status = 'busy' WHERE thread_id = 'd'")
+    async with shop.source() as source:
+        stored = await source._stored(["a", "b", "c", "d", "large"])
+        found = [[thread.thread_id for thread in group] for group in groups(list(stored.values()))]
+    assert found == [["a", "b", "c"], ["d"], ["large"]]
+
+
+async def test_a_broken_row_among_threads_read_together_costs_its_own_thread(shop: Any) -> None:
+    """Its neighbours end as complete."""
+    await shop.write(*(shop.thread(name) for name in "abc"))
+    async with shop.source() as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+    shop.query("DROP TRIGGER langgraph_checkpoints_edited")  # or else it would be read alone
+    shop.query("UPDATE langgraph_checkpoints SET tasks = '[' WHERE thread_id = 'b'")
+    async with shop.source() as source:
+        items = [item async for item in source.read(refs, shop.context)]
+    ends = [item for item in items if isinstance(item, ThreadEnd)]
+    assert [(end.thread_id, end.outcome, len(end.losses)) for end in ends] == [
+        ("a", "complete", 0),
+        ("b", "partial", 2),
+        ("c", "complete", 0),
+    ]
