@@ -97,7 +97,7 @@ class Scanner:
             ThreadError: it is not JSON; the scanner stands behind it.
             UnreadableRestError: its end cannot be found.
         """
-        if await self.peek() in (b",", b":", b"]", b"}"):
+        if await self.peek() in (b"", b",", b":", b"]", b"}"):
             raise self._damaged("a value was expected")
         while True:
             end, sound = self._find_end()
@@ -183,7 +183,7 @@ class Scanner:
         if first not in b"[{":
             match = _WORD.match(text, at)
             end = match.end() if match else at
-            return end if end < len(text) or (self._ended and end > at) else None
+            return end if end < len(text) else None
         opened = bytearray()
         for match in _TOKEN.finditer(text, at):
             if match[2] is None:

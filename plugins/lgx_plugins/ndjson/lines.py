@@ -102,8 +102,11 @@ def guess_thread(line: bytes) -> str | None:
         return None
 
 
-async def lines_of(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Each line without white space around it; empty ones too, so that they can be counted.
+async def lines_of(
+    pieces: AsyncGenerator[bytes, None],
+) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """Each line without white space around it, and whether it is ended, as all but the last
+    must be; empty ones too, so that they can be counted.
 
     A long line is put together once, when its end has come.
     """
@@ -114,10 +117,10 @@ async def lines_of(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
             begun.append(first)
             if not rest:
                 continue
-            yield b"".join(begun).strip()
+            yield b"".join(begun).strip(), True
             for line in rest[:-1]:
-                yield line.strip()
+                yield line.strip(), True
             begun = [rest[-1]]
     last = b"".join(begun).strip()
     if last:
-        yield last
+        yield last, False

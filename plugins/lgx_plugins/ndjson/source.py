@@ -112,7 +112,7 @@ class NdjsonSource(StreamSource[NdjsonSourceConfig]):
         """
         if self._first is None:
             async with aclosing(lines_of(self._input.pieces())) as lines:
-                async for line in lines:
+                async for line, _ in lines:
                     if line:
                         self._first = _header_of(line, self._input.name)
                         break
@@ -134,9 +134,9 @@ class NdjsonSource(StreamSource[NdjsonSourceConfig]):
             reading = _Reading(query, context, survey, self._input)
             try:
                 async with aclosing(lines_of(self._input.pieces())) as lines:
-                    async for line in lines:
+                    async for line, ended in lines:
                         context.received(len(line) + 1)
-                        for item in reading.line(line):
+                        for item in reading.line(line, ended=ended):
                             yield item
                 for item in reading.end():
                     yield item
@@ -151,7 +151,7 @@ class NdjsonSource(StreamSource[NdjsonSourceConfig]):
         current: str | None = None
         malformed: str | None = None
         async with aclosing(lines_of(self._input.pieces())) as lines:
-            async for line in lines:
+            async for line, _ in lines:
                 number += 1
                 if not line:
                     continue
@@ -204,11 +204,13 @@ class _Reading:
         self._loose_losses: dict[str, Losses] = {}
         self._orphans = Losses(None)
 
-    def line(self, line: bytes) -> Iterator[_Item]:
+    def line(self, line: bytes, *, ended: bool) -> Iterator[_Item]:
         self._number += 1
         if not line:
             return
         envelope, owner, why = _place(line, self._near)
+        if why is not None and not ended:
+            why = f"it is the last line and has no end, so the file was cut short ({why})"
         self._near = owner
         if self._open is not None and owner != self._open.thread_id:
             yield from self._close_open()
