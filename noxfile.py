@@ -98,7 +98,6 @@ def package(session: nox.Session) -> None:
     clean("python", "-m", "pip", "install", "--quiet", str(wheel))
     clean("lgx", "--version")
     clean("lgx", "plugins", "--check")
-    clean("lgx", "run", "--source", "cloud", "--sink", "sqlite", "--help")
 
 
 @nox.session

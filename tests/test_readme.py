@@ -1,0 +1,135 @@
+"""The README's commands, run as they stand there, in the order in which they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lgx.testing import StubProcess
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+SET_UP, EXAMPLES = BLOCKS[0][1].splitlines(), BLOCKS[1:]
+PLACEHOLDER = "https://my-agent-0a1b2c.us.langgraph.app"
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A server of the kind that the README is about: our stub."""
+    with StubProcess(threads=6, checkpoints=3, size=300) as stub:
+        yield stub.url
+
+
+def execute(language: str, text: str, folder: Path, environ: dict[str, str]) -> str:
+    """What a block prints; a command that fails fails the test with its output."""
+    if language == "toml":
+        match = re.match(r"# ([\w.]+)\n", text)
+        assert match, "the first line of a file's text names the file"
+        (folder / match[1]).write_text(text)
+        tomllib.loads(text)
+        return ""
+    if language == "sql":
+        with sqlite3.connect(folder / "threads.db") as database:
+            rows = database.execute(text).fetchall()
+        database.close()
+        return "\n".join(map(str, rows))
+    command = ["bash", "-euo", "pipefail", "-c"] if language == "sh" else [sys.executable, "-c"]
+    done = subprocess.run(
+        [*command, text], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
+    """Address and key come from the environment, as the README says; what is asked for is there."""
+    threads = httpx.post(f"{server}/threads/search", json={"limit": 1}).json()
+    environ = {
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "LGX_SOURCE_URL": server,
+        "LANGSMITH_SOURCE_API_KEY": "a-key",
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+        "THREAD_ID": threads[0]["thread_id"],
+    }
+    printed = {
+        text: execute(language, text.replace(PLACEHOLDER, server), tmp_path, environ)
+        for language, text in EXAMPLES
+        if language != "json" and not text.startswith("export ")
+    }
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "backup",
+        "threads.db",
+        "threads.ndjson.zst",
+        "one.ndjson",
+        "new.ndjson",
+        "zoe.ndjson",
+        "report.json",
+        "restored.db",
+        "then.json",
+    }
+    [grep] = [output for text, output in printed.items() if "grep" in text]
+    assert grep == "18\n"
+    assert (tmp_path / "one.ndjson").read_text().count('"kind":"checkpoint"') == 3
+    assert (tmp_path / "zoe.ndjson").read_text().count('"kind":"thread"') == 6
+    [rows] = [output for text, output in printed.items() if "SELECT" in text]
+    assert len(rows.splitlines()) == 5
+
+
+def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
+    """Scripts depend on them."""
+    codes = re.findall(r"^\| (\d+(?:, \d+)*) \|", README, re.MULTILINE)
+    assert codes == ["0", "1", "2", "3", "130, 143"]
+
+
+def test_every_link_leads_somewhere() -> None:
+    """To a file of the repository."""
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+# -- the two lines that set up -----------------------------------------------------------
+
+
+def test_the_second_line_is_what_is_run_for_every_change() -> None:
+    """A reader and the CI run the same command."""
+    assert len(SET_UP) == 2
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == SET_UP[1]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_first_line_shows_lgx_at_work(tmp_path: Path) -> None:
+    """Here with an environment that is there already; what it installs exists as an extra."""
+    install, _, show = SET_UP[0].rpartition(" && ")
+    assert install == "python3 -m venv .venv && .venv/bin/pip install --quiet '.[demo]'"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "demo" in project["optional-dependencies"]
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(PROGRAMS)
+    execute("sh", show, tmp_path, {**os.environ})
+    assert (tmp_path / "lgx-demo" / "threads.db").exists()
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_both_lines_work_in_a_fresh_checkout(tmp_path: Path) -> None:
+    """The second with its quickest session: the others are running this test."""
+    checkout = tmp_path / "lgx"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
+    environ = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    execute("sh", SET_UP[0], checkout, environ)
+    execute("sh", f"{SET_UP[1]} --session lint", checkout, environ)
+    shutil.rmtree(checkout)
