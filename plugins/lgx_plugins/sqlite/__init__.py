@@ -3,6 +3,9 @@
     lgx run --source cloud --sink sqlite --sink-path threads.db
     sqlite3 threads.db 'SELECT thread_id, type, content FROM langgraph_messages'
 
+`values` is a word of SQL: as a column SQLite wants it in quotes, `"values"`. A copy of a
+database file has its identity too: lgx takes both for one source.
+
 A database that exists keeps its other tables; lgx adds its own, under its prefix.
 """
 

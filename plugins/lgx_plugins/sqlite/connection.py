@@ -177,9 +177,9 @@ def create_file(path: Path) -> None:
         os.close(descriptor)
 
 
-async def tables(connection: aiosqlite.Connection) -> frozenset[str]:
-    """The names of all tables and views, in lower case: SQLite compares them so."""
+async def tables(connection: aiosqlite.Connection) -> frozenset[bytes]:
+    """The names of all tables and views, their ASCII letters in lower case."""
     rows = await connection.execute_fetchall(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
     )
-    return frozenset(name.decode("utf-8", "replace").lower() for (name,) in rows)
+    return frozenset(name.lower() for (name,) in rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lgx import Fact, Probe
 from lgx_plugins.files import check_target
-from lgx_plugins.sqlite.connection import open_to_read
+from lgx_plugins.sqlite.connection import open_to_read, writable
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.migrations import schema_version
 from lgx_plugins.sqlite.names import Names
@@ -37,10 +37,14 @@ async def sink_facts(path: Path, names: Names, busy_seconds: float) -> Probe:
         )
     connection = await open_to_read(path, busy_seconds)
     try:
-        facts = await database_facts(connection, path, names)
+        facts = [*await database_facts(connection, path, names), space]
     finally:
         await connection.close()
-    return Probe(facts=(*facts, space))
+    if not (writable(path) and writable(path.parent)):
+        facts.append(
+            Fact(name="access", value=f"{path} or its directory is read-only", level="error")
+        )
+    return Probe(facts=tuple(facts))
 
 
 async def database_facts(

@@ -39,7 +39,7 @@ async def schema_version(
     Raises:
         UsageError: a newer lgx made them.
     """
-    if names.plain("migrations").lower() not in await tables(connection):
+    if not names.among("migrations", await tables(connection)):
         return 0
     ((version,),) = await connection.execute_fetchall(
         f"SELECT coalesce(max(version), 0) FROM {names('migrations')}"  # noqa: S608 -- quoted
@@ -66,7 +66,7 @@ async def migrate(
     version = await schema_version(connection, path, names, migrations)
     if version == 0:
         held = await tables(connection)
-        taken = [t.name for t in TABLES if names.plain(t.name).lower() in held]
+        taken = [t.name for t in TABLES if names.among(t.name, held)]
         if taken:
             raise UsageError(
                 f"{str(path)!r} has a table {names.plain(taken[0])!r} that lgx did not make; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from lgx import UsageError
 
 __all__ = ["Names", "quoted"]
@@ -33,6 +35,10 @@ class Names:
     def plain(self, name: str) -> str:
         """As it stands in the list of tables."""
         return self.prefix + name
+
+    def among(self, name: str, tables: Container[bytes]) -> bool:
+        """Whether such a table is one of these, named in lower case as SQLite compares them."""
+        return self.plain(name).encode().lower() in tables
 
     def __call__(self, name: str) -> str:
         """As it stands in SQL."""

@@ -174,8 +174,8 @@ class SqliteSink(Sink[SqliteConfig]):
                 )
                 for thread_id, version, fingerprint, count in rows:
                     marks[thread_id.decode()] = Mark(
-                        version=version.decode(),
-                        fingerprint=fingerprint.decode(),
+                        version=version.decode("utf-8", "replace"),
+                        fingerprint=fingerprint.decode("utf-8", "replace"),
                         checkpoints=count,
                     )
         return marks

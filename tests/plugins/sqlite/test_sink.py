@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import stat
 from typing import Any
 
@@ -24,6 +25,8 @@ from lgx import (
     encode_line,
     raw,
 )
+from lgx_plugins.sqlite import SqliteSink
+from lgx_plugins.sqlite.config import SqliteConfig
 
 
 def _refs(*ids: str) -> list[ThreadRef]:
@@ -330,3 +333,51 @@ async def test_a_thread_without_its_own_record_is_kept(shop: Any) -> None:
     assert await shop.lines() == {
         "t": [encode_line(Thread(thread_id="t")), encode_line(checkpoint)]
     }
+
+
+async def test_commits_are_synced_and_readers_are_not_kept_out(shop: Any) -> None:
+    """The database is in WAL mode, and each commit waits for the disk."""
+    async with shop.sink() as sink:
+        ((synchronous,),) = await sink._open().execute_fetchall("PRAGMA synchronous")
+        assert synchronous == 2
+        assert shop.query("PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_prefixes_are_compared_as_sqlite_does(shop: Any) -> None:
+    """ASCII letters in either case are the same table, others are not."""
+    await shop.write(shop.thread("one"), table_prefix="É_")
+    await shop.write(shop.thread("two"), table_prefix="é_")
+    await shop.write(shop.thread("three"), table_prefix="a_")
+    await shop.write(shop.thread("four"), table_prefix="A_")
+    found = {prefix: list(await shop.lines(table_prefix=prefix)) for prefix in ("É_", "é_", "a_")}
+    assert found == {"É_": ["one"], "é_": ["two"], "a_": ["four", "three"]}
+
+
+async def test_a_probe_tells_what_a_run_would_meet(shop: Any) -> None:
+    """Nothing there yet; threads and how many are not whole; no tables under a prefix."""
+
+    async def facts(**options: Any) -> dict[str, tuple[str, str]]:
+        sink = SqliteSink(SqliteConfig(path=shop.path, **options))
+        async with sink:
+            probe = await sink.probe(shop.context)
+        found: dict[str, tuple[str, str]] = {f.name: (f.value, f.level) for f in probe.facts}
+        assert found.pop("sqlite") == (sqlite3.sqlite_version, "ok")
+        assert found.pop("free space")[0].endswith(" MiB")
+        return found
+
+    assert await facts() == {"database": (f"{shop.path} will be created", "ok")}
+    assert shop.files() == []
+    async with shop.sink() as sink:
+        whole, part = shop.bundle(shop.thread("a")), shop.bundle(shop.thread("b"), partial=True)
+        await sink.write([whole, part], shop.context)
+    size = shop.path.stat().st_size >> 20
+    assert await facts() == {
+        "database": (f"{shop.path}, {size} MiB", "ok"),
+        "schema": ("version 1", "ok"),
+        "threads": ("2 of http://one, 1 of them not whole", "warn"),
+    }
+    assert await facts(table_prefix="x_") == {
+        "database": (f"{shop.path}, {size} MiB", "ok"),
+        "schema": ("no tables of lgx under 'x_'", "ok"),
+    }
+    assert shop.files() == ["threads.db"]
