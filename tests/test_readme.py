@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SET_UP, EXAMPLES = BLOCKS[0][1].splitlines(), BLOCKS[1:]
 PLACEHOLDER = "https://my-agent-0a1b2c.us.langgraph.app"
+NIGHT = "2026-11-20T03:00Z"
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -30,6 +32,11 @@ def server() -> Iterator[str]:
     """A server of the kind that the README is about: our stub."""
     with StubProcess(threads=6, checkpoints=3, size=300) as stub:
         yield stub.url
+
+
+def filled_in(text: str, server: str) -> str:
+    """With a server and a time that there are, in place of the README's."""
+    return text.replace(PLACEHOLDER, server).replace(NIGHT, datetime.now(UTC).isoformat())
 
 
 def execute(language: str, text: str, folder: Path, environ: dict[str, str]) -> str:
@@ -65,7 +72,7 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
         "THREAD_ID": threads[0]["thread_id"],
     }
     printed = {
-        text: execute(language, text.replace(PLACEHOLDER, server), tmp_path, environ)
+        text: execute(language, filled_in(text, server), tmp_path, environ)
         for language, text in EXAMPLES
         if language != "json" and not text.startswith("export ")
     }
