@@ -55,10 +55,10 @@ def demo(directory: Path) -> int:
         archive = _export(source, use("archive", path=str(output.archive)))
     for line in summarize(output, (database, archive)):
         click.echo(line)
-    click.echo(_bold("\nThe server is gone, its threads are here. Look at them:\n"))
+    _heading("The server is gone, its threads are here. Look at them:")
     for line in next_commands(output):
         click.echo(f"  {line}")
-    click.echo(_bold("\nThe same for a server of yours:\n"))
+    _heading("The same for a server of yours:")
     click.echo("  lgx run --source cloud --source-url URL --sink sqlite --sink-path threads.db")
     return max(database.exit_code, archive.exit_code)
 
@@ -100,6 +100,6 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _bold(text: str) -> str:
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return click.style(text, bold=True) if colour else text
+def _heading(text: str) -> None:
+    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(f"\n{click.style(text, bold=True) if bold else text}\n")

@@ -45,11 +45,10 @@ def summarize(output: Output, reports: tuple[Report, Report]) -> Iterator[str]:
     if extras:
         yield f"and what belongs to the server: {extras}"
     yield ""
-    for path, made, run in (
-        (output.database, output.database.stat().st_size, reports[0]),
-        (output.archive, sum(f.stat().st_size for f in output.archive.rglob("*")), reports[1]),
-    ):
-        yield f"{path}: {made:,} bytes, in {run.seconds:.1f} s with {run.requests} requests"
+    for path, run in zip((output.database, output.archive), reports, strict=True):
+        files = [path, *path.rglob("*")] if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        yield f"{path}: {size:,} bytes, in {run.seconds:.1f} s with {run.requests} requests"
 
 
 def next_commands(output: Output) -> Iterator[str]:
