@@ -270,6 +270,24 @@ def test_a_reader_of_standard_output_that_goes_away_ends_the_run_in_one_line(
         assert process.wait() == 0
 
 
+async def test_waiting_for_a_pipe_ends_at_once_when_the_run_is_cancelled() -> None:
+    """A reader that sits in a thread would otherwise keep the process from ending."""
+    reading, writing = os.pipe()
+    try:
+        async with NdjsonSource(NdjsonSourceConfig(path=Path(f"/dev/fd/{reading}"))) as source:
+            assert isinstance(source, NdjsonSource)
+            os.write(writing, HEADER)  # without the end of a line, so that more is waited for
+            task = asyncio.create_task(source.identity())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), 0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 # -- reading ---------------------------------------------------------------------------
 
 
