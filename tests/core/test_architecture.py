@@ -34,7 +34,14 @@ TOP_LEVEL = {
 }
 
 MOST_LINES = 350
-LONGER: dict[str, str] = {}
+LONGER = {
+    "core/lgx/api.py": "few functions, whose many arguments are documented one by one",
+    "core/lgx/testing/conformance/sinks.py": "one class, with a test for each promise of a sink",
+    "core/lgx/testing/conformance/sources.py": "likewise of a source",
+    "plugins/lgx_plugins/archive/parts.py": "writer and reader of one format, which must agree",
+    "plugins/lgx_plugins/archive/sink.py": "one class: the sink's contract, call by call",
+    "plugins/lgx_plugins/cloud/reader.py": "one algorithm: the history with its ways round faults",
+}
 
 
 def name(path: Path) -> str:
@@ -133,7 +140,8 @@ def test_no_module_keeps_state(path: Path) -> None:
 def test_files_are_short() -> None:
     """A file is one noun; one that is longer than most says why here."""
     lengths = {name(path): len(path.read_text().splitlines()) for path in [*CORE, *PLUGINS]}
-    assert {path for path, lines in lengths.items() if lines > MOST_LINES} == set(LONGER)
+    assert [path for path, n in lengths.items() if n > MOST_LINES and path not in LONGER] == []
+    assert [path for path in LONGER if path not in lengths] == []
 
 
 def test_the_packages_are_core_and_plugins_and_tests_are_none() -> None:
