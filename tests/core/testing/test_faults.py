@@ -22,13 +22,14 @@ async def stub() -> AsyncIterator[StubServer]:
 
 @pytest.fixture
 async def http(stub: StubServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=stub.url, timeout=0.3) as client:
+    async with httpx.AsyncClient(base_url=stub.url, timeout=30) as client:
         yield client
 
 
-async def ask(stub: StubServer, http: httpx.AsyncClient) -> httpx.Response:
+async def ask(stub: StubServer, http: httpx.AsyncClient, *, patience: float = 30) -> httpx.Response:
     (thread,) = stub.deployment
-    return await http.post(f"/threads/{thread.thread_id}/history", json={"limit": 10})
+    path = f"/threads/{thread.thread_id}/history"
+    return await http.post(path, json={"limit": 10}, timeout=patience)
 
 
 SEEN: dict[str, object] = {
@@ -77,8 +78,9 @@ async def test_a_fault_looks_as_it_should(
     rule = stub.fail("history", name, times=1)
     seen = SEEN[name]
     if isinstance(seen, type):
+        patience = 0.2 if seen is httpx.ReadTimeout else 30
         with pytest.raises(httpx.TransportError if seen is httpx.ReadError else seen):
-            await ask(stub, http)
+            await ask(stub, http, patience=patience)
     else:
         answer = await ask(stub, http)
         if isinstance(seen, int):
