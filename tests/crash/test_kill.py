@@ -163,7 +163,9 @@ def test_a_killed_export_ends_with_the_same_records(
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("torn", [False, True], ids=["killed", "torn"])
-def test_fifty_kills_change_nothing(stub: Any, sink: str, tmp_path: Path, *, torn: bool) -> None:
+def test_fifty_kills_change_nothing(
+    stub: Any, sink: str, reference: Reference, tmp_path: Path, *, torn: bool
+) -> None:
     """The same for fifty moments, three kills to each target."""
     for seed in range(17):
         folder = tmp_path / str(seed)
