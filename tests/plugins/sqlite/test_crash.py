@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 EXPORT = Path(__file__).with_name("export.py")
-THREADS = 3000
 
 
 def _start(path: Path, *more: str) -> subprocess.Popen[str]:
@@ -67,7 +66,7 @@ async def _kill_often(shop: Any, kills: int, threads: int) -> None:
         if chance.random() < 0.3:  # begin anew, or else every kill but the first finds all done
             for path in shop.path.parent.glob("threads.db*"):
                 path.unlink()
-    assert done, "no run was killed before its end"
+    assert done >= kills // 3, f"only {done} of {kills} runs were killed before their end"
     _finish(shop.path, threads)
     assert await _digests(shop) == whole
     assert shop.query("PRAGMA integrity_check") == [("ok",)]
@@ -88,16 +87,17 @@ def _check_marks(shop: Any) -> None:
     assert shop.query("SELECT * FROM langgraph_info WHERE key = 'writing'") == []
 
 
+@pytest.mark.timeout(300)  # many processes: slow where the machine has other work
 async def test_a_killed_run_is_ended_by_the_next(shop: Any) -> None:
     """Ten SIGKILLs at random moments; the same records, by digest, as an undisturbed run."""
-    await _kill_often(shop, 10, THREADS)
+    await _kill_often(shop, 10, 1200)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(900)
 async def test_a_run_that_is_killed_fifty_times_is_ended_by_the_next(shop: Any) -> None:
     """The same at length."""
-    await _kill_often(shop, 50, THREADS)
+    await _kill_often(shop, 50, 3000)
 
 
 async def test_a_torn_log_costs_its_last_batches_alone(shop: Any) -> None:

@@ -25,6 +25,7 @@ def _measure(tmp_path: Path, megabytes: int, row_kilobytes: int) -> int:
     return int(peak)
 
 
+@pytest.mark.timeout(300)  # half a gigabyte of writing: slow where the disk has other work
 @pytest.mark.parametrize("row_kilobytes", [20, 1000], ids=["small rows", "large rows"])
 def test_a_thread_of_200_megabytes_takes_less_memory_than_its_size(
     tmp_path: Path, row_kilobytes: int
