@@ -1,9 +1,12 @@
 """Archives: a directory of immutable, compressed parts, readable by any zstd and JSON tool.
 
-format    manifest, journal, index
-write     sink → parts → store
-read      source → threads (what is where) → reader → store
-store     where it all lies; `directory` is one
+    write     sink → writing → batch → part
+    read      source → threads (what stands where) → reader
+    format    manifest, journal, index; state is what they say together
+    store     where it all lies; directory is one
+
+A thread is held by the parts of one batch; the newest batch counts, or the newest before
+`as_of`. Parts are never changed or removed: what was replaced stays readable.
 """
 
 from __future__ import annotations

@@ -198,9 +198,9 @@ async def test_leftovers_of_a_crash_are_told_and_then_removed(
     assert "last run" not in facts
 
 
-async def test_options_that_zstd_has_not_are_refused(archives: Any, tmp_path: Path) -> None:
-    """A level past the highest is a usage error."""
-    with pytest.raises(UsageError, match="level 23 is more than zstd has"):
+async def test_a_level_that_needs_too_much_memory_is_refused(archives: Any, tmp_path: Path) -> None:
+    """The error says which levels there are."""
+    with pytest.raises(UsageError, match="level 23 is too high; choose 1 to 19"):
         await begin(archives, tmp_path / "archive", level=23)
 
 

@@ -31,7 +31,7 @@ from lgx import (
     encode_line,
     raw,
 )
-from lgx_plugins.archive import parts
+from lgx_plugins.archive.part import FRAME_BYTES
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _json = st.recursive(
@@ -384,4 +384,4 @@ async def test_reading_goes_on_while_an_export_writes(archives: Any, tmp_path: P
 
 def test_frames_bound_what_one_thread_costs_to_read() -> None:
     """A small thread shares its frame with at most a few megabytes of others."""
-    assert parts.FRAME_BYTES <= 4 << 20
+    assert FRAME_BYTES <= 4 << 20
