@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-import lgx
 from lgx import Bundle, FatalError, Mark, RunInfo, ThreadError, Tombstone, UsageError, encode_line
 from lgx_plugins.archive.batch import BatchWriter, describe_thread
 from lgx_plugins.archive.index import Entry
@@ -52,7 +51,7 @@ class ArchiveWriter:
             state = load_state(store) if exists else _new_state(run)
             _check_source(store, state, run)
             if not run.dry_run:
-                state = _recover(store, state) if exists else _create(store, state)
+                state = _recover(store, state, run) if exists else _create(store, state)
             archive = cls(store, level, part_bytes, run, state)
             numbers = [
                 number
@@ -179,14 +178,14 @@ class ArchiveWriter:
             return
         manifest = msgspec.structs.replace(self._manifest, versions=self._run.versions)
         state = State(manifest=manifest, parts=tuple(self._parts))
-        self._manifest = _fold(self._store, state)
+        self._manifest = _fold(self._store, state, self._run)
         self._journal_begun = False
 
 
 def _new_state(run: RunInfo) -> State:
     now = _now()
     manifest = Manifest(
-        lgx=lgx.__version__,
+        lgx=run.versions.get("lgx", "unknown"),
         archive=str(uuid.uuid4()),
         created_at=now,
         updated_at=now,
@@ -211,13 +210,13 @@ def _create(store: Store, state: State) -> State:
     return state
 
 
-def _recover(store: Store, state: State) -> State:
+def _recover(store: Store, state: State, run: RunInfo) -> State:
     """Removes what a crash left, and makes what it committed part of the manifest."""
     manifest = state.manifest
     if state.unfinished:
         # Orphans first: without the journal that excuses them they would be damage.
         store.remove(list(state.orphans), durable=True)
-        manifest = _fold(store, state)
+        manifest = _fold(store, state, run)
     store.clear_leftovers()
     for generation in store.journals():
         if generation < manifest.generation:
@@ -225,11 +224,11 @@ def _recover(store: Store, state: State) -> State:
     return State(manifest=manifest, parts=state.parts)
 
 
-def _fold(store: Store, state: State) -> Manifest:
+def _fold(store: Store, state: State, run: RunInfo) -> Manifest:
     old = state.manifest
     manifest = msgspec.structs.replace(
         old,
-        lgx=lgx.__version__,
+        lgx=run.versions.get("lgx", "unknown"),
         updated_at=_now(),
         generation=old.generation + 1,
         sources=state.sources,
