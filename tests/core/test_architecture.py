@@ -38,8 +38,6 @@ LONGER = {
     "core/lgx/api.py": "few functions, whose many arguments are documented one by one",
     "core/lgx/testing/conformance/sinks.py": "one class, with a test for each promise of a sink",
     "core/lgx/testing/conformance/sources.py": "likewise of a source",
-    "plugins/lgx_plugins/archive/parts.py": "writer and reader of one format, which must agree",
-    "plugins/lgx_plugins/archive/sink.py": "one class: the sink's contract, call by call",
     "plugins/lgx_plugins/cloud/reader.py": "one algorithm: the history with its ways round faults",
 }
 
