@@ -22,6 +22,9 @@ from lgx_plugins.cloud.config import CloudSourceConfig
 from lgx_plugins.cloud.keys import Key, choose_key
 
 if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
     import httpx
     from langgraph_sdk.client import LangGraphClient
 
@@ -73,7 +76,8 @@ class Client:
         made = get_client(url=self.url, api_key=secret, headers=headers)
         proxy = self.address.proxy
         transport = AiohttpTransport(
-            client=_session_maker(), proxy=httpx.Proxy(proxy) if proxy else None
+            client=lambda: _session(transport.ssl_context),
+            proxy=httpx.Proxy(proxy) if proxy else None,
         )
         timeout = httpx.Timeout(
             self._config.timeout, connect=min(_CONNECT_SECONDS, self._config.timeout), pool=None
@@ -250,20 +254,14 @@ async def _read_some(response: httpx.Response) -> bytes:
     return body
 
 
-def _session_maker() -> Any:
-    """Makes the session under the transport: as many connections as the engine asks for,
-    none of the environment's `.netrc`, no cookies.
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    """The session under the transport: as many connections as the engine asks for, none of
+    the environment's `.netrc`, no cookies.
     """
     import aiohttp
-    import httpx
 
-    context = httpx.create_ssl_context()
-
-    def make() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=1 << 18,
-        )
-
-    return make
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=1 << 18,
+    )

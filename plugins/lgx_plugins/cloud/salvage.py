@@ -46,7 +46,7 @@ async def salvage(
     limit = reader.limit_for(step_size)
     failed: list[tuple[str, str]] = []
     saved = empty = failures = 0
-    step = _FIRST_STEP
+    step, hopeless = _FIRST_STEP, False
     while empty < _EMPTY and (stored is None or step <= stored):
         filters: list[dict[str, object]] = [{"step": step}]
         came = False
@@ -78,14 +78,19 @@ async def salvage(
             named.update(advertised(rows, body))
             saved += gathering.take_salvaged(namespace, page)
             del page, rows, body
-        if broken and not bad:
-            bad.append((f"checkpoint of step {step} of namespace {namespace!r}", broken))
+        if broken and len(bad) not in range(1, len(_SOURCES)):
+            # None of the origins fails, or the filter makes no difference.
+            bad = [(f"checkpoint of step {step} of namespace {namespace!r}", broken)]
         failed += bad
         failures = failures + 1 if bad else 0
         empty = 0 if came else empty + 1
-        if failures == _HOPELESS and not saved:
-            break  # not single checkpoints: the server renders nothing of this thread
         step += 1
+        hopeless = not saved and failures == step - _FIRST_STEP
+        if failures == _HOPELESS and hopeless:
+            break
+    if hopeless and failed:
+        # Not single checkpoints: the server renders nothing here.
+        failed = [(f"the history of namespace {namespace!r}", failed[0][1])]
     for what, why in failed:
         gathering.unreadable(what, why)
     return named

@@ -94,17 +94,28 @@ class ThreadList:
             **_SORTS[sort],
             **self._filters,
         }
-        answer = await self._search(body)
-        rows = _rows(answer)
-        self._resize(answer, len(rows))
+        rows, answer = await self._search(body)
         return Page(
             [Row(r.thread_id, r.updated_at, r.status) for r in rows], http_date(answer.date)
         )
 
-    async def _search(self, body: dict[str, object]) -> Answer:
-        return await self._client.light(
-            self._context, "POST", "/threads/search", body, opening=b"[", what="list of threads"
-        )
+    async def _search(self, body: dict[str, object]) -> tuple[builtins.list[_Listed], Answer]:
+        what = "list of threads"
+
+        async def call() -> tuple[builtins.list[_Listed], Answer]:
+            answer = await self._client.ask(
+                "POST", "/threads/search", body, opening=b"[", what=what
+            )
+            try:
+                return _rows(answer), answer
+            except ThreadError as error:
+                # Broken in the middle: it may have been broken on its way.
+                raise RetryableError(f"the {what} is broken: {error}", status=200) from error
+
+        rows, answer = await self._context.request(call, what=what)
+        self._context.received(len(answer.body))
+        self._resize(answer, len(rows))
+        return rows, answer
 
     def _resize(self, answer: Answer, rows: int) -> None:
         """Asks for as many rows at once as will have a bearable size: all of a thousand,
@@ -156,13 +167,11 @@ class ThreadList:
         while len(found) < len(asked):
             limit = min(len(asked), self._most)
             body = {"ids": asked, "limit": limit, "offset": offset, "select": _SELECT}
-            answer = await self._search({**body, **_SORTS["id"], **self._filters})
-            rows = _rows(answer)
+            rows, _ = await self._search({**body, **_SORTS["id"], **self._filters})
             if any(row.thread_id.lower() not in wanted for row in rows):
                 async for row in self._one_by_one(asked):
                     yield row
                 return
-            self._resize(answer, len(rows))
             before = len(found)
             for item in rows:
                 found[item.thread_id] = Row(item.thread_id, item.updated_at, item.status)
