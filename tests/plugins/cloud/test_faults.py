@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from lgx import FatalError, LgxError, Query, RetryableError, ThreadError, run_async, use
 from lgx.testing import Deployment, StubServer, fault_catalogue, make_context
 from lgx.testing.stub import Answer, Fault, Status
 
-SAMPLE = {"threads": 6, "checkpoints": 4, "subgraphs": 3, "size": 300}
+SAMPLE: dict[str, Any] = {"threads": 6, "checkpoints": 4, "subgraphs": 3, "size": 300}
 SLOW = {"hang", "drip"}
 
 
@@ -18,7 +21,7 @@ def options(fault: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("endpoint", ["search", "history", "storage", "count"])
 @pytest.mark.parametrize("fault", sorted(fault_catalogue()))
-async def test_a_fault_that_passes_leaves_no_trace(fault: str, endpoint: str, read) -> None:
+async def test_a_fault_that_passes_leaves_no_trace(fault: str, endpoint: str, read: Any) -> None:
     """Whatever comes once in place of an answer, the export is that of a sound server."""
     async with StubServer(Deployment.sample(**SAMPLE)) as stub:
         clean = await read(stub.url)
@@ -31,7 +34,7 @@ async def test_a_fault_that_passes_leaves_no_trace(fault: str, endpoint: str, re
 
 
 @pytest.mark.parametrize("fault", sorted(set(fault_catalogue()) - {"425"}))
-async def test_a_list_that_stays_broken_is_never_empty(fault: str, make_source) -> None:
+async def test_a_list_that_stays_broken_is_never_empty(fault: str, make_source: Any) -> None:
     """It is an error of one sentence, not a run without threads."""
     async with StubServer(Deployment.sample(threads=2)) as stub:
         stub.fail("search", fault)
@@ -43,7 +46,7 @@ async def test_a_list_that_stays_broken_is_never_empty(fault: str, make_source) 
 
 
 @pytest.mark.parametrize("fault", sorted(fault_catalogue()))
-async def test_a_history_that_stays_broken_is_never_complete(fault: str, make_source) -> None:
+async def test_a_history_that_stays_broken_is_never_complete(fault: str, make_source: Any) -> None:
     """The thread fails or is partial with losses; it does not end as complete."""
     async with StubServer(Deployment.sample(threads=1, checkpoints=3, size=200)) as stub:
         context = make_context(attempts=2)
@@ -60,7 +63,7 @@ async def test_a_history_that_stays_broken_is_never_complete(fault: str, make_so
         assert context.budget.used == 0
 
 
-async def test_with_a_third_of_all_answers_broken_the_export_is_the_same(read) -> None:
+async def test_with_a_third_of_all_answers_broken_the_export_is_the_same(read: Any) -> None:
     """Of every kind of fault some; at most 1.6 times the requests, and nothing lost."""
     kinds = sorted(set(fault_catalogue()) - SLOW)
     deployment = Deployment.sample(threads=150, checkpoints=[3, 5], size=300, subgraphs=3)
@@ -90,7 +93,7 @@ async def test_with_a_third_of_all_answers_broken_the_export_is_the_same(read) -
     ],
 )
 async def test_the_server_s_wish_to_wait_is_passed_on(
-    fault: Fault, seconds: float | None, throttled: bool, make_source
+    fault: Fault, seconds: float | None, throttled: bool, make_source: Any
 ) -> None:
     """Seconds and HTTP dates, with whether the server felt throttled."""
     async with StubServer(Deployment()) as stub:
@@ -107,7 +110,7 @@ async def test_the_server_s_wish_to_wait_is_passed_on(
         assert error.retry_after == pytest.approx(seconds, abs=2)
 
 
-async def test_a_redirect_is_not_followed(make_source) -> None:
+async def test_a_redirect_is_not_followed(make_source: Any) -> None:
     """The key stays with the host that it was meant for; the message names the other."""
     async with StubServer(Deployment()) as other, StubServer(Deployment()) as stub:
         stub.fail("*", Answer(b"", 302, "text/html", location=f"{other.url}/login"))
@@ -117,7 +120,7 @@ async def test_a_redirect_is_not_followed(make_source) -> None:
         assert not other.requests
 
 
-async def test_an_answer_past_the_bound_is_not_read_on(make_source) -> None:
+async def test_an_answer_past_the_bound_is_not_read_on(make_source: Any) -> None:
     """A server that sends without end does not fill the memory."""
     deployment = Deployment()
     thread = deployment.add_thread()
@@ -136,21 +139,21 @@ async def test_an_answer_past_the_bound_is_not_read_on(make_source) -> None:
     [("http://127.0.0.1:9", "list of threads failed"), ("http://localhost.invalid", "no answer")],
 )
 async def test_a_url_without_a_server_is_told_in_one_line(
-    url: str, message: str, make_source
+    url: str, message: str, make_source: Any
 ) -> None:
     async with make_source(url) as source:
         with pytest.raises(FatalError, match=message):
             await source.versions(make_context(attempts=2))
 
 
-async def test_a_server_that_is_not_langgraph_is_told_as_such(make_source) -> None:
+async def test_a_server_that_is_not_langgraph_is_told_as_such(make_source: Any) -> None:
     """404 to the list of threads: the address is wrong or lacks its prefix."""
     async with StubServer(Deployment()) as stub, make_source(f"{stub.url}/no") as source:
         with pytest.raises(FatalError, match="not the address of a LangGraph server"):
             await source.versions(make_context())
 
 
-async def test_an_empty_deployment_is_an_export_without_threads(tmp_path) -> None:
+async def test_an_empty_deployment_is_an_export_without_threads(tmp_path: Path) -> None:
     """Exit code 0, and nothing listed."""
     async with StubServer(Deployment()) as stub:
         target = use("ndjson", path=str(tmp_path / "o"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -91,7 +92,7 @@ def test_loopback_is_this_machine(host: str | None, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
-async def test_the_key_and_headers_reach_the_server(make_source) -> None:
+async def test_the_key_and_headers_reach_the_server(make_source: Any) -> None:
     """x-api-key, custom headers, and the scheme for deployments with custom authentication."""
     seen: list[dict[str, str]] = []
     async with StubServer(Deployment(), quirks=Quirks(api_key="good")) as stub:
@@ -105,7 +106,7 @@ async def test_the_key_and_headers_reach_the_server(make_source) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_refused_key_is_told_with_the_remedy(status: int, make_source) -> None:
+async def test_a_refused_key_is_told_with_the_remedy(status: int, make_source: Any) -> None:
     """Which key was sent, and what to do; never the key itself."""
     async with StubServer(Deployment(), quirks=Quirks(api_key="x", auth_status=status)) as stub:
         for key, remedy in [("wrong-key", "the key from"), (None, "no key was sent")]:
@@ -117,7 +118,7 @@ async def test_a_refused_key_is_told_with_the_remedy(status: int, make_source) -
                     _ = [ref async for ref in source.list(Query(), make_context())]
 
 
-async def test_an_api_key_given_as_a_header_is_refused(make_source) -> None:
+async def test_an_api_key_given_as_a_header_is_refused(make_source: Any) -> None:
     source = make_source("http://127.0.0.1:1", headers={"X-Api-Key": Secret("k")})
     with pytest.raises(UsageError, match="api-key"):
         await source.__aenter__()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from lgx import Checkpoint, FatalError, Query, Run, Thread
+from lgx import Checkpoint, FatalError, Query, Run, Thread, ThreadRef
 from lgx.testing import Deployment, Quirks, StubServer, StubThread, make_context
 from lgx.testing.stub import Request, Response, dump
 
@@ -23,14 +26,12 @@ def only(deployment: Deployment) -> StubThread:
     return thread
 
 
-async def test_small_threads_cost_little_more_than_two_requests(make_source) -> None:
+async def test_small_threads_cost_little_more_than_two_requests(make_source: Any) -> None:
     """A history and a storage count each; records of many threads come together."""
-    import asyncio
-
     async with StubServer(Deployment.sample(threads=100, checkpoints=3, size=500)) as stub:
         context = make_context()
 
-        async def one(source, ref) -> None:
+        async def one(source: Any, ref: ThreadRef) -> None:
             assert [item async for item in source.read([ref], context)]
 
         async with make_source(stub.url) as source:
@@ -43,7 +44,7 @@ async def test_small_threads_cost_little_more_than_two_requests(make_source) -> 
 
 
 @pytest.mark.parametrize("before", ["strict", "lenient", "get"])
-async def test_a_history_of_many_pages_is_turned_round(before: str, read) -> None:
+async def test_a_history_of_many_pages_is_turned_round(before: str, read: Any) -> None:
     """With whichever cursor the server takes; the oldest comes first, each once."""
     deployment = Deployment.sample(threads=1, checkpoints=57, size=300)
     async with StubServer(deployment, quirks=Quirks(before=before)) as stub:  # type: ignore[arg-type]
@@ -53,7 +54,7 @@ async def test_a_history_of_many_pages_is_turned_round(before: str, read) -> Non
     assert result.states(thread.thread_id) == places(thread)
 
 
-async def test_without_any_cursor_a_history_is_read_step_by_step(read) -> None:
+async def test_without_any_cursor_a_history_is_read_step_by_step(read: Any) -> None:
     deployment = Deployment.sample(threads=1, checkpoints=25, size=300)
     async with StubServer(deployment, quirks=Quirks(before="none")) as stub:
         result = await read(stub.url, page_size=10)
@@ -63,7 +64,7 @@ async def test_without_any_cursor_a_history_is_read_step_by_step(read) -> None:
 
 
 @pytest.mark.parametrize("quirks", [Quirks(), Quirks(storage=False), Quirks(ids=False)])
-async def test_all_namespaces_come_also_from_lesser_servers(quirks: Quirks, read) -> None:
+async def test_all_namespaces_come_also_from_lesser_servers(quirks: Quirks, read: Any) -> None:
     """Subgraphs within subgraphs, with and without storage counts and look-ups of many."""
     deployment = Deployment.sample(threads=5, checkpoints=[4, 0], subgraphs=4, size=300)
     async with StubServer(deployment, quirks=quirks) as stub:
@@ -77,7 +78,7 @@ async def test_all_namespaces_come_also_from_lesser_servers(quirks: Quirks, read
         ]
 
 
-async def test_rows_that_two_forms_of_a_namespace_bring_come_once(read) -> None:
+async def test_rows_that_two_forms_of_a_namespace_bring_come_once(read: Any) -> None:
     """A subgraph's states may answer to its name with and without the task id."""
     deployment = Deployment.sample(threads=1, checkpoints=4, subgraphs=3, size=300)
     thread = only(deployment)
@@ -91,7 +92,7 @@ async def test_rows_that_two_forms_of_a_namespace_bring_come_once(read) -> None:
 
 
 @pytest.mark.parametrize("page_size", [1000, 7])
-async def test_sound_checkpoints_of_a_poisoned_thread_are_saved(page_size: int, read) -> None:
+async def test_sound_checkpoints_of_a_poisoned_thread_are_saved(page_size: int, read: Any) -> None:
     """The others are listed one by one, and the thread is partial."""
     deployment = Deployment.sample(threads=1, checkpoints=40, size=300)
     thread = only(deployment)
@@ -109,7 +110,7 @@ async def test_sound_checkpoints_of_a_poisoned_thread_are_saved(page_size: int, 
     ]
 
 
-async def test_a_thread_that_renders_nothing_is_given_up_soon(read) -> None:
+async def test_a_thread_that_renders_nothing_is_given_up_soon(read: Any) -> None:
     """Not every one of its steps is asked for; the thread itself still comes."""
     deployment = Deployment.sample(threads=1, checkpoints=200, size=100)
     thread = only(deployment)
@@ -121,7 +122,7 @@ async def test_a_thread_that_renders_nothing_is_given_up_soon(read) -> None:
     assert sum(loss.checkpoints for loss in result.losses) == 200
 
 
-async def test_a_history_that_ends_in_the_middle_is_a_loss(read) -> None:
+async def test_a_history_that_ends_in_the_middle_is_a_loss(read: Any) -> None:
     """By the storage count, and without one by the parent that never came."""
 
     def cut(request: Request) -> Response | None:
@@ -167,7 +168,7 @@ async def test_a_history_that_ends_in_the_middle_is_a_loss(read) -> None:
         assert sum(loss.checkpoints for loss in result.losses) == missing
 
 
-async def test_a_thread_whose_graph_is_gone_still_comes(read) -> None:
+async def test_a_thread_whose_graph_is_gone_still_comes(read: Any) -> None:
     """With its record; its stored checkpoints are a loss that names the reason."""
     deployment = Deployment()
     gone = deployment.add_thread(graph_id="gone", checkpoints=4)
@@ -189,7 +190,7 @@ async def test_a_thread_whose_graph_is_gone_still_comes(read) -> None:
     assert "names no graph" in reasons[plain.thread_id]
 
 
-async def test_a_thread_that_is_deleted_before_it_is_read_ends_as_deleted(read) -> None:
+async def test_a_thread_that_is_deleted_before_it_is_read_ends_as_deleted(read: Any) -> None:
     deployment = Deployment.sample(threads=3, checkpoints=2, size=100)
     victim = sorted(deployment.threads)[1]
     async with StubServer(deployment) as stub:
@@ -207,7 +208,7 @@ async def test_a_thread_that_is_deleted_before_it_is_read_ends_as_deleted(read) 
 @pytest.mark.parametrize(
     ("changes", "outcome"), [(1, "complete"), (3, "complete"), (99, "partial")]
 )
-async def test_a_thread_that_changes_is_read_again(changes: int, outcome: str, read) -> None:
+async def test_a_thread_that_changes_is_read_again(changes: int, outcome: str, read: Any) -> None:
     """Until it holds still, four times at most; then it says that it did not."""
     deployment = Deployment.sample(threads=1, checkpoints=2, size=100)
     thread = only(deployment)
@@ -232,7 +233,7 @@ async def test_a_thread_that_changes_is_read_again(changes: int, outcome: str, r
         assert "still changing" in result.losses[0].why
 
 
-async def test_runs_come_only_when_asked_for(read) -> None:
+async def test_runs_come_only_when_asked_for(read: Any) -> None:
     """Behind the checkpoints, each once, over several pages."""
     deployment = Deployment.sample(threads=1, checkpoints=2, size=100)
     thread = only(deployment)
@@ -248,7 +249,7 @@ async def test_runs_come_only_when_asked_for(read) -> None:
     assert len(without.threads[thread.thread_id]) == 3
 
 
-async def test_a_time_to_live_is_kept_with_the_thread(read) -> None:
+async def test_a_time_to_live_is_kept_with_the_thread(read: Any) -> None:
     """Where the server gives it, which it only does when asked for one thread."""
     deployment = Deployment.sample(threads=1, checkpoints=1, size=100)
     ttl = {"strategy": "delete", "ttl_minutes": 60.0, "expires_at": "2027-01-01T00:00:00+00:00"}
@@ -261,7 +262,7 @@ async def test_a_time_to_live_is_kept_with_the_thread(read) -> None:
     assert bytes(thread.extra["ttl"]) == dump(ttl)
 
 
-async def test_large_steps_come_in_small_pages(read) -> None:
+async def test_large_steps_come_in_small_pages(read: Any) -> None:
     """No answer is much larger than 8 MiB, and the budget is never exceeded by a page."""
     deployment = Deployment.sample(threads=1, checkpoints=40, size=700_000)
     async with StubServer(deployment, quirks=Quirks(storage=True)) as stub:
@@ -271,15 +272,15 @@ async def test_large_steps_come_in_small_pages(read) -> None:
     assert result.states(only(deployment).thread_id) == places(only(deployment))
 
 
-async def test_many_large_threads_at_once_do_not_wait_for_each_other_for_ever(make_source) -> None:
+async def test_many_large_threads_at_once_do_not_wait_for_each_other_for_ever(
+    make_source: Any,
+) -> None:
     """With room for one page only, all of them end."""
-    import asyncio
-
     deployment = Deployment.sample(threads=8, checkpoints=12, size=200_000, subgraphs=3)
     async with StubServer(deployment) as stub:
         context = make_context(memory=1 << 20)
 
-        async def one(source, ref) -> int:
+        async def one(source: Any, ref: ThreadRef) -> int:
             items = [item async for item in source.read([ref], context)]
             return sum(isinstance(item, Checkpoint) for item in items)
 
@@ -291,7 +292,7 @@ async def test_many_large_threads_at_once_do_not_wait_for_each_other_for_ever(ma
     assert context.budget.used == 0
 
 
-async def test_a_key_that_is_refused_in_the_middle_ends_the_run(make_source) -> None:
+async def test_a_key_that_is_refused_in_the_middle_ends_the_run(make_source: Any) -> None:
     """One thread that may not be read fails alone; a key that opens nothing ends all."""
     deployment = Deployment.sample(threads=1, checkpoints=2, size=100)
     async with StubServer(deployment) as stub:
