@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -245,6 +246,41 @@ async def test_after_a_failure_the_same_run_writes_nothing_more(
         await sink.finish(context)
     bundle.close()
     assert set(await archives.read(path)) == {"a"}
+
+
+async def test_a_cancelled_write_ends_before_the_archive_is_closed(
+    archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is cancelled: the batch in flight is finished, then the lock is freed."""
+    path = tmp_path / "archive"
+    context = archives.context()
+    bundle = archives.bundle(context, "a", archives.thread("a"))
+    begun, go_on, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def waiting(descriptor: int) -> None:
+        begun.set()
+        go_on.wait()
+        fsync(descriptor)
+
+    async def run() -> None:
+        async with archives.sink(path) as sink:
+            await sink.begin(archives.run())
+            monkeypatch.setattr(os, "fsync", waiting)
+            await sink.write([bundle], context)
+
+    task = asyncio.create_task(run())
+    await asyncio.to_thread(begun.wait)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert (path / ".lgx-lock").exists()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    bundle.close()
+    assert not (path / ".lgx-lock").exists()
+    assert await archives.read(path) == archives.lines({"a": archives.thread("a")})
 
 
 def test_a_limit_on_file_sizes_is_one_clear_error(worker: Any, tmp_path: Path) -> None:
