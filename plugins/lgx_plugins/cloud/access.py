@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lgx import FatalError, LgxError, UsageError
+from lgx import FatalError, LgxError, RetryableError, UsageError
 from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
 
@@ -11,6 +11,8 @@ __all__ = ["denied"]
 
 def denied(error: LgxError, client: Client) -> LgxError:
     """The error that ends a run when the server does not even list its threads."""
+    if isinstance(error, RetryableError) and error.outage:
+        return FatalError(f"{error}; see that {client.url} is right and the server is running")
     if not isinstance(error, RefusedError):
         return FatalError(str(error))
     host = client.address.parts.hostname

@@ -147,3 +147,29 @@ def test_what_is_no_address_is_a_usage_error(text: str) -> None:
 def test_user_and_password_of_a_url_become_a_header() -> None:
     assert Address("http://u:p%40@h").authorization() == "Basic dTpwQA=="
     assert Address("http://h").authorization() is None
+
+
+async def test_the_environments_proxy_is_used(
+    make_source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that only a proxy can reach is asked through it, unless NO_PROXY names it."""
+    paths: list[str] = []
+    async with StubServer(Deployment()) as proxy:
+        proxy.on_request = lambda request: paths.append(request.path)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        async with make_source("http://lgx.invalid") as source:
+            with pytest.raises(FatalError):
+                await source.versions(make_context(attempts=1))
+        assert len(paths) == 1
+        monkeypatch.setenv("no_proxy", "lgx.invalid")
+        async with make_source("http://lgx.invalid") as source:
+            with pytest.raises(FatalError, match="no answer"):
+                await source.versions(make_context(attempts=1))
+        assert len(paths) == 1
+
+
+def test_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going past it in silence could send a key the wrong way."""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(UsageError, match="socks5"):
+        Address("https://host.example")
