@@ -280,7 +280,8 @@ def _choose(sources: Sequence[str], wanted: str | None, place: str) -> str | Non
     if len(sources) > 1:
         held = ", ".join(map(repr, sources))
         raise UsageError(
-            f"archive {place!r} holds threads of several sources; choose one with --source-origin: {held}"
+            f"archive {place!r} holds threads of several sources; "
+            f"choose one with --source-origin: {held}"
         )
     return sources[0] if sources else None
 
