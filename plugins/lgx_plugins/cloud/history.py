@@ -145,7 +145,10 @@ class HistoryReader:
             NoCursorError: the server understands none, or none for this namespace.
             RefusedError, RetryableError, PoisonError, TooLargeError: as `page`.
         """
-        shapes = (self.cursor,) if self.cursor else CURSORS
+        # Once: another reader may find the cursor while this one is still looking for it, and a
+        # refusal of a shape that was a guess must go on meaning that.
+        known = self.cursor
+        shapes = (known,) if known else CURSORS
         failed: PoisonError | None = None
         for shape in shapes:
             if shape == "query" and namespace:
@@ -161,13 +164,13 @@ class HistoryReader:
                     cursor=shape,
                 )
             except RefusedError as error:
-                if error.status not in (400, 422) or self.cursor:
+                if error.status not in (400, 422) or known:
                     raise
                 continue
             except PoisonError as error:
                 # To some, an unknown shape is an internal error, like a state that they
                 # cannot render.
-                if self.cursor:
+                if known:
                     raise
                 failed = error
                 continue
