@@ -63,7 +63,7 @@ class CloudSourceConfig(Config, frozen=True, kw_only=True):
     ] = None
     page_size: Annotated[int, _PAGE] = 1000
     timeout: Annotated[float, _SECONDS] = 120.0
-    max_answer: Annotated[int, _ANSWER] = 2048
+    max_answer: Annotated[int, _ANSWER] = 512
     insecure_key: Annotated[
         bool, option("Send the key over http:// to another machine, readable on the way.")
     ] = False

@@ -129,6 +129,11 @@ class Gathering:
             self._spools[name] = self._context.spool()
         return self._spools[name]
 
+    @property
+    def tried(self) -> bool:
+        """Whether the server failed to render some of it."""
+        return bool(self._unreadable)
+
     # -- what is missing --------------------------------------------------------------
 
     @property

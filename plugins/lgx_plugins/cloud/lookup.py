@@ -56,7 +56,9 @@ class Lookup:
         self._lanes: set[asyncio.Task[None]] = set()
         self._together = True
         self._ttl = ttl
-        self._sampled = 0
+        self._samples = 0
+        self._answered = 0
+        self._decided = asyncio.Event()
 
     async def close(self) -> None:
         for lane in self._lanes:
@@ -127,23 +129,40 @@ class Lookup:
 
     async def _with_ttl(self, thread: Thread, context: Context) -> Thread:
         """The record with the `ttl` that the server gives when it is asked for one thread."""
+        if self._ttl is None:
+            if self._samples == _TTL_SAMPLE:
+                # Enough are under way to decide; it is decided soon.
+                await self._decided.wait()
+                return await self._with_ttl(thread, context)
+            self._samples += 1
+            try:
+                return await self._ask_ttl(thread, context)
+            finally:
+                self._answered += 1
+                if self._answered == _TTL_SAMPLE:
+                    self._decide(context)
+        return await self._ask_ttl(thread, context) if self._ttl else thread
+
+    async def _ask_ttl(self, thread: Thread, context: Context) -> Thread:
         again = await self._single(
             thread.thread_id, context, f"time to live of thread {thread.thread_id}"
         )
         ttl = again.extra.get("ttl") if again and isinstance(again.extra, dict) else None
-        if ttl is not None:
-            self._ttl = True
-            extra = {} if isinstance(thread.extra, UnsetType) else thread.extra
-            return msgspec.structs.replace(thread, extra={**extra, "ttl": ttl})
+        if ttl is None:
+            return thread
+        self._ttl = True
+        self._decided.set()
+        extra = {} if isinstance(thread.extra, UnsetType) else thread.extra
+        return msgspec.structs.replace(thread, extra={**extra, "ttl": ttl})
+
+    def _decide(self, context: Context) -> None:
         if self._ttl is None:
-            self._sampled += 1
-            if self._sampled >= _TTL_SAMPLE:
-                self._ttl = False
-                context.note(
-                    f"none of the first {_TTL_SAMPLE} threads has a time to live, so the others "
-                    "were not asked for theirs; --source-ttl asks each"
-                )
-        return thread
+            self._ttl = False
+            context.note(
+                f"none of the first {_TTL_SAMPLE} threads has a time to live, so the others "
+                "were not asked for theirs; --source-ttl asks each"
+            )
+        self._decided.set()
 
     # -- lanes ------------------------------------------------------------------------
 

@@ -131,9 +131,11 @@ class ThreadReader:
         if self._runs:
             await read_runs(self._client, gathering, thread_id, context)
         thread, losses, held = await self._record(thread_id, gathering, storage, context)
-        losses += reading.losses()
-        if thread is not None:
-            losses += self._unreachable(thread, reading, storage, context)
+        reason = reading.refused or (_without_graph(thread) if thread else None)
+        if reason and not gathering.count and not gathering.tried:
+            losses += _unreachable(thread, reason, storage, context)
+        else:
+            losses += reading.losses()
         return _Result(thread, losses), held
 
     async def _record(
@@ -158,35 +160,15 @@ class ThreadReader:
             except BaseException:
                 _give(context, held)
                 raise
+            if thread is None:
+                _give(context, held)
+                raise
             why = str(error)
         except BaseException:
             _give(context, held)
             raise
         loss = Loss(what="the thread's present values", why=why, thread_id=thread_id)
         return thread, [loss], held
-
-    def _unreachable(
-        self, thread: Thread, reading: _Reading, storage: Storage | None, context: Context
-    ) -> list[Loss]:
-        """The reason why a thread came without history, as a loss if it is known to have one."""
-        if reading.count:
-            return []
-        reason = reading.refused or _without_graph(thread)
-        if reason is None:
-            return []
-        stored = storage.count if storage is not None else None
-        known = bool(stored) if stored is not None else _has_values(thread)
-        if not known:
-            context.note(f"it has no history: {reason}", thread_id=thread.thread_id)
-            return []
-        return [
-            Loss(
-                what="its history" if stored is None else f"its {stored} checkpoints",
-                why=reason,
-                thread_id=thread.thread_id,
-                checkpoints=stored or 0,
-            )
-        ]
 
     async def _check_access(self, context: Context) -> None:
         """Raises FatalError if the key is no longer good for anything."""
@@ -250,18 +232,13 @@ class _Reading:
                     )
 
     def losses(self) -> list[Loss]:
-        if self.refused is not None or not self.count:
-            return self._lost if self.refused is not None else self._lost + self._of_gathering()
         if self._gathering.pruned(self._stored):
             self._context.note(
                 "its history begins with checkpoints whose parents the server no longer has",
                 thread_id=self._thread_id,
             )
             return self._lost
-        return self._lost + self._of_gathering()
-
-    def _of_gathering(self) -> list[Loss]:
-        return self._gathering.losses(self._stored)
+        return self._lost + self._gathering.losses(self._stored)
 
     def _found(self, rows: HistoryPage) -> None:
         for namespace in advertised(rows.rows, rows.body):
@@ -366,6 +343,26 @@ class _Reading:
         )
         for name in sorted(named):
             self._note_namespace(name)
+
+
+def _unreachable(
+    thread: Thread | None, reason: str, storage: Storage | None, context: Context
+) -> list[Loss]:
+    """Why a thread came without a history: a loss, if it is known to have one."""
+    if thread is None:
+        return []
+    stored = storage.count if storage is not None else None
+    if not (_has_values(thread) if stored is None else stored):
+        context.note(f"it has no history: {reason}", thread_id=thread.thread_id)
+        return []
+    return [
+        Loss(
+            what="its history" if stored is None else f"its {stored} checkpoints",
+            why=reason,
+            thread_id=thread.thread_id,
+            checkpoints=stored or 0,
+        )
+    ]
 
 
 def _give(context: Context, held: int) -> None:

@@ -174,16 +174,22 @@ async def test_a_thread_whose_graph_is_gone_still_comes(read: Any) -> None:
     gone = deployment.add_thread(graph_id="gone", checkpoints=4)
     empty = deployment.add_thread(graph_id="gone")
     plain = deployment.add_thread(graph_id=None)
+    orphan = deployment.add_thread(graph_id=None)
+    orphan.add_checkpoint({"n": 1})
     async with StubServer(deployment) as stub:
         result = await read(stub.url)
     assert result.outcomes == {
         gone.thread_id: "partial",
         empty.thread_id: "complete",
         plain.thread_id: "complete",
+        orphan.thread_id: "partial",
     }
-    (loss,) = result.losses
-    assert loss.checkpoints == 4
-    assert "Graph 'gone' not found" in loss.why
+    losses = {loss.thread_id: loss for loss in result.losses}
+    assert len(losses) == len(result.losses) == 2
+    assert losses[gone.thread_id].checkpoints == 4
+    assert "Graph 'gone' not found" in losses[gone.thread_id].why
+    assert losses[orphan.thread_id].checkpoints == 1
+    assert "names no graph" in losses[orphan.thread_id].why
     assert all(len(records) == 1 for records in result.threads.values())
     reasons = {note.thread_id: note.message for note in result.context.notes.values()}
     assert "Graph 'gone' not found" in reasons[empty.thread_id]
@@ -303,3 +309,41 @@ async def test_a_key_that_is_refused_in_the_middle_ends_the_run(make_source: Any
             stub.on_request = lambda request: refused
             with pytest.raises(FatalError, match="403"):
                 _ = [item async for item in source.read([ref], context)]
+
+
+async def test_a_few_threads_decide_whether_all_are_asked_for_their_time_to_live(
+    make_source: Any,
+) -> None:
+    """Sixteen, also where many are read at once; a note tells that the others were not asked."""
+    async with StubServer(Deployment.sample(threads=60, checkpoints=1, size=100)) as stub:
+        context = make_context()
+
+        async def one(source: Any, ref: ThreadRef) -> None:
+            assert [item async for item in source.read([ref], context)]
+
+        async with make_source(stub.url, ttl=None) as source:
+            refs = [ref async for ref in source.list(Query(), context)]
+            await asyncio.gather(*(one(source, ref) for ref in refs))
+        assert stub.requests["thread"] == 16
+    (note,) = context.notes.values()
+    assert "time to live" in note.message
+
+
+async def test_a_record_whose_values_cannot_be_rendered_comes_without_them(read: Any) -> None:
+    """With its history, and the values listed as lost; not as a thread that was deleted."""
+
+    def refuse(request: Request) -> Response | None:
+        if request.endpoint == "thread":
+            return Response(b"Internal Server Error", 500)
+        if request.endpoint == "search" and {"ids", "select"} & set(request.json()) == {"ids"}:
+            return Response(b"Internal Server Error", 500)
+        return None
+
+    deployment = Deployment.sample(threads=1, checkpoints=2, size=100)
+    async with StubServer(deployment) as stub:
+        stub.on_request = refuse
+        result = await read(stub.url)
+    thread = only(deployment)
+    assert result.outcomes == {thread.thread_id: "partial"}
+    assert result.states(thread.thread_id) == places(thread)
+    assert [loss.what for loss in result.losses] == ["the thread's present values"]

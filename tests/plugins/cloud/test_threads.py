@@ -1,0 +1,91 @@
+"""The list holds exactly what the query selects, whatever the server can filter itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lgx import Query, ThreadRef, UsageError, raw
+from lgx.testing import Deployment, Quirks, StubServer, make_context
+from lgx.testing.stub import Status
+
+
+async def listed(source: Any, query: Query, context: Any = None) -> list[ThreadRef]:
+    return [ref async for ref in source.list(query, context or make_context())]
+
+
+async def test_a_version_is_the_time_of_the_last_update(make_source: Any) -> None:
+    deployment = Deployment.sample(threads=3)
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        refs = await listed(source, Query())
+    assert {ref.thread_id: ref.version for ref in refs} == {
+        thread.thread_id: thread.updated_at for thread in deployment
+    }
+
+
+async def test_filters_are_the_servers_where_it_has_them(make_source: Any) -> None:
+    """Metadata and status travel; what does not match is never sent."""
+    deployment = Deployment.sample(threads=40, checkpoints=1, size=100)
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        query = Query(metadata={"organization": raw("org-3")}, status="idle")
+        refs = await listed(source, query)
+        assert await source.expected(query, make_context()) == len(refs) == 4
+    wanted = {t.thread_id for t in deployment if t.metadata["organization"] == "org-3"}
+    assert {ref.thread_id for ref in refs} == wanted
+
+
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks(ids=False), Quirks(select=False)])
+async def test_threads_are_found_by_id_a_thousand_at_once(quirks: Quirks, make_source: Any) -> None:
+    """Also from a server that ignores the ids, and then no other thread comes."""
+    count = 60 if not quirks.ids else 1300
+    deployment = Deployment.sample(threads=count + 20, checkpoints=1, size=100)
+    chosen = tuple(deployment.threads)[:count]
+    async with StubServer(deployment, quirks=quirks) as stub, make_source(stub.url) as source:
+        refs = await listed(source, Query(thread_ids=(*chosen, chosen[0])))
+        if quirks.ids and quirks.select:
+            assert stub.requests["search"] <= 4
+    assert sorted(ref.thread_id for ref in refs) == sorted(chosen)
+
+
+async def test_ids_that_are_not_there_are_noted(make_source: Any) -> None:
+    """Deleted ones and those that no server could have; the others still come."""
+    deployment = Deployment.sample(threads=2, checkpoints=1, size=100)
+    there = next(iter(deployment.threads))
+    absent = ["11111111-1111-4111-8111-111111111111", "a/../b", "..", "", "emoji-🦜", "x" * 300]
+    context = make_context()
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        refs = await listed(source, Query(thread_ids=(there, *absent)), context)
+    assert [ref.thread_id for ref in refs] == [there]
+    assert {note.thread_id for note in context.notes.values()} == set(absent)
+
+
+async def test_the_window_of_time_is_kept_here(make_source: Any) -> None:
+    """The server has no filter by time."""
+    deployment = Deployment.sample(threads=20, checkpoints=1, size=100)
+    times = sorted(thread.updated_at for thread in deployment)
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        query = Query(since=times[5], until=times[12])
+        refs = await listed(source, query)
+        assert await source.expected(query, make_context()) is None
+    assert sorted(ref.version for ref in refs) == times[5:12]
+
+
+@pytest.mark.parametrize("quirks", [Quirks(sort=False), Quirks(count=False), Quirks(select=False)])
+async def test_older_servers_are_listed_whole(quirks: Quirks, make_source: Any) -> None:
+    """Without order, without count, with each thread's state sent along."""
+    deployment = Deployment.sample(threads=150, checkpoints=1, size=200_000)
+    async with StubServer(deployment, quirks=quirks) as stub, make_source(stub.url) as source:
+        refs = await listed(source, Query())
+        if not quirks.select:
+            assert stub.largest_body < 12 << 20
+    assert len(refs) == 150
+    assert {ref.thread_id for ref in refs} == set(deployment.threads)
+
+
+async def test_a_filter_that_the_server_refuses_is_a_usage_error(make_source: Any) -> None:
+    """With the server's own words."""
+    async with StubServer(Deployment()) as stub, make_source(stub.url) as source:
+        stub.fail("search", Status(422, body=b'{"detail":"nonsense is not one of idle, busy"}'))
+        with pytest.raises(UsageError, match=r"422: nonsense is not one of"):
+            await listed(source, Query(status="nonsense"))
