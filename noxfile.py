@@ -54,7 +54,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests but the nightly ones, with branch coverage; takes pytest's arguments."""
     install_all(session)
-    floor = [] if session.posargs else ["--cov-fail-under=85"]
+    floor = [] if session.posargs else ["--cov-fail-under=88"]
     session.run(
         *("pytest", "-m", "not nightly", "--cov", "--cov-report=term:skip-covered", *floor),
         *session.posargs,
