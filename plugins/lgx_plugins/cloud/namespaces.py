@@ -17,6 +17,7 @@ from lgx import Checkpoint, ThreadError, split_array, split_object
 __all__ = ["advertised", "forms"]
 
 _MARK = b'"checkpoint_ns"'
+_ROOT = b'"checkpoint_ns":""'
 
 
 class _Place(Struct, frozen=True):
@@ -41,13 +42,11 @@ def advertised(rows: Sequence[Checkpoint], body: bytes | None = None) -> Iterato
     """The namespaces that the tasks of these checkpoints name; some of them again and again.
 
     Args:
-        body: the answer that they came in, if it is still whole: each row names its own
-            place and its parent's, and no answer that names no more has to be looked into.
+        body: the answer that they came in, if it is still whole: one that names only the root
+            namespace need not be looked into.
     """
-    if body is not None:
-        places = len(rows) + sum(row.parent_checkpoint_id is not None for row in rows)
-        if body.count(_MARK) <= places:
-            return
+    if body is not None and body.count(_MARK) == body.count(_ROOT):
+        return
     for row in rows:
         if isinstance(row.tasks, UnsetType):
             continue
