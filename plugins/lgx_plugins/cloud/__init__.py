@@ -1,6 +1,6 @@
 """`cloud`: any server that speaks the LangGraph API.
 
-source   lists and reads          paging, threads, reader, history, salvage, extras
+source   lists and reads          paging, threads, reader, walk, history, salvage, extras
 client   asks, checks answers     keys, answers, bodies
 """
 

@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct, UnsetType
 
 from lgx import (
-    Checkpoint,
     Context,
     LgxError,
     Loss,
@@ -23,21 +22,17 @@ from lgx import (
     ThreadRef,
 )
 from lgx_plugins.cloud.access import denied
-from lgx_plugins.cloud.answers import RefusedError, TooLargeError
+from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.gathering import Gathering
 from lgx_plugins.cloud.history import (
     PAGE_BYTES,
-    HistoryPage,
     HistoryReader,
-    NoCursorError,
-    PoisonError,
 )
 from lgx_plugins.cloud.lookup import SMALL, Lookup
-from lgx_plugins.cloud.namespaces import advertised, forms
 from lgx_plugins.cloud.runs import read_runs
-from lgx_plugins.cloud.salvage import NARROWER, salvage
 from lgx_plugins.cloud.storage import Storage, StorageReader
+from lgx_plugins.cloud.walk import Walk
 
 __all__ = ["ThreadReader"]
 
@@ -126,7 +121,7 @@ class ThreadReader:
     ) -> tuple[_Result, int]:
         """One read, and the bytes of the budget that the record is held under."""
         storage = await self._storage.read(thread_id, context)
-        reading = _Reading(self._history, gathering, thread_id, storage, context)
+        reading = Walk(self._history, gathering, thread_id, storage, context)
         await reading.all()
         if self._runs:
             await read_runs(self._client, gathering, thread_id, context)
@@ -178,171 +173,6 @@ class ThreadReader:
             )
         except LgxError as error:
             raise denied(error, self._client) from error
-
-
-class _Reading:
-    """The walk over all namespaces of one thread."""
-
-    def __init__(
-        self,
-        history: HistoryReader,
-        gathering: Gathering,
-        thread_id: str,
-        storage: Storage | None,
-        context: Context,
-    ) -> None:
-        self._history = history
-        self._gathering = gathering
-        self._thread_id = thread_id
-        self._stored = storage.count if storage is not None else None
-        self._step = storage.step_size() if storage is not None else None
-        self._context = context
-        self._asked: set[str] = {""}
-        self._waiting: list[str] = []
-        self._lost: list[Loss] = []
-        self.refused: str | None = None
-        """Why the server gives no history of this thread at all."""
-
-    @property
-    def count(self) -> int:
-        return self._gathering.count
-
-    async def all(self) -> None:
-        try:
-            await self._namespace("")
-        except RefusedError as error:
-            if error.status in (401, 403):
-                raise
-            self.refused = error.detail
-            return
-        while self._waiting:
-            namespace = self._waiting.pop()
-            try:
-                await self._namespace(namespace)
-            except RefusedError as error:
-                if error.status in (401, 403):
-                    raise
-                if self._stored is None:
-                    self._lost.append(
-                        Loss(
-                            what=f"the namespace {namespace!r}",
-                            why=str(error),
-                            thread_id=self._thread_id,
-                        )
-                    )
-
-    def losses(self) -> list[Loss]:
-        if self._gathering.pruned(self._stored):
-            self._context.note(
-                "its history begins with checkpoints whose parents the server no longer has",
-                thread_id=self._thread_id,
-            )
-            return self._lost
-        return self._lost + self._gathering.losses(self._stored)
-
-    def _found(self, rows: HistoryPage) -> None:
-        for namespace in advertised(rows.rows, rows.body):
-            self._note_namespace(namespace)
-
-    def _note_namespace(self, namespace: str) -> None:
-        if namespace in self._asked:
-            return
-        for form in reversed(forms(namespace)):
-            if form not in self._asked:
-                self._asked.add(form)
-                self._waiting.append(form)
-
-    async def _namespace(self, namespace: str) -> None:
-        """All pages of a namespace; step by step where pages fail."""
-        last: Checkpoint | None = None
-        limit = self._history.limit_for(self._step)
-        expected = self._expected(limit)
-        narrowed = 0
-        while True:
-            try:
-                page = await self._page(namespace, last, limit, expected)
-            except TooLargeError:
-                if limit == 1:
-                    raise
-                limit = max(1, limit // 8)
-                expected = PAGE_BYTES
-                continue
-            except NoCursorError:
-                await self._by_steps(namespace)
-                return
-            except PoisonError:
-                smaller = [size for size in NARROWER if size < limit]
-                if not smaller:
-                    await self._by_steps(namespace)
-                    return
-                limit, narrowed = smaller[0], narrowed + 1
-                continue
-            rows, size = page.rows, len(page.body)
-            self._found(page)
-            new = self._gathering.take_page(namespace, page)
-            del page
-            if not rows or not new or self._complete(len(rows), limit):
-                return
-            last = rows[-1]
-            step = size // len(rows) + 1
-            del rows
-            limit = self._next_limit(limit, step, narrowed=bool(narrowed))
-            expected = limit * step
-
-    async def _page(
-        self, namespace: str, last: Checkpoint | None, limit: int, expected: int | None
-    ) -> HistoryPage:
-        # One page at a time is held; two readers that each hold one would wait for ever.
-        if last is not None or namespace:
-            self._gathering.stow()
-        if last is None:
-            return await self._history.page(
-                self._thread_id,
-                namespace,
-                self._context,
-                limit=limit,
-                expected=expected,
-            )
-        return await self._history.after(
-            self._thread_id,
-            namespace,
-            self._context,
-            last=last,
-            limit=limit,
-            expected=expected,
-        )
-
-    def _expected(self, limit: int) -> int | None:
-        if self._step is None or self._stored is None:
-            return None
-        return self._step * min(limit, self._stored + 1)
-
-    def _next_limit(self, limit: int, step: int, *, narrowed: bool) -> int:
-        """As many steps as fit, going by the last page; carefully where pages have failed."""
-        fitting = max(1, min(self._history.page_size, PAGE_BYTES // step))
-        return min(fitting, limit * 10) if narrowed else fitting
-
-    def _complete(self, rows: int, limit: int) -> bool:
-        """Whether nothing older can be there: each parent is known, and the page was short
-        or all that is stored has come.
-        """
-        if self._gathering.open_ends:
-            return False
-        return rows < limit or (self._stored is not None and self.count >= self._stored)
-
-    async def _by_steps(self, namespace: str) -> None:
-        self._gathering.stow()
-        named = await salvage(
-            self._history,
-            self._gathering,
-            namespace,
-            self._context,
-            thread_id=self._thread_id,
-            step_size=self._step,
-            stored=self._stored,
-        )
-        for name in sorted(named):
-            self._note_namespace(name)
 
 
 def _unreachable(
