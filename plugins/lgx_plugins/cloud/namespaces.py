@@ -17,7 +17,6 @@ from lgx import Checkpoint, ThreadError, split_array, split_object
 __all__ = ["advertised", "forms"]
 
 _MARK = b'"checkpoint_ns"'
-_ROOT = b'"checkpoint_ns":""'
 
 
 class _Place(Struct, frozen=True):
@@ -38,15 +37,8 @@ def forms(namespace: str) -> tuple[str, ...]:
     return (bare, namespace) if bare != namespace else (namespace,)
 
 
-def advertised(rows: Sequence[Checkpoint], body: bytes | None = None) -> Iterator[str]:
-    """The namespaces that the tasks of these checkpoints name; some of them again and again.
-
-    Args:
-        body: the answer that they came in, if it is still whole: one that names only the root
-            namespace need not be looked into.
-    """
-    if body is not None and body.count(_MARK) == body.count(_ROOT):
-        return
+def advertised(rows: Sequence[Checkpoint]) -> Iterator[str]:
+    """The namespaces that the tasks of these checkpoints name; some of them again and again."""
     for row in rows:
         if isinstance(row.tasks, UnsetType):
             continue

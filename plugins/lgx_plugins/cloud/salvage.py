@@ -73,11 +73,11 @@ async def salvage(
                     broken = str(error)
                 came = True
                 continue
-            rows, body = page.rows, page.body
+            rows = page.rows
             came = came or bool(rows)
-            named.update(advertised(rows, body))
+            named.update(advertised(rows))
             saved += gathering.take_salvaged(namespace, page)
-            del page, rows, body
+            del page, rows
         if broken and len(bad) not in range(1, len(_SOURCES)):
             # None of the origins fails, or the filter makes no difference.
             bad = [(f"checkpoint of step {step} of namespace {namespace!r}", broken)]

@@ -79,8 +79,8 @@ class Walk:
             return self._lost
         return self._lost + self._gathering.losses(self._stored)
 
-    def _found(self, rows: HistoryPage) -> None:
-        for namespace in advertised(rows.rows, rows.body):
+    def _found(self, page: HistoryPage) -> None:
+        for namespace in advertised(page.rows):
             self._note_namespace(namespace)
 
     def _note_namespace(self, namespace: str) -> None:

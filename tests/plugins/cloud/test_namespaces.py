@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from lgx import Checkpoint, raw
@@ -44,14 +42,6 @@ def test_every_task_is_heard() -> None:
         checkpoint([]),
     ]
     assert list(advertised(rows)) == ["a:2", "b:4"]
-
-
-@pytest.mark.parametrize("own", [{"checkpoint_ns": ""}, {}, {"checkpoint_ns": "x:1"}])
-def test_an_answer_that_names_a_namespace_is_never_passed_over(own: dict[str, str]) -> None:
-    """However the states say where they stand themselves."""
-    tasks = [{"id": "2", "checkpoint": {"checkpoint_ns": "a:2"}}]
-    body = json.dumps([{"checkpoint": own, "tasks": tasks}], separators=(",", ":")).encode()
-    assert list(advertised([checkpoint(tasks)], body)) == ["a:2"]
 
 
 def test_tasks_that_nest_past_a_thousand_levels_are_heard() -> None:
