@@ -9,6 +9,7 @@ lgx does not know, nesting past a thousand, lone surrogates) takes a slower road
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from lgx.records import (
 __all__ = [
     "decode_history",
     "decode_line",
+    "encode_block",
     "encode_line",
     "from_fields",
     "raw",
@@ -43,6 +45,7 @@ __all__ = [
 _KINDS: tuple[type[Record], ...] = (Thread, Checkpoint, Run, Assistant, Cron, StoreItem, Tombstone)
 _BY_KIND = {cls.kind: cls for cls in _KINDS}
 _RESERVED = frozenset({"kind", "extra"})
+_FLAT = frozenset(set(_KINDS) - {Tombstone})  # those that have `extra`
 
 _encoder = msgspec.json.Encoder()
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
@@ -77,6 +80,23 @@ def encode_line(record: Record) -> bytes:
     if b"\n" in line or b"\r" in line:
         line = jsontext.compact(line)
     return line
+
+
+def encode_block(records: Sequence[Record]) -> bytes:
+    """The lines of several records, each with a newline at its end.
+
+    Raises:
+        ThreadError: as `encode_line`.
+    """
+    if all(type(record) in _FLAT and record.extra is UNSET for record in records):  # type: ignore[attr-defined]
+        try:
+            block = _encoder.encode_lines(records)
+        except UnicodeEncodeError:
+            block = b""  # the slower road says which
+        if block.count(b"\n") == len(records) and b"\r" not in block:
+            jsontext.check_utf8(block, "a record")
+            return block
+    return b"".join([encode_line(record) + b"\n" for record in records])
 
 
 def _line(record: Record) -> bytes:

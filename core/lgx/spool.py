@@ -10,19 +10,19 @@ import contextlib
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from lgx.budget import Budget
-from lgx.codec import decode_line, encode_line
+from lgx.codec import decode_line, encode_block, encode_line
 from lgx.errors import FatalError
 from lgx.records import Record
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadRef
 
 __all__ = ["Bundle", "Spool"]
 
-_BLOCK = 1 << 20
+_STRETCH = 1 << 20
 _SMALL = 16 << 10  # never spilled: a full budget must not turn each small thread into a file
 
 
@@ -38,9 +38,9 @@ class Spool:
         self._budget = budget
         self._directory = directory
         self._keep = keep
-        self._lines: list[bytes] = []
+        self._blocks: list[bytes] = []  # in memory: whole lines, each with its newline
         self._file: BinaryIO | None = None
-        self._ends = array("Q")  # end offsets of the lines on disk
+        self._ends = array("Q")  # on disk: where each block ends
         self._charged = 0
         self._at_end = True  # a seek costs a write of what is buffered
         self.size = 0
@@ -53,24 +53,32 @@ class Spool:
 
     def append_line(self, line: bytes, *, checkpoint: bool) -> None:
         """Keeps a line that `encode_line` made."""
-        size = len(line) + 1
-        self.count += 1
+        self._add(line + b"\n", 1, int(checkpoint))
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Encodes and keeps several records together, at a fraction of the cost."""
+        if records:
+            checkpoints = sum(record.kind == "checkpoint" for record in records)
+            self._add(encode_block(records), len(records), checkpoints)
+
+    def _add(self, block: bytes, count: int, checkpoints: int) -> None:
+        size = len(block)
+        self.count += count
         self.size += size
-        self.checkpoints += checkpoint
+        self.checkpoints += checkpoints
         if self._file is None:
             charge = self._charged + size
             small = charge <= _SMALL
             if charge <= self._keep and self._budget.try_take(size, overdraw=small):
                 self._charged = charge
-                self._lines.append(line)
+                self._blocks.append(block)
                 return
         try:
             file = self._file or self._spill()
             if not self._at_end:
                 file.seek(0, os.SEEK_END)
                 self._at_end = True
-            file.write(line)
-            file.write(b"\n")
+            file.write(block)
         except OSError as error:
             raise self._failed(error) from error
         self._ends.append((self._ends[-1] if self._ends else 0) + size)
@@ -78,12 +86,11 @@ class Spool:
     def _spill(self) -> BinaryIO:
         file = self._file = tempfile.TemporaryFile(dir=self._directory, prefix="lgx-spool-")  # noqa: SIM115 -- closed by close()
         end = 0
-        for line in self._lines:
-            end += len(line) + 1
+        for block in self._blocks:
+            end += len(block)
             self._ends.append(end)
-            file.write(line)
-            file.write(b"\n")
-        self._lines.clear()
+            file.write(block)
+        self._blocks.clear()
         self._budget.give(self._charged)
         self._charged = 0
         return file
@@ -95,21 +102,27 @@ class Spool:
             "free room there, or name another place with --spool-dir"
         )
 
+    def blocks(self) -> Iterator[bytes]:
+        """The lines in order, many in one piece, each with its newline."""
+        if self._file is None:
+            yield from list(self._blocks)
+            return
+        for start, stop in list(self._stretches()):
+            yield self._read(start, stop)
+
     def lines(self) -> Iterator[bytes]:
         """The lines in order, without their newlines."""
-        if self._file is None:
-            yield from list(self._lines)
-            return
-        for start, stop in list(self._blocks()):
-            yield from self._read(start, stop)
+        for block in self.blocks():
+            yield from _split(block)
 
     def lines_reversed(self) -> Iterator[bytes]:
         """The lines from the last to the first."""
         if self._file is None:
-            yield from reversed(list(self._lines))
+            for block in reversed(list(self._blocks)):
+                yield from reversed(_split(block))
             return
-        for start, stop in reversed(list(self._blocks())):
-            yield from reversed(self._read(start, stop))
+        for start, stop in reversed(list(self._stretches())):
+            yield from reversed(_split(self._read(start, stop)))
 
     def __iter__(self) -> Iterator[Record]:
         return map(decode_line, self.lines())
@@ -120,42 +133,41 @@ class Spool:
     def __len__(self) -> int:
         return self.count
 
-    def _blocks(self) -> Iterator[tuple[int, int]]:
-        """Ranges of line numbers that together hold about a block of bytes each."""
-        start, begun = 0, 0
-        for number, end in enumerate(self._ends):
-            if end - begun >= _BLOCK:
-                yield start, number + 1
-                start, begun = number + 1, end
-        if start < len(self._ends):
-            yield start, len(self._ends)
+    def _stretches(self) -> Iterator[tuple[int, int]]:
+        """Where to read from and to, so that each time about a megabyte of blocks comes."""
+        start = end = 0
+        for end in self._ends:
+            if end - start >= _STRETCH:
+                yield start, end
+                start = end
+        if start < end:
+            yield start, end
 
-    def _read(self, start: int, stop: int) -> list[bytes]:
+    def _read(self, start: int, stop: int) -> bytes:
         assert self._file is not None
-        begin = self._ends[start - 1] if start else 0
         try:
             self._at_end = False
-            self._file.seek(begin)
-            block = self._file.read(self._ends[stop - 1] - begin)
+            self._file.seek(start)
+            return self._file.read(stop - start)
         except OSError as error:
             raise self._failed(error) from error
-        lines, offset = [], 0
-        for number in range(start, stop):
-            end = self._ends[number] - begin
-            lines.append(block[offset : end - 1])
-            offset = end
-        return lines
 
     def close(self) -> None:
         """Gives the memory back and lets the file go. May be called again."""
         self._budget.give(self._charged)
         self._charged = 0
-        self._lines.clear()
+        self._blocks.clear()
         if self._file is not None:
             with contextlib.suppress(OSError):  # of a last flush to a full disk: nobody wants it
                 self._file.close()
             self._file = None
             self._ends = array("Q")
+
+
+def _split(block: bytes) -> list[bytes]:
+    lines = block.split(b"\n")
+    lines.pop()  # nothing follows the last newline
+    return lines
 
 
 class Bundle:
@@ -204,6 +216,10 @@ class Bundle:
 
     def lines(self) -> Iterator[bytes]:
         return self.spool.lines()
+
+    def blocks(self) -> Iterator[bytes]:
+        """The same lines many in one piece, each with its newline: for copying them on."""
+        return self.spool.blocks()
 
     def close(self) -> None:
         self.spool.close()

@@ -22,6 +22,7 @@ from lgx_plugins.files import (
 __all__ = ["Output"]
 
 _GATHER = 1 << 20
+_LARGE = 1 << 16  # copying it would cost more than writing it by itself
 
 
 class Output:
@@ -78,7 +79,8 @@ class Output:
         Raises:
             FatalError: the disk is full, or the reader of standard output has gone.
         """
-        if not self._waiting and len(data) >= _GATHER:
+        if len(data) >= _LARGE:
+            self.flush()
             self._put(data)
             return
         self._waiting += data

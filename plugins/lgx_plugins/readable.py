@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from lgx import Bundle
 
-__all__ = ["whole_lines"]
+__all__ = ["whole_blocks"]
 
 _SMALL = 8 << 20
 
 
-def whole_lines(bundle: Bundle) -> Iterable[bytes]:
-    """The lines of a bundle that is known to be readable to its end.
+def whole_blocks(bundle: Bundle) -> Iterable[bytes]:
+    """The lines of a bundle, many in one piece, that is known to be readable to its end.
 
     What has begun to stand in a file that only grows cannot be taken out of it again.
 
@@ -20,7 +20,7 @@ def whole_lines(bundle: Bundle) -> Iterable[bytes]:
         ThreadError: it is not readable.
     """
     if bundle.size <= _SMALL:
-        return list(bundle.lines())
-    for _ in bundle.lines():
+        return list(bundle.blocks())
+    for _ in bundle.blocks():
         pass
-    return bundle.lines()
+    return bundle.blocks()

@@ -6,20 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from msgspec import UNSET
+
 from lgx.contracts import Sink, Source, StreamSource
 from lgx.engine.plan import Plan, kind_of
 from lgx.engine.run_context import RunContext
 from lgx.engine.tally import Tally
-from lgx.errors import FatalError, LgxError, RetryableError, ThreadError
-from lgx.records import EXTRA_KINDS, Record
+from lgx.errors import FatalError, RetryableError, ThreadError
+from lgx.records import ANY_KIND, EXTRA_KINDS, Checkpoint, Record
 from lgx.spool import Bundle, Spool
 from lgx.threads import Loss, Mark, ThreadEnd, ThreadRef
 
 __all__ = ["Intake"]
 
 _HELD_AT_ONCE = 500  # refs that a sink is asked about together
-_READS_PER_PLACE = 4  # a reader waits for look-ups most of the time; bulk places bound the rest
-_MOST_READS = 256
+_READS_PER_PLACE = 6  # a reader waits for look-ups most of the time; bulk places bound the rest
+_MOST_READS = 512
+_TOGETHER = 100  # records encoded at once …
+_TOGETHER_BYTES = 1 << 20  # … or fewer, where they are large
 
 Offer: TypeAlias = Callable[[Bundle], Awaitable[None]]
 OfferExtras: TypeAlias = Callable[[str, Bundle], Awaitable[None]]
@@ -253,6 +257,7 @@ class Intake:
 
     async def _settle(self, ref: ThreadRef, thread: _Gathering, end: ThreadEnd) -> None:
         """The thread has ended: hands it on, or tallies why not."""
+        thread.flush()
         spool = thread.spool
         if end.outcome == "deleted":
             self._tally.gone(spool.checkpoints)
@@ -282,24 +287,35 @@ class _Gathering:
     """
 
     def __init__(self, plan: Plan, tally: Tally, spool: Spool) -> None:
-        self._plan = plan
+        self._travels = None if plan.kinds == ANY_KIND else plan.kinds
         self._tally = tally
+        self._pending: list[Record] = []  # encoded together, which is several times as fast
+        self._pending_bytes = 0
         self.spool = spool
         self.checkpoints = 0
         self.error: str | None = None
 
     def add(self, record: Record) -> None:
         kind = kind_of(record)
-        self.checkpoints += kind == "checkpoint"
-        if not self._plan.travels(kind):
+        if type(record) is Checkpoint:
+            self.checkpoints += 1
+            if record.values is not UNSET:
+                self._pending_bytes += memoryview(record.values).nbytes
+        if self._travels is not None and kind not in self._travels:
             self._tally.unheld(kind)
             return
-        if self.error is not None:
-            return
-        try:
-            self.spool.append(record)
-        except LgxError as error:
-            self.error = str(error)
+        self._pending.append(record)
+        if len(self._pending) >= _TOGETHER or self._pending_bytes >= _TOGETHER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Brings what came so far into the spool."""
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        if self.error is None:
+            try:
+                self.spool.extend(pending)
+            except ThreadError as error:
+                self.error = str(error)
 
 
 async def _closing(items: AsyncIterator[Any]) -> AsyncIterator[Any]:

@@ -39,7 +39,7 @@ from lgx_plugins.extras_log import ExtrasLog
 from lgx_plugins.json.aside import Aside
 from lgx_plugins.json.layout import FORMAT, LAYOUT, VERSION
 from lgx_plugins.outputs import Output
-from lgx_plugins.readable import whole_lines
+from lgx_plugins.readable import whole_blocks
 
 __all__ = ["JsonSink", "JsonSinkConfig"]
 
@@ -116,7 +116,7 @@ class JsonSink(Sink[JsonSinkConfig]):
         for bundle in bundles:
             error = None
             try:
-                whole_lines(bundle)
+                whole_blocks(bundle)
             except ThreadError as found:
                 error = str(found)
             else:

@@ -30,11 +30,9 @@ from lgx import (
 from lgx_plugins.extras_log import ExtrasLog
 from lgx_plugins.ndjson.header import Header
 from lgx_plugins.outputs import Output
-from lgx_plugins.readable import whole_lines
+from lgx_plugins.readable import whole_blocks
 
 __all__ = ["NdjsonSink", "NdjsonSinkConfig"]
-
-_PIECE = 1 << 20
 
 
 class NdjsonSinkConfig(Config, frozen=True, kw_only=True):
@@ -92,22 +90,20 @@ class NdjsonSink(Sink[NdjsonSinkConfig]):
 
     def _write(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
         outcomes: list[WriteOutcome] = []
-        self._put(self._lines(bundles, outcomes))
-        if self._output.standard:
-            self._output.flush()
-        return outcomes
-
-    def _lines(self, bundles: Sequence[Bundle], outcomes: list[WriteOutcome]) -> Iterator[bytes]:
         for bundle in bundles:
             try:
-                lines = whole_lines(bundle)
+                blocks = whole_blocks(bundle)
             except ThreadError as error:
                 outcomes.append(WriteOutcome(thread_id=bundle.thread_id, error=str(error)))
                 continue
-            yield from self._void([bundle.thread_id])
+            self._put(self._void([bundle.thread_id]))
             self._written.add(hash(bundle.thread_id))
-            yield from lines
+            for block in blocks:
+                self._output.write(block)
             outcomes.append(WriteOutcome(thread_id=bundle.thread_id))
+        if self._output.standard:
+            self._output.flush()
+        return outcomes
 
     def _void(self, thread_ids: Sequence[str]) -> Iterator[bytes]:
         """A file that only grows cannot take back what it holds; a line voids it instead."""
@@ -116,18 +112,8 @@ class NdjsonSink(Sink[NdjsonSinkConfig]):
                 yield lgx.encode_line(Tombstone(thread_id=thread_id, deleted_at=self._started_at))
 
     def _put(self, lines: Iterable[bytes]) -> None:
-        piece: list[bytes] = []
-        size = 0
         for line in lines:
-            piece.append(line)
-            size += len(line)
-            if size >= _PIECE:
-                piece.append(b"")
-                self._output.write(b"\n".join(piece))
-                piece, size = [], 0
-        if piece:
-            piece.append(b"")
-            self._output.write(b"\n".join(piece))
+            self._output.write(line + b"\n")
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
         await asyncio.to_thread(self._put, self._extras.fresh(kind, bundle))

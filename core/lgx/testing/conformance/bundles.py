@@ -70,6 +70,10 @@ class BrokenBundle(Bundle):
     def lines(self) -> Iterator[bytes]:
         yield from _broken_off(super().lines())
 
+    def blocks(self) -> Iterator[bytes]:
+        for line in self.lines():
+            yield line + b"\n"
+
 
 def _broken_off(items: Iterator[T]) -> Iterator[T]:
     for number, item in enumerate(items):
