@@ -43,7 +43,7 @@ class Context(Protocol):
             call: makes the request anew at each call; a plain function that returns an awaitable.
             what: names the request in messages: `history of thread 1f1e…`.
             bulk: a large body is expected; such requests share the run's `--concurrency`,
-                the others have as many places of their own.
+                the others have twice as many places of their own.
             attempts: at most so many tries, in place of the run's own bound.
 
         Raises:

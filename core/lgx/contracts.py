@@ -113,8 +113,8 @@ class Endpoint(Component[C]):
     async def probe(self, context: Context) -> Probe:
         """Checks credentials, reachability, versions and limits; moves and creates nothing.
 
-        Called while open, by `lgx doctor`. What is wrong with the far side is a fact of level `error`, or the error
-        that using it would raise.
+        Called while open, by `lgx doctor`. What is wrong with the far side is a fact of level
+        `error`, or the error that using it would raise.
         """
 
 
@@ -122,8 +122,8 @@ class SourceBase(Endpoint[C]):
     """What both kinds of source have in common."""
 
     offers: frozenset[str]
-    """Kinds of records that may come; a class attribute, or set by the constructor where
-    it depends on the options."""
+    """Kinds of records that may come, or `ANY_KIND` where only reading tells; a class
+    attribute, or set by the constructor where it depends on the options."""
 
     async def expected(self, query: Query, context: Context) -> int | None:
         """About how many threads will come, for progress; None where it is not cheap to know."""
@@ -168,9 +168,9 @@ class Source(SourceBase[C]):
         before children, over all namespaces, then its other records; then its `ThreadEnd`.
 
         Called many times, concurrently, with refs that `list` gave; a ref comes again only
-        where a read of several failed, then alone. The version is taken before a thread's records are read and compared after. A
-        failure inside one thread ends that thread with a loss, not the others;
-        a thread that has gone ends as `deleted`.
+        where a read of several failed, then alone. The version is taken before a thread's
+        records are read and compared after. A failure inside one thread ends that thread with
+        a loss, not the others; a thread that has gone ends as `deleted`.
         """
 
 

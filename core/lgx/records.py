@@ -40,13 +40,16 @@ ANY_KIND = frozenset({"*"})
 """What a sink declares in `accepts` when it holds every kind, unknown ones included."""
 
 
-class Record(Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """One typed piece of state. `kind` is a class attribute and the tag on the wire."""
+class Record(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
+    """One typed piece of state. `kind` is a class attribute and the tag on the wire.
+
+    Not tracked by the garbage collector: what a record holds cannot refer back to it.
+    """
 
     kind: ClassVar[str]
 
 
-class Thread(Record, frozen=True, kw_only=True, tag="thread"):
+class Thread(Record, frozen=True, kw_only=True, gc=False, tag="thread"):
     """A thread as `GET /threads/{id}` gives it; times are ISO 8601."""
 
     kind: ClassVar[str] = "thread"
@@ -62,7 +65,7 @@ class Thread(Record, frozen=True, kw_only=True, tag="thread"):
     extra: Extra = UNSET
 
 
-class Checkpoint(Record, frozen=True, kw_only=True, tag="checkpoint"):
+class Checkpoint(Record, frozen=True, kw_only=True, gc=False, tag="checkpoint"):
     """The API's view of one state: an element of a thread's history.
 
     The root namespace is `""`; a subgraph's is `node:task_id`, nested ones joined by `|`.
@@ -84,7 +87,7 @@ class Checkpoint(Record, frozen=True, kw_only=True, tag="checkpoint"):
     extra: Extra = UNSET
 
 
-class Run(Record, frozen=True, kw_only=True, tag="run"):
+class Run(Record, frozen=True, kw_only=True, gc=False, tag="run"):
     """A run of a thread: its input, status and times; not restorable through the API."""
 
     kind: ClassVar[str] = "run"
@@ -96,7 +99,7 @@ class Run(Record, frozen=True, kw_only=True, tag="run"):
     extra: Extra = UNSET
 
 
-class Assistant(Record, frozen=True, kw_only=True, tag="assistant"):
+class Assistant(Record, frozen=True, kw_only=True, gc=False, tag="assistant"):
     """One version of an assistant; `latest` marks the version that is in force."""
 
     kind: ClassVar[str] = "assistant"
@@ -108,7 +111,7 @@ class Assistant(Record, frozen=True, kw_only=True, tag="assistant"):
     extra: Extra = UNSET
 
 
-class Cron(Record, frozen=True, kw_only=True, tag="cron"):
+class Cron(Record, frozen=True, kw_only=True, gc=False, tag="cron"):
     """A scheduled run; its payload may hold secrets of its owner."""
 
     kind: ClassVar[str] = "cron"
@@ -117,7 +120,7 @@ class Cron(Record, frozen=True, kw_only=True, tag="cron"):
     extra: Extra = UNSET
 
 
-class StoreItem(Record, frozen=True, kw_only=True, tag="store_item"):
+class StoreItem(Record, frozen=True, kw_only=True, gc=False, tag="store_item"):
     """An item of the long-term store; identified by namespace and key together."""
 
     kind: ClassVar[str] = "store_item"
@@ -130,7 +133,7 @@ class StoreItem(Record, frozen=True, kw_only=True, tag="store_item"):
     extra: Extra = UNSET
 
 
-class Tombstone(Record, frozen=True, kw_only=True, tag="tombstone"):
+class Tombstone(Record, frozen=True, kw_only=True, gc=False, tag="tombstone"):
     """The mark of a thread that was removed from the place that holds it."""
 
     kind: ClassVar[str] = "tombstone"
@@ -139,7 +142,7 @@ class Tombstone(Record, frozen=True, kw_only=True, tag="tombstone"):
     deleted_at: str
 
 
-class UnknownRecord(Record, frozen=True, kw_only=True):
+class UnknownRecord(Record, frozen=True, kw_only=True, gc=False):
     """A record of a kind that this version of lgx does not know, kept whole.
 
     `body` is the object as it stood in the file, its `kind` included.

@@ -137,12 +137,15 @@ async def _bare(url: str, target: Path, *, storage: bool = False) -> None:
 
 
 async def _sdk(url: str, target: Path, count: int) -> None:
+    """The SDK as it comes: its own transport, its own decoding."""
     import orjson
+    from langgraph_sdk import get_client
 
-    async def work(client: Any, ids: list[str], file: Any) -> None:
-        async def one(thread_id: str) -> None:
-            file.write(orjson.dumps(await client.threads.get_history(thread_id, limit=1000)))
+    async with get_client(url=url, api_key=None) as client:
+        page = await client.threads.search(limit=min(count, 1000), sort_by="thread_id")
+        with target.open("wb") as file:
 
-        await _each(ids[:count], one)
+            async def one(thread_id: str) -> None:
+                file.write(orjson.dumps(await client.threads.get_history(thread_id, limit=1000)))
 
-    await _with_client(url, work, target)
+            await _each([thread["thread_id"] for thread in page], one)

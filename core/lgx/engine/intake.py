@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
-
-from msgspec import UNSET
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, TypeVar
 
 from lgx.contracts import Sink, Source, StreamSource
-from lgx.engine.plan import Plan, kind_of
+from lgx.engine.gathering import Gathering
+from lgx.engine.plan import Plan
 from lgx.engine.run_context import RunContext
 from lgx.engine.tally import Tally
 from lgx.errors import FatalError, RetryableError, ThreadError
-from lgx.records import ANY_KIND, EXTRA_KINDS, Checkpoint, Record
+from lgx.records import EXTRA_KINDS, Record
 from lgx.spool import Bundle, Spool
 from lgx.threads import Loss, Mark, ThreadEnd, ThreadRef
 
 __all__ = ["Intake"]
 
-_HELD_AT_ONCE = 500  # refs that a sink is asked about together
+T = TypeVar("T")
+
+_HELD_AT_FIRST = 16  # refs that a sink is asked about together, so that reading begins soon …
+_HELD_AT_ONCE = 500  # … and twice as many each time, up to so many
 _READS_PER_PLACE = 6  # a reader waits for look-ups most of the time; bulk places bound the rest
 _MOST_READS = 512
-_TOGETHER = 100  # records encoded at once …
-_TOGETHER_BYTES = 1 << 20  # … or fewer, where they are large
 
 Offer: TypeAlias = Callable[[Bundle], Awaitable[None]]
 OfferExtras: TypeAlias = Callable[[str, Bundle], Awaitable[None]]
@@ -82,15 +83,18 @@ class Intake:
     ) -> None:
         waiting: list[ThreadRef] = []
         count = 0
-        async for ref in _closing(source.list(self._plan.query, self._context)):
-            if self._limit is not None and count >= self._limit:
-                break
-            count += 1
-            self._tally.listed()
-            waiting.append(ref)
-            if len(waiting) >= _HELD_AT_ONCE or (self._limit is not None and count >= self._limit):
-                await self._sort_out(waiting, queue, source.refs_per_read, read=read)
-                waiting = []
+        at_once = _HELD_AT_FIRST
+        async with _closing(source.list(self._plan.query, self._context)) as refs:
+            async for ref in refs:
+                if self._limit is not None and count >= self._limit:
+                    break
+                count += 1
+                self._tally.listed()
+                waiting.append(ref)
+                if len(waiting) >= at_once or count == self._limit:
+                    await self._sort_out(waiting, queue, source.refs_per_read, read=read)
+                    waiting = []
+                    at_once = min(2 * at_once, _HELD_AT_ONCE)
         await self._sort_out(waiting, queue, source.refs_per_read, read=read)
         self._context.progress.total = self._context.progress.listed
         for _ in range(readers):
@@ -128,7 +132,8 @@ class Intake:
         """Reads some threads; where a read of several fails, those not yet ended one by one."""
         open_refs = {ref.thread_id: ref for ref in refs}
         try:
-            await self._take_in(_closing(source.read(refs, self._context)), open_refs)
+            async with _closing(source.read(refs, self._context)) as items:
+                await self._take_in(items, open_refs)
             why = "the source ended without saying what became of it"
         except (ThreadError, RetryableError) as error:
             why = str(error)
@@ -144,7 +149,7 @@ class Intake:
         self, items: AsyncIterator[Record | ThreadEnd], open_refs: dict[str, ThreadRef]
     ) -> None:
         """Spools records until their thread ends, and takes the thread off `open_refs`."""
-        thread = _Gathering(self._plan, self._tally, self._context.spool())
+        thread = Gathering(self._plan, self._tally, self._context.spool())
         try:
             async for item in items:
                 if not isinstance(item, ThreadEnd):
@@ -156,7 +161,7 @@ class Intake:
                         f"the source ended thread {item.thread_id!r}, which was not asked for or "
                         "had ended before; its plugin is at fault"
                     )
-                done, thread = thread, _Gathering(self._plan, self._tally, self._context.spool())
+                done, thread = thread, Gathering(self._plan, self._tally, self._context.spool())
                 await self._settle(ref, done, item)
         finally:
             thread.spool.close()
@@ -167,15 +172,21 @@ class Intake:
         """Reads everything in one pass. Assistants go ahead of the first thread where the
         stream has them there; the other extras wait for `rest_of_extras`.
         """
+        async with _closing(source.scan(self._plan.query, self._context)) as items:
+            await self._scan(items, offer_extras)
+
+    async def _scan(
+        self, items: AsyncIterator[Record | ThreadEnd | Loss], offer_extras: OfferExtras
+    ) -> None:
         count = 0
-        thread = _Gathering(self._plan, self._tally, self._context.spool())
+        thread = Gathering(self._plan, self._tally, self._context.spool())
         try:
-            async for item in _closing(source.scan(self._plan.query, self._context)):
+            async for item in items:
                 full = self._limit is not None and count >= self._limit
                 if isinstance(item, ThreadEnd):
                     if full:
                         thread.spool.close()
-                        thread = _Gathering(self._plan, self._tally, self._context.spool())
+                        thread = Gathering(self._plan, self._tally, self._context.spool())
                         continue
                     count += 1
                     if count == 1:
@@ -183,7 +194,7 @@ class Intake:
                     self._tally.listed()
                     ref = ThreadRef(thread_id=item.thread_id, version=item.version or "")
                     done = thread
-                    thread = _Gathering(self._plan, self._tally, self._context.spool())
+                    thread = Gathering(self._plan, self._tally, self._context.spool())
                     await self._settle_scanned(ref, done, item)
                 elif isinstance(item, Loss):
                     self._tally.lost(item)
@@ -223,7 +234,7 @@ class Intake:
             self._offered[kind] = len(spool)
             await offer_extras(kind, Bundle(spool, ref=None, mark=None))
 
-    async def _settle_scanned(self, ref: ThreadRef, thread: _Gathering, end: ThreadEnd) -> None:
+    async def _settle_scanned(self, ref: ThreadRef, thread: Gathering, end: ThreadEnd) -> None:
         held = await self._held([ref])
         mark = held.get(self._target(ref).thread_id)
         if (
@@ -255,7 +266,7 @@ class Intake:
     def _mark(self, version: str, checkpoints: int = 0) -> Mark:
         return Mark(version=version, fingerprint=self._fingerprint, checkpoints=checkpoints)
 
-    async def _settle(self, ref: ThreadRef, thread: _Gathering, end: ThreadEnd) -> None:
+    async def _settle(self, ref: ThreadRef, thread: Gathering, end: ThreadEnd) -> None:
         """The thread has ended: hands it on, or tallies why not."""
         thread.flush()
         spool = thread.spool
@@ -279,50 +290,11 @@ class Intake:
         await self._offer(bundle)
 
 
-class _Gathering:
-    """The records of one thread while they come in.
-
-    A record that cannot be kept fails the thread, not the read: what follows of that thread
-    is passed over, up to its end.
-    """
-
-    def __init__(self, plan: Plan, tally: Tally, spool: Spool) -> None:
-        self._travels = None if plan.kinds == ANY_KIND else plan.kinds
-        self._tally = tally
-        self._pending: list[Record] = []  # encoded together, which is several times as fast
-        self._pending_bytes = 0
-        self.spool = spool
-        self.checkpoints = 0
-        self.error: str | None = None
-
-    def add(self, record: Record) -> None:
-        kind = kind_of(record)
-        if type(record) is Checkpoint:
-            self.checkpoints += 1
-            if record.values is not UNSET:
-                self._pending_bytes += memoryview(record.values).nbytes
-        if self._travels is not None and kind not in self._travels:
-            self._tally.unheld(kind)
-            return
-        self._pending.append(record)
-        if len(self._pending) >= _TOGETHER or self._pending_bytes >= _TOGETHER_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Brings what came so far into the spool."""
-        pending, self._pending, self._pending_bytes = self._pending, [], 0
-        if self.error is None:
-            try:
-                self.spool.extend(pending)
-            except ThreadError as error:
-                self.error = str(error)
-
-
-async def _closing(items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+@asynccontextmanager
+async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
     """The same items; the generator behind them is closed here, not by the collector."""
     try:
-        async for item in items:
-            yield item
+        yield items
     finally:
         close = getattr(items, "aclose", None)
         if close is not None:

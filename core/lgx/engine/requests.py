@@ -41,7 +41,8 @@ class Requests:
         self._sleep = sleep
         self._jitter = jitter
         self._bulk = asyncio.Semaphore(concurrency)
-        self._light = asyncio.Semaphore(concurrency)
+        # A small look-up or two goes with each large answer; they must not be what is waited for.
+        self._light = asyncio.Semaphore(2 * concurrency)
         self._unheard = 0
 
     async def __call__(
@@ -56,7 +57,9 @@ class Requests:
         try:
             return await self._once(call, places)
         except _PASSING as error:
-            return await self._again(call, places, what, attempts or self._attempts, error)
+            return await self._again(
+                call, places, what, min(attempts or self._attempts, self._attempts), error
+            )
 
     async def _once(self, call: Callable[[], Awaitable[T]], places: asyncio.Semaphore) -> T:
         async with places:

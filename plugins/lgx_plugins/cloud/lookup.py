@@ -23,7 +23,7 @@ __all__ = ["SMALL", "Lookup"]
 SMALL = 64 << 10
 """Records that are expected to be larger are asked for alone, under the memory budget."""
 
-_TOGETHER = 50
+_TOGETHER = 16  # a large batch lets all its threads go on at the same moment, and they jam
 _TOGETHER_BYTES = 1 << 20
 _LANES = 4
 _TTL_SAMPLE = 16

@@ -129,8 +129,10 @@ _METADATA = (
 _MESSAGE_HEAD = b'{"content":"'
 _MESSAGE_TAIL = (
     b'","additional_kwargs":{},"response_metadata":{},"type":"%b",'
-    b'"name":"Zo\xc3\xab \xf0\x9f\x8e\x88","id":"%b-%d"}'
+    b'"name":"Zo\xc3\xab \xf0\x9f\x8e\x88","id":"%b-%d"%b}'
 )
+_OF_AI = b',"tool_calls":[],"invalid_tool_calls":[],"usage_metadata":null'
+_MESSAGE = 300  # bytes of one, about; real histories are as rich in small objects
 
 
 class MadeUp:
@@ -164,8 +166,9 @@ class MadeUp:
         self._above = above
         self._templates: dict[tuple[bool, bool, bool], bytes] = {}
         self._run_id = f"{self._node:012x}"[:8] + "-0000-4000-8000-" + f"{self._node:012x}"
-        self._messages = max(1, min(20, (size - 1000) // 1000))
-        bare = len(self._tail(0)) + 10 + self._messages * (len(_MESSAGE_TAIL) + 48)
+        self._messages = max(1, min(40, (size - 1000) // _MESSAGE))
+        frame = len(_MESSAGE_TAIL) + len(_OF_AI) // 2 + 48
+        bare = len(self._tail(0)) + 10 + self._messages * frame
         self._each = max(8, (size - bare) // self._messages)
 
     def id_of(self, step: int) -> str:
@@ -197,7 +200,8 @@ class MadeUp:
             parts.append(b"," + _MESSAGE_HEAD if index else _MESSAGE_HEAD)
             turn = step * self._messages + index
             parts += text.parts(self._number * 7919 + turn * 104729, size)
-            parts.append(_MESSAGE_TAIL % (b"ai" if index % 2 else b"human", run, turn))
+            kind, more = (b"ai", _OF_AI) if index % 2 else (b"human", b"")
+            parts.append(_MESSAGE_TAIL % (kind, run, turn, more))
         return parts
 
     def parts(self, step: int) -> list[Part]:

@@ -38,7 +38,7 @@ class StubServer:
             store_items, delete, update, unknown. Faults count, too.
         on_request: called with each request before it is answered, for changes in between;
             what it returns, if anything, is the answer.
-        delay: seconds before each answer.
+        delay: seconds from each request to its answer.
         largest_body: size of the largest answer made.
         most_in_flight: how many requests were being answered at once, at most.
     """
@@ -52,7 +52,7 @@ class StubServer:
         cache_bytes: int = 64 << 20,
     ) -> None:
         """`cache_bytes`: encoded answers that are kept; 0 makes each anew."""
-        self.deployment = deployment or Deployment()
+        self.deployment = Deployment() if deployment is None else deployment
         self.quirks = quirks or Quirks()
         self.requests: Counter[str] = Counter()
         self.on_request: Hook | None = None
@@ -160,9 +160,12 @@ class StubServer:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
+            loop = asyncio.get_running_loop()
+            due = loop.time() + self.delay
+            # Made before the wait, unless something is to happen in it: making takes time, too.
+            response = make() if self.on_request is None else None
             if self.delay:
-                await asyncio.sleep(self.delay)
-            response = None
+                await asyncio.sleep(due - loop.time())
             if self.on_request is not None:
                 said = self.on_request(request)
                 response = await said if inspect.isawaitable(said) else said
