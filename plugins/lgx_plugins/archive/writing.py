@@ -5,11 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import chain, zip_longest
 
 import msgspec
 
-from lgx import Bundle, FatalError, Mark, RunInfo, ThreadError, Tombstone, UsageError, encode_line
+from lgx import (
+    Bundle,
+    FatalError,
+    IntegrityError,
+    Mark,
+    RunInfo,
+    ThreadError,
+    Tombstone,
+    UsageError,
+    encode_line,
+)
 from lgx_plugins.archive.batch import BatchWriter, describe_thread
+from lgx_plugins.archive.extras import read_extras
 from lgx_plugins.archive.index import Entry
 from lgx_plugins.archive.journal import Batch, JournalHead, encode_entry
 from lgx_plugins.archive.manifest import Manifest, encode_manifest
@@ -97,13 +109,26 @@ class ArchiveWriter:
 
     def write_extras(self, kind: str, bundle: Bundle) -> None:
         whole = bundle.outcome != "partial"
-        if not whole and not len(bundle):
+        if (not whole and not len(bundle)) or (whole and self._holds(kind, bundle)):
             return
         self._commit(
             lambda writer: writer.add_extras(bundle.lines()),
             extras=kind,
             whole=whole,
         )
+
+    def _holds(self, kind: str, bundle: Bundle) -> bool:
+        """Whether these extras stand here already, to the byte and in this order."""
+        numbers = [
+            number
+            for number, part in enumerate(self._parts)
+            if part.source == self._run.source and part.extras == kind
+        ]
+        held = chain.from_iterable(read_extras(PartReader(self._store, self._parts), numbers))
+        try:
+            return all(old == new for old, new in zip_longest(held, bundle.lines()))
+        except IntegrityError:
+            return False  # damaged ones are replaced
 
     def forget(self, thread_ids: Sequence[str]) -> None:
         assert self._table is not None

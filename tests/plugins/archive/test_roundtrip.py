@@ -259,6 +259,21 @@ async def test_filters_choose_among_the_threads(archives: Any, tmp_path: Path) -
         assert "".join(await archives.read(path, query)) == wanted
 
 
+async def test_extras_that_have_not_changed_are_not_written_again(
+    archives: Any, tmp_path: Path
+) -> None:
+    """A nightly run over the same assistants, and over no crons, leaves every file as it was."""
+    path = tmp_path / "archive"
+    extras = {"assistant": [Assistant(assistant_id="a", version=1)], "cron": []}
+    await archives.write(path, {}, extras=extras)
+    before = archives.files(path)
+
+    await archives.write(path, {}, extras=extras)
+
+    assert archives.files(path) == before
+    assert len([name for name in before if str(name).endswith(".ndjson.zst")]) == 1
+
+
 async def test_extras_are_replaced_as_a_whole_and_partial_ones_added(
     archives: Any, tmp_path: Path
 ) -> None:
