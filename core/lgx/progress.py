@@ -11,8 +11,8 @@ class Progress:
     """Numbers only; they change on the event loop, and any thread may read them.
 
     `total` is the number of threads to be expected, None until the listing has ended
-    or the source has told. All byte counts are of record lines, but `received`, which counts
-    what came over the wire.
+    or the source has told; `waiting` are read and not yet written. All byte counts are of
+    record lines, but `received`, which counts what came over the wire.
     """
 
     def __init__(self) -> None:
@@ -24,11 +24,17 @@ class Progress:
         self.partial = 0
         self.failed = 0
         self.gone = 0
+        self.waiting = 0
         self.checkpoints = 0
         self.bytes = 0
         self.received = 0
         self.requests = 0
         self.retries = 0
+
+    @property
+    def read(self) -> int:
+        """Threads that need no more of the source."""
+        return self.settled + self.waiting
 
     @property
     def settled(self) -> int:

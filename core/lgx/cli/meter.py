@@ -24,7 +24,7 @@ class Meter:
 
     def look(self) -> None:
         now = self._clock()
-        self._looks.append((now, self.moved, self.progress.settled))
+        self._looks.append((now, self.moved, self.progress.read))
         while now - self._looks[0][0] > _WINDOW:
             self._looks.popleft()
 
@@ -43,7 +43,7 @@ class Meter:
         total, rate = self.progress.total, self._rate(2)
         if total is None or rate <= 0:
             return None
-        return max(0.0, (total - self.progress.settled) / rate)
+        return max(0.0, (total - self.progress.read) / rate)
 
     def _rate(self, column: int) -> float:
         first, last = self._looks[0], self._looks[-1]
@@ -69,6 +69,7 @@ class Meter:
         if self.bytes_per_second:
             facts.append(f"{size(self.bytes_per_second)}/s")
         for word, count in (
+            ("to be written", progress.waiting),
             ("unchanged", progress.unchanged),
             ("partial", progress.partial),
             ("failed", progress.failed),

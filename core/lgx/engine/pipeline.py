@@ -225,6 +225,7 @@ class _Execution:
             self._tally.would_move(bundle.ref)
             bundle.close()
             return
+        self._progress.waiting += 1
         await self._delivery.put(bundle)
 
     async def _admitted(self, bundle: Bundle, at: str) -> bool:

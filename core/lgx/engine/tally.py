@@ -53,6 +53,7 @@ class Tally:
     def wrote(self, bundle: Bundle, outcome: WriteOutcome) -> None:
         """The sink has spoken about a thread."""
         thread_id = bundle.thread_id
+        self._progress.waiting -= 1
         if outcome.error is not None:
             self.failed(thread_id, outcome.error, bundle.losses, bundle.checkpoints)
             return

@@ -45,6 +45,18 @@ def test_shows_rate_and_time_left() -> None:
     )
 
 
+def test_threads_that_wait_to_be_written_count_for_the_time_left() -> None:
+    """A sink that writes large batches does not make the time left jump."""
+    now = 0.0
+    progress = Progress()
+    meter = Meter(progress, clock=lambda: now)
+    progress.phase, progress.total = "moving", 100
+    now, progress.waiting = 10.0, 50
+    meter.look()
+
+    assert meter.line() == ("0/100 threads, 0 checkpoints, 0 B, 50 to be written, 10 s left")
+
+
 def test_names_what_did_not_go_well() -> None:
     progress = Progress()
     progress.phase, progress.total = "finishing", 9
