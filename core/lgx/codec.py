@@ -33,7 +33,7 @@ from lgx.records import (
 __all__ = [
     "decode_history",
     "decode_line",
-    "encode_block",
+    "encode_blocks",
     "encode_line",
     "from_fields",
     "raw",
@@ -82,27 +82,28 @@ def encode_line(record: Record) -> bytes:
     return line
 
 
-def encode_block(records: Iterable[Record]) -> bytes:
-    """The lines of several records, each with a newline at its end.
+def encode_blocks(records: Iterable[Record]) -> list[bytes]:
+    """The lines of several records, many in one piece, each with a newline at its end.
 
     Raises:
         ThreadError: as `encode_line`.
     """
-    parts: list[bytes] = []
+    blocks: list[bytes] = []
     plain: list[Record] = []  # without further fields: encoded together
     for record in records:
         if type(record) in _FLAT and record.extra is UNSET:  # type: ignore[attr-defined]
             plain.append(record)
-        else:
-            parts += (_encode_plain(plain), encode_line(record), b"\n")
+            continue
+        if plain:
+            blocks.append(_encode_plain(plain))
             plain = []
-    parts.append(_encode_plain(plain))
-    return b"".join(parts) if len(parts) > 1 else parts[0]
+        blocks.append(encode_line(record) + b"\n")
+    if plain:
+        blocks.append(_encode_plain(plain))
+    return blocks
 
 
 def _encode_plain(records: list[Record]) -> bytes:
-    if not records:
-        return b""
     try:
         block = _encoder.encode_lines(records)
     except UnicodeEncodeError:
@@ -239,49 +240,53 @@ _states_decoder = msgspec.json.Decoder(list[_State])
 def decode_history(body: bytes, thread_id: str) -> list[Checkpoint]:
     """The checkpoints of a history answer, in the order given (the server's: newest first).
 
+    Bulk values are cut out, not looked into: bytes in them that are not UTF-8 are found when
+    the record is encoded.
+
     Raises:
-        ThreadError: the body is not a JSON array of states, or not UTF-8.
+        ThreadError: the body is not a JSON array of states.
     """
-    jsontext.check_utf8(body, f"the history of thread {thread_id!r}")
     if b"\n" in body:
         body = jsontext.compact(body)
     try:
         states = _states_decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
-        return [state_to_checkpoint(item, thread_id) for item in jsontext.split_array(body)]
-    if any(_odd(state, thread_id) for state in states):
-        return [state_to_checkpoint(item, thread_id) for item in jsontext.split_array(body)]
-    return [
-        Checkpoint(
-            thread_id=thread_id,
-            checkpoint_ns=state.checkpoint.checkpoint_ns,
-            checkpoint_id=state.checkpoint.checkpoint_id,
-            parent_checkpoint_id=(
-                state.parent_checkpoint.checkpoint_id if state.parent_checkpoint else None
-            ),
-            created_at=state.created_at,
-            values=state.values,
-            next=state.next,
-            tasks=state.tasks,
-            metadata=state.metadata,
-            interrupts=state.interrupts,
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return _slowly(body, thread_id)
+    rows = []
+    for state in states:
+        place, parent = state.checkpoint, state.parent_checkpoint
+        parent_id = None if parent is None else parent.checkpoint_id
+        if (
+            place.thread_id != thread_id
+            or state.checkpoint_id != place.checkpoint_id
+            or state.parent_checkpoint_id != parent_id
+            or (
+                parent is not None
+                and (parent.thread_id != thread_id or parent.checkpoint_ns != place.checkpoint_ns)
+            )
+        ):
+            # Its places say something that the record alone would not give back.
+            return _slowly(body, thread_id)
+        rows.append(
+            Checkpoint(
+                thread_id=thread_id,
+                checkpoint_ns=place.checkpoint_ns,
+                checkpoint_id=place.checkpoint_id,
+                parent_checkpoint_id=parent_id,
+                created_at=state.created_at,
+                values=state.values,
+                next=state.next,
+                tasks=state.tasks,
+                metadata=state.metadata,
+                interrupts=state.interrupts,
+            )
         )
-        for state in states
-    ]
+    return rows
 
 
-def _odd(state: _State, thread_id: str) -> bool:
-    """Whether the places of a state say something that the record alone would not give back."""
-    place, parent = state.checkpoint, state.parent_checkpoint
-    return (
-        place.thread_id != thread_id
-        or state.checkpoint_id != place.checkpoint_id
-        or state.parent_checkpoint_id != (parent.checkpoint_id if parent else None)
-        or (
-            parent is not None
-            and (parent.thread_id != thread_id or parent.checkpoint_ns != place.checkpoint_ns)
-        )
-    )
+def _slowly(body: bytes, thread_id: str) -> list[Checkpoint]:
+    items = jsontext.split_array(body, f"the history of thread {thread_id!r}")
+    return [state_to_checkpoint(item, thread_id) for item in items]
 
 
 def state_to_checkpoint(item: Raw | bytes, thread_id: str) -> Checkpoint:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lgx.budget import Budget
-from lgx.codec import decode_line, encode_block, encode_line
+from lgx.codec import decode_line, encode_blocks, encode_line
 from lgx.errors import FatalError
 from lgx.records import Record
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadRef
@@ -53,19 +53,21 @@ class Spool:
 
     def append_line(self, line: bytes, *, checkpoint: bool) -> None:
         """Keeps a line that `encode_line` made."""
-        self._add(line + b"\n", 1, int(checkpoint))
+        self.count += 1
+        self.checkpoints += checkpoint
+        self._add(line + b"\n")
 
     def extend(self, records: Sequence[Record]) -> None:
         """Encodes and keeps several records together, at a fraction of the cost."""
-        if records:
-            checkpoints = sum(record.kind == "checkpoint" for record in records)
-            self._add(encode_block(records), len(records), checkpoints)
+        blocks = encode_blocks(records)
+        self.count += len(records)
+        self.checkpoints += sum(record.kind == "checkpoint" for record in records)
+        for block in blocks:
+            self._add(block)
 
-    def _add(self, block: bytes, count: int, checkpoints: int) -> None:
+    def _add(self, block: bytes) -> None:
         size = len(block)
-        self.count += count
         self.size += size
-        self.checkpoints += checkpoints
         if self._file is None:
             charge = self._charged + size
             small = charge <= _SMALL

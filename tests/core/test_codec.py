@@ -340,6 +340,16 @@ def test_a_state_of_an_older_server_is_read() -> None:
     )
 
 
+def test_bytes_that_are_no_text_are_found_at_the_latest_when_a_record_is_encoded() -> None:
+    """A history is cut up without looking into its values; nothing that is kept is unchecked."""
+    place = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}
+    state = json.dumps([{"checkpoint": place, "values": "?", "checkpoint_id": "c"}]).encode()
+    [record] = decode_history(state.replace(b"?", b"\xff"), "t")
+
+    with pytest.raises(ThreadError, match="a record is not UTF-8"):
+        encode_line(record)
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
