@@ -127,7 +127,7 @@ class ThreadReader:
             await read_runs(self._client, gathering, thread_id, context)
         thread, losses, held = await self._record(thread_id, gathering, storage, context)
         reason = reading.refused or (_without_graph(thread) if thread else None)
-        if reason and not gathering.count and not gathering.tried:
+        if reason and not (gathering.count or gathering.tried or reading.interrupted):
             losses += _unreachable(thread, reason, storage, context)
         else:
             losses += reading.losses()

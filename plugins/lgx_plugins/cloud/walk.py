@@ -38,7 +38,8 @@ class Walk:
         self._context = context
         self._asked: set[str] = {""}
         self._waiting: list[str] = []
-        self._lost: list[Loss] = []
+        self._begun = False  # whether the namespace at hand is known to have a history
+        self._refusals: list[Loss] = []
         self.refused: str | None = None
         """Why the server gives no history of this thread at all."""
 
@@ -46,38 +47,49 @@ class Walk:
     def count(self) -> int:
         return self._gathering.count
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server refused a part of a history that is known to be there."""
+        return bool(self._refusals)
+
     async def all(self) -> None:
-        try:
-            await self._namespace("")
-        except RefusedError as error:
-            if error.status in (401, 403):
-                raise
-            self.refused = error.detail
-            return
+        """Raises:
+        RefusedError: the key is refused (401, 403).
+        RetryableError, ThreadError: the thread cannot be read.
+        """
+        self._waiting.append("")
         while self._waiting:
             namespace = self._waiting.pop()
+            self._begun = False
             try:
                 await self._namespace(namespace)
             except RefusedError as error:
                 if error.status in (401, 403):
                     raise
-                if self._stored is None:
-                    self._lost.append(
-                        Loss(
-                            what=f"the namespace {namespace!r}",
-                            why=str(error),
-                            thread_id=self._thread_id,
-                        )
-                    )
+                if self._begun:
+                    self._refuse(f"the rest of namespace {namespace!r}", error)
+                elif namespace:
+                    self._refuse(f"the namespace {namespace!r}", error)
+                else:
+                    self.refused = error.detail
+
+    def _refuse(self, what: str, error: RefusedError) -> None:
+        self._refusals.append(Loss(what=what, why=str(error), thread_id=self._thread_id))
 
     def losses(self) -> list[Loss]:
-        if self._gathering.pruned(self._stored):
+        """What is known to exist and did not come: by the storage count, where there is one;
+        otherwise by the parents that are missing and the refusals that were met.
+        """
+        gathering, stored = self._gathering, self._stored
+        if gathering.pruned(stored):
             self._context.note(
                 "its history begins with checkpoints whose parents the server no longer has",
                 thread_id=self._thread_id,
             )
-            return self._lost
-        return self._lost + self._gathering.losses(self._stored)
+            return []
+        if stored is not None and gathering.count >= stored:
+            return []
+        return self._refusals + gathering.losses(stored)
 
     def _found(self, page: HistoryPage) -> None:
         for namespace in advertised(page.rows):
@@ -110,6 +122,7 @@ class Walk:
                 await self._by_steps(namespace)
                 return
             except PoisonError:
+                self._begun = True
                 smaller = [size for size in NARROWER if size < limit]
                 if not smaller:
                     await self._by_steps(namespace)
@@ -117,6 +130,7 @@ class Walk:
                 limit, narrowed = smaller[0], narrowed + 1
                 continue
             rows, size = page.rows, len(page.body)
+            self._begun = self._begun or bool(rows)
             self._found(page)
             new = self._gathering.take_page(namespace, page)
             del page
