@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import aiohttp
     import httpx
+    from aiohttp.connector import Connection
     from langgraph_sdk.client import LangGraphClient
 
 __all__ = ["Client"]
@@ -260,8 +261,25 @@ def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     """
     import aiohttp
 
+    class Response(aiohttp.ClientResponse):
+        """Leaves no connection behind that brought an internal error.
+
+        Servers drop it without having said so, and what is sent in between is lost.
+        """
+
+        async def start(self, connection: Connection) -> Response:
+            protocol = connection.protocol
+            await super().start(connection)
+            if self.status >= 500 and protocol is not None:
+                if self.connection is None:  # all has come already, and it was given back
+                    protocol.close()
+                else:
+                    protocol.force_close()
+            return self
+
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=context),
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=1 << 18,
+        response_class=Response,
     )

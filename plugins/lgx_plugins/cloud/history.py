@@ -16,6 +16,7 @@ from lgx_plugins.cloud.client import Client
 __all__ = [
     "CURSORS",
     "PAGE_BYTES",
+    "PATIENCE",
     "Cursor",
     "HistoryPage",
     "HistoryReader",
@@ -26,7 +27,9 @@ __all__ = [
 PAGE_BYTES = 8 << 20
 """What an answer should have at most; a single step may have more."""
 
-_PATIENCE = 2  # internal errors that one page may cause before it is given up
+PATIENCE = 2
+"""Internal errors that one page may cause before it is given up."""
+
 _OVERRUN = 2  # pages this much larger than they should be are given up and asked for in parts
 
 Cursor: TypeAlias = Literal["configurable", "query", "checkpoint", "text"]
@@ -73,6 +76,7 @@ class HistoryReader:
         cursor: Cursor | None = None,
         metadata: dict[str, object] | None = None,
         attempts: int | None = None,
+        patience: int = PATIENCE,
     ) -> HistoryPage:
         """One page, with the budget taken for it: whoever gets it gives it back.
 
@@ -80,6 +84,8 @@ class HistoryReader:
 
         Args:
             expected: bytes that will come, about.
+            patience: 1 is for what is given up at the first internal error, because then it
+                is asked for in smaller parts.
 
         Raises:
             RefusedError, RetryableError: as `Client.ask`.
@@ -113,7 +119,7 @@ class HistoryReader:
                 if error.outage or error.throttled or (error.status or 0) < 500:
                     raise
                 failures += 1
-                if failures < _PATIENCE:
+                if failures < patience:
                     raise
                 raise PoisonError(str(error)) from error
 
@@ -138,6 +144,7 @@ class HistoryReader:
         last: Checkpoint,
         limit: int,
         expected: int | None,
+        patience: int = PATIENCE,
     ) -> HistoryPage:
         """The page after `last`, the oldest checkpoint so far, by the cursor that works.
 
@@ -162,6 +169,7 @@ class HistoryReader:
                     expected=expected,
                     before=last.checkpoint_id,
                     cursor=shape,
+                    patience=patience,
                 )
             except RefusedError as error:
                 if error.status not in (400, 422) or known:

@@ -7,6 +7,7 @@ from lgx_plugins.cloud.answers import RefusedError, TooLargeError
 from lgx_plugins.cloud.gathering import Gathering
 from lgx_plugins.cloud.history import (
     PAGE_BYTES,
+    PATIENCE,
     HistoryPage,
     HistoryReader,
     NoCursorError,
@@ -111,7 +112,9 @@ class Walk:
         narrowed = 0
         while True:
             try:
-                page = await self._page(namespace, last, limit, expected)
+                # Where something could not be rendered, one more failure just narrows the pages.
+                patience = 1 if narrowed else PATIENCE
+                page = await self._page(namespace, last, limit, expected, patience)
             except TooLargeError:
                 if limit == 1:
                     raise
@@ -143,7 +146,12 @@ class Walk:
             expected = limit * step
 
     async def _page(
-        self, namespace: str, last: Checkpoint | None, limit: int, expected: int | None
+        self,
+        namespace: str,
+        last: Checkpoint | None,
+        limit: int,
+        expected: int | None,
+        patience: int,
     ) -> HistoryPage:
         # One page at a time is held; two readers that each hold one would wait for ever.
         if last is not None or namespace:
@@ -155,6 +163,7 @@ class Walk:
                 self._context,
                 limit=limit,
                 expected=expected,
+                patience=patience,
             )
         return await self._history.after(
             self._thread_id,
@@ -163,6 +172,7 @@ class Walk:
             last=last,
             limit=limit,
             expected=expected,
+            patience=patience,
         )
 
     def _expected(self, limit: int) -> int | None:
