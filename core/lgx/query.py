@@ -54,10 +54,21 @@ class Query(Struct, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Whether some threads may be left out."""
-        return bool(self.thread_ids or self.metadata or self.status or self.since or self.until)
+        return bool(
+            self.thread_ids
+            or self.metadata
+            or self.status
+            or self.since
+            or self.until
+            or self.limit is not None
+        )
 
     def admits(self, thread: Thread) -> bool:
-        """Whether a thread passes the filters; for sources that cannot filter themselves."""
+        """Whether a thread passes the filters; for sources that cannot filter themselves.
+
+        Raises:
+            ThreadError: its `updated_at` is not a time, and the window asks for one.
+        """
         if self.thread_ids and thread.thread_id not in self.thread_ids:
             return False
         if self.status and thread.status != self.status:
@@ -77,12 +88,23 @@ class Query(Struct, frozen=True, kw_only=True):
         )
 
     def admits_time(self, updated_at: str | None) -> bool:
-        """Whether `updated_at` lies in the window; a thread without one passes no window."""
+        """Whether `updated_at` lies in the window; a thread without one passes no window.
+
+        Raises:
+            ThreadError: `updated_at` is not a time.
+        """
         if not (self.since or self.until):
             return True
         if updated_at is None:
             return False
-        when = parse_time(updated_at)
+        try:
+            when = parse_time(updated_at)
+        except UsageError:
+            # It is the data that is at fault, not the user's option.
+            raise ThreadError(
+                f"the thread's updated_at {updated_at[:80]!r} is not a time, so that no window "
+                "of time can be applied to it; leave out --since and --until"
+            ) from None
         if self.since and when < parse_time(self.since):
             return False
         return not (self.until and when >= parse_time(self.until))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lgx import LgxError, Query, Thread, ThreadError
+from lgx import Query, Thread, ThreadError
 
 __all__ = ["admits"]
 
@@ -21,5 +21,5 @@ def admits(query: Query, thread_id: str, thread: Thread | None) -> bool:
         return True
     try:
         return query.admits(thread)
-    except (LgxError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ThreadError(f"the filters cannot be applied to it: {error}") from error

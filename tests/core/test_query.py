@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from lgx import Query, Thread, UsageError, parse_time
+from lgx import Query, Thread, ThreadError, UsageError, parse_time
 
 HARD = {
     "nested": b"[" * 3000 + b"]" * 3000,
@@ -181,3 +181,24 @@ def test_a_time_without_an_offset_is_utc() -> None:
     assert str(caught.value) == (
         "'yesterday' is not a time; write it as 2026-11-20 or 2026-11-20T08:00:00+00:00"
     )
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "1768000000"])
+@pytest.mark.parametrize("query", [Query(since="2026-01-01"), Query(until="2026-01-01")])
+def test_a_thread_whose_time_is_malformed_fails_alone(query: Query, text: str) -> None:
+    """It is no mistake of the user's, and stands in the way of no filter but the window."""
+    odd = Thread(thread_id="a", updated_at=text)
+    with pytest.raises(ThreadError) as caught:
+        query.admits(odd)
+    assert str(caught.value) == (
+        f"the thread's updated_at {text!r} is not a time, so that no window of time can be "
+        "applied to it; leave out --since and --until"
+    )
+    assert Query().admits(odd)
+    assert Query(thread_ids=("a",)).admits(odd)
+
+
+def test_a_window_that_is_no_time_is_the_users_mistake() -> None:
+    """Whatever the thread holds."""
+    with pytest.raises(UsageError, match="'soon' is not a time"):
+        Query(since="soon").admits(Thread(thread_id="a", updated_at="2026-01-01"))

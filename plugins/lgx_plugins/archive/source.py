@@ -73,6 +73,8 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         self._reader: PartReader | None = None
         self._table: ThreadTable | None = None
         self._opening = asyncio.Lock()
+        # Threads that no filter can be applied to: listed, so that each fails by itself.
+        self._unsure: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
         await run_blocking(self._store.check, writing=False)
@@ -121,8 +123,11 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         while (page := await run_blocking(next, pages, None)) is not None:
             for summary in page:
                 current.add(summary.part)
-                if not await self._admits(query, summary):
-                    continue
+                try:
+                    if not await self._admits(query, summary):
+                        continue
+                except ThreadError as error:
+                    self._unsure[summary.thread_id] = str(error)
                 if count == query.limit:
                     return
                 count += 1
@@ -185,6 +190,9 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         """Threads come in the order in which they stand in the parts."""
         reader = self._reader
         assert reader is not None
+        for ref in refs:
+            if ref.thread_id in self._unsure:
+                raise ThreadError(self._unsure[ref.thread_id])
         table = await self._opened_table(Query())
         found = await run_blocking(_locate, table, [ref.thread_id for ref in refs])
         frame: bytes | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 
-from lgx import Context, Probe, Query, Record, Source, ThreadEnd, ThreadRef
+from lgx import Context, Probe, Query, Record, Source, ThreadEnd, ThreadError, ThreadRef
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.config import CloudSourceConfig
 from lgx_plugins.cloud.extras import Extras
@@ -35,6 +35,7 @@ class CloudSource(Source[CloudSourceConfig]):
         self._reader = ThreadReader(
             self._client, self._lookup, self._storage, self._history, runs=config.runs
         )
+        self._unsure: Mapping[str, str] = {}
 
     async def __aenter__(self) -> CloudSource:
         await self._client.__aenter__()
@@ -75,6 +76,7 @@ class CloudSource(Source[CloudSourceConfig]):
                 f"not one of LangChain's hosts; --source-api-key env:{withheld} sends it"
             )
         threads = ThreadList(self._client, self._lookup, query, context)
+        self._unsure = threads.unsure
         async for ref in threads.refs(check_count=self.config.check_count):
             if context.stopping:
                 return
@@ -83,6 +85,9 @@ class CloudSource(Source[CloudSourceConfig]):
     def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
+        for ref in refs:
+            if ref.thread_id in self._unsure:
+                raise ThreadError(self._unsure[ref.thread_id])
         return self._reader.read(refs, context)
 
     async def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:

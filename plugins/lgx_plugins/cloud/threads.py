@@ -56,6 +56,7 @@ class ThreadList:
         self._client = client
         self._lookup = lookup
         self._query = query
+        self._untimed = msgspec.structs.replace(query, since=None, until=None)
         self._context = context
         self._filters: dict[str, object] = {}
         if query.metadata:
@@ -63,7 +64,8 @@ class ThreadList:
         if query.status:
             self._filters["status"] = query.status
         self._most = _FIRST
-        self._asked = False
+        self.unsure: dict[str, str] = {}
+        """Listed threads that a filter cannot be applied to, and why."""
 
     async def refs(self, *, check_count: bool) -> AsyncIterator[ThreadRef]:
         """Raises:
@@ -76,12 +78,20 @@ class ThreadList:
         )
         try:
             async for row in rows:
-                if self._query.admits_time(row.updated_at):
+                if self._in_window(row):
                     yield _ref(row)
         except (ThreadError, RetryableError) as error:
             raise denied(error, self._client) from error
         finally:
             await rows.aclose()  # type: ignore[attr-defined]  # both are generators
+
+    def _in_window(self, row: Row) -> bool:
+        """Whether the thread is wanted; one that does not tell is listed, to fail by itself."""
+        try:
+            return self._query.admits_time(row.updated_at)
+        except ThreadError as error:
+            self.unsure[row.thread_id] = str(error)
+            return True
 
     # -- all threads ------------------------------------------------------------------
 
@@ -195,7 +205,7 @@ class ThreadList:
                 continue
             if record is None:
                 self._missing(thread_id)
-            elif self._query.admits(record):
+            elif self._untimed.admits(record):
                 yield Row(record.thread_id, record.updated_at, record.status)
 
     def _missing(self, thread_id: str, why: str = "it was deleted, or never was") -> None:

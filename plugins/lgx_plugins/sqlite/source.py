@@ -25,7 +25,6 @@ from lgx import (
     ThreadError,
     ThreadRef,
     UsageError,
-    parse_time,
 )
 from lgx_plugins.files import check_target
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
@@ -78,6 +77,8 @@ class SqliteSource(Source[SqliteSourceConfig]):
         self._connection: aiosqlite.Connection | None = None
         self._layout: Layout | None = None
         self._state: object = None
+        # Threads that no filter can be applied to: listed, so that each fails by itself.
+        self._unsure: dict[str, str] = {}
 
     async def __aenter__(self) -> SqliteSource:
         check_target(self._path)
@@ -178,11 +179,18 @@ class SqliteSource(Source[SqliteSourceConfig]):
         async with aclosing(self._reader().pages(sql, values, context)) as pages:
             async for rows in pages:
                 for row, thread_id, size, kept, *cells in rows:
-                    thread = self._listed(row, thread_id, cells, query, context)
-                    if thread is None or not query.admits(thread):
-                        continue
+                    name, status, updated_at = self._listed(row, thread_id, cells)
+                    try:
+                        metadata = _metadata(cells)
+                        thread = Thread(
+                            thread_id=name, status=status, updated_at=updated_at, metadata=metadata
+                        )
+                        if not query.admits(thread):
+                            continue
+                    except ThreadError as error:
+                        self._unsure[name] = str(error)
                     version = kept.decode() if kept is not None else await self._digest(row)
-                    yield ThreadRef(thread_id=thread.thread_id, version=version, size_hint=size)
+                    yield ThreadRef(thread_id=name, version=version, size_hint=size)
 
     def _where(self, query: Query) -> tuple[str, Sequence[str]]:
         conditions, values = [], []
@@ -198,35 +206,25 @@ class SqliteSource(Source[SqliteSourceConfig]):
         return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
 
     def _listed(
-        self, row: int, thread_id: object, cells: Sequence[object], query: Query, context: Context
-    ) -> Thread | None:
-        """What the filters look at; None where that cannot be told."""
+        self, row: int, thread_id: object, cells: Sequence[object]
+    ) -> tuple[str, str | None, str | None]:
+        """Id, status and time of the last update."""
         if thread_id is None:
             raise FatalError(
                 f"row {row} of {self._names.plain('threads')!r} in {str(self._path)!r} has no "
                 "thread_id; give it one, or remove it"
             )
         try:
-            name = text_cell("thread_id", thread_id)
             status, updated_at = (
                 None if cell is None else text_cell("status or updated_at", cell)
                 for cell in cells[:2]
             )
+            return text_cell("thread_id", thread_id), status, updated_at
         except ThreadError as error:
             raise FatalError(
                 f"row {row} of {self._names.plain('threads')!r} in {str(self._path)!r}: {error}; "
                 "correct it"
             ) from error
-        metadata: Json = UNSET
-        try:
-            if len(cells) > 2 and cells[2] is not None:
-                metadata = json_cell("metadata", cells[2])
-            if updated_at is not None and (query.since or query.until):
-                parse_time(updated_at)
-        except (ThreadError, UsageError) as error:
-            context.note(f"left out, since a filter cannot look at it: {error}", thread_id=name)
-            return None
-        return Thread(thread_id=name, status=status, updated_at=updated_at, metadata=metadata)
 
     async def _digest(self, row: int) -> str:
         layout = self._found()
@@ -237,6 +235,9 @@ class SqliteSource(Source[SqliteSourceConfig]):
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
+        for ref in refs:
+            if ref.thread_id in self._unsure:
+                raise ThreadError(self._unsure[ref.thread_id])
         stored = await self._stored([ref.thread_id for ref in refs])
         for ref in refs:
             if ref.thread_id not in stored:
@@ -318,3 +319,8 @@ class SqliteSource(Source[SqliteSourceConfig]):
     def _found(self) -> Layout:
         assert self._layout is not None, "read before it was opened"
         return self._layout
+
+
+def _metadata(cells: Sequence[object]) -> Json:
+    """The third of the cells that a filter looks at, where it is there."""
+    return json_cell("metadata", cells[2]) if len(cells) > 2 and cells[2] is not None else UNSET

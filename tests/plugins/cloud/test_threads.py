@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lgx import Query, ThreadRef, UsageError, raw
+from lgx import Query, ThreadRef, UsageError, raw, run_async, use
 from lgx.testing import Deployment, Quirks, StubServer, make_context
 from lgx.testing.stub import Status
 
@@ -69,6 +70,24 @@ async def test_the_window_of_time_is_kept_here(make_source: Any) -> None:
         refs = await listed(source, query)
         assert await source.expected(query, make_context()) is None
     assert sorted(ref.version for ref in refs) == times[5:12]
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_a_thread_whose_time_is_malformed_fails_alone(by_id: bool, tmp_path: Path) -> None:
+    """Where a window of time is asked for; the others come."""
+    deployment = Deployment.sample(threads=3, checkpoints=1, size=100)
+    odd = next(iter(deployment))
+    odd.updated_at = "yesterday"
+    query: dict[str, Any] = {"since": "2020-01-01"}
+    if by_id:
+        query["thread_ids"] = tuple(deployment.threads)
+    async with StubServer(deployment, quirks=Quirks(ids=not by_id)) as stub:
+        target = use("ndjson", path=tmp_path / "out")
+        report = await run_async(use("cloud", url=stub.url, ttl=False), target, **query)
+    assert report.exit_code == 3
+    assert (report.threads.listed, report.threads.written, report.threads.failed) == (3, 2, 1)
+    assert [failure.thread_id for failure in report.failures] == [odd.thread_id]
+    assert "'yesterday' is not a time" in report.failures[0].why
 
 
 @pytest.mark.parametrize("quirks", [Quirks(sort=False), Quirks(count=False), Quirks(select=False)])

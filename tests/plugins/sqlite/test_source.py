@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from lgx import Query, Record, Thread, ThreadEnd, ThreadError, UsageError, encode_line, raw
+from lgx import (
+    Query,
+    Record,
+    Thread,
+    ThreadEnd,
+    ThreadError,
+    UsageError,
+    encode_line,
+    raw,
+    run_async,
+    use,
+)
 from lgx_plugins.sqlite.reader import groups
 
 
@@ -109,18 +120,19 @@ async def test_filters_choose_threads(shop: Any, query: Query, expected: list[st
     assert [ref.thread_id for ref in await shop.refs(query)] == expected
 
 
-async def test_what_a_filter_cannot_look_at_is_noted(shop: Any) -> None:
-    """Metadata that is not JSON and a time that is none are left out, and said to be."""
+async def test_what_a_filter_cannot_look_at_fails_by_itself(shop: Any) -> None:
+    """Metadata that is not JSON and a time that is none; the other threads come."""
     await shop.write(shop.thread("a"), shop.thread("b"), shop.thread("c"))
     shop.query("UPDATE langgraph_threads SET metadata = '{' WHERE thread_id = 'a'")
     shop.query("UPDATE langgraph_threads SET updated_at = 'today' WHERE thread_id = 'b'")
-    query = Query(metadata={"owner": raw("alice")}, since="2026-01-01")
-    assert [ref.thread_id for ref in await shop.refs(query)] == ["c"]
-    left_out = "left out, since a filter cannot look at it: "
-    assert {note.thread_id: note.message for note in shop.context.notes.values()} == {
-        "a": f"{left_out}column 'metadata' does not hold the text of one JSON value",
-        "b": f"{left_out}'today' is not a time; "
-        "write it as 2026-11-20 or 2026-11-20T08:00:00+00:00",
+    source = use("sqlite", path=shop.path)
+    target = use("ndjson", path=shop.path.with_name("out"))
+    report = await run_async(source, target, metadata={"owner": "alice"}, since="2026-01-01")
+    assert (report.threads.listed, report.threads.written, report.threads.failed) == (3, 1, 2)
+    assert {failure.thread_id: failure.why for failure in report.failures} == {
+        "a": "column 'metadata' does not hold the text of one JSON value",
+        "b": "the thread's updated_at 'today' is not a time, so that no window of time can be "
+        "applied to it; leave out --since and --until",
     }
 
 
