@@ -42,7 +42,8 @@ class Truth:
     """A whole server.
 
     Attributes:
-        assistants: all versions; the one that is in force as the assistant itself shows it.
+        assistants: all versions; the one that is in force as the assistant itself shows it,
+            but with its own time of creation.
         in_force: which version that is.
     """
 
@@ -70,7 +71,8 @@ async def ask_everything(url: str, thread_ids: Iterable[str]) -> Truth:
             in_force[name] = assistant["version"]
             for version in await _post(client, f"/assistants/{name}/versions", {"limit": 1000}):
                 assistants[name, version["version"]] = version
-            assistants[name, assistant["version"]] = assistant
+            own = assistants[name, assistant["version"]]
+            assistants[name, assistant["version"]] = {**assistant, "created_at": own["created_at"]}
         crons = await _post(client, "/runs/crons/search", {"limit": 1000})
         listed = {"namespace_prefix": [], "limit": 1000, "refresh_ttl": False}
         items = (await _post(client, "/store/items/search", listed))["items"]

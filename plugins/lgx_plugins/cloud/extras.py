@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, UnsetType
 
 from lgx import (
     Assistant,
@@ -41,9 +41,11 @@ class Extras:
     def __init__(self, client: Client, context: Context) -> None:
         self._client = client
         self._context = context
+        self._answered = False
 
     async def of(self, kind: str) -> AsyncIterator[Record]:
-        """All records of one kind; a note where the server has no such thing.
+        """All records of one kind; a note where the server has no such thing, which is
+        where the first question for it is refused.
 
         Raises:
             ThreadError, RetryableError: they cannot be had.
@@ -57,14 +59,18 @@ class Extras:
             async for record in reader():
                 yield record
         except RefusedError as error:
-            if error.status not in _ABSENT:
+            if error.status not in _ABSENT or self._answered:
                 raise
             self._context.note(f"the server has no {kind.replace('_', ' ')}s: {error.detail}")
 
     # -- assistants -------------------------------------------------------------------
 
     async def assistants(self) -> AsyncIterator[Record]:
-        """Each assistant in all its versions, oldest first; `latest` is the one in force."""
+        """Each assistant in all its versions, oldest first, and last the one in force.
+
+        That one is as the assistant itself shows it, with its `updated_at`; but `created_at` is
+        the version's own, as in all of them. The assistant's is that of its first version.
+        """
         page = _Pages(
             self,
             "/assistants/search",
@@ -81,11 +87,14 @@ class Extras:
         async for assistant in shifting_rows(fetch):
             versions = [version async for version in self._versions(assistant)]
             for version in sorted(versions, key=lambda v: v.version):
-                yield version
+                if version.version == assistant.version:
+                    assistant = _created_with(assistant, version)
+                else:
+                    yield msgspec.structs.replace(version, latest=False)
             yield assistant
 
     async def _versions(self, assistant: Assistant) -> AsyncIterator[Assistant]:
-        """The versions that are not in force."""
+        """All its versions; none, with a note, where the server has no list of them."""
         page = _Pages(
             self,
             f"/assistants/{quote(assistant.assistant_id, safe='')}/versions",
@@ -99,9 +108,16 @@ class Extras:
             found = [_record(Assistant, item) for item in rows]
             return [(str(version.version), version) for version in found]
 
-        async for version in shifting_rows(fetch):
-            if version.version != assistant.version:
-                yield msgspec.structs.replace(version, latest=False)
+        try:
+            async for version in shifting_rows(fetch):
+                yield version
+        except RefusedError as error:
+            if error.status not in _ABSENT:
+                raise
+            self._context.note(
+                f"the server does not list the versions of assistant {assistant.assistant_id}, "
+                f"or it was deleted meanwhile ({error.detail}); the one in force was taken"
+            )
 
     # -- crons ------------------------------------------------------------------------
 
@@ -170,9 +186,11 @@ class Extras:
             yield item
 
     async def ask(self, path: str, body: dict[str, object], what: str, opening: bytes) -> Answer:
-        return await self._client.light(
+        answer = await self._client.light(
             self._context, "POST", path, body, opening=opening, what=what
         )
+        self._answered = True
+        return answer
 
 
 class _Pages:
@@ -216,3 +234,13 @@ def _of_fields(cls: type[T], fields: dict[str, Raw]) -> T:
 
 def _item_key(item: StoreItem) -> str:
     return hashlib.sha256(msgspec.json.encode((item.namespace, item.key))).hexdigest()
+
+
+def _created_with(assistant: Assistant, version: Assistant) -> Assistant:
+    """The assistant with the version's own time of creation, where it has one."""
+    if isinstance(assistant.extra, UnsetType) or isinstance(version.extra, UnsetType):
+        return assistant
+    if "created_at" not in version.extra:
+        return assistant
+    extra = {**assistant.extra, "created_at": version.extra["created_at"]}
+    return msgspec.structs.replace(assistant, extra=extra)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lgx import Assistant, Cron, Query, Record, StoreItem
+from lgx import Assistant, Cron, Query, Record, StoreItem, ThreadError
 from lgx.testing import Deployment, StubServer, make_context
-from lgx.testing.stub import Answer, Request
+from lgx.testing.stub import Answer, Request, Response, dump
 
 
 async def extras(source: Any, kind: str, context: Any = None) -> list[Record]:
@@ -67,6 +67,64 @@ async def test_assistants_come_in_all_versions_the_one_in_force_last(make_source
         (4, True),
     ]
     assert {a.assistant_id for a in found} == set(deployment.assistants)
+
+
+async def test_each_version_of_an_assistant_has_its_own_time_of_creation(make_source: Any) -> None:
+    """Also the one in force, of which the server's search tells when the assistant was made."""
+    deployment = Deployment()
+    helper = deployment.add_assistant("agent", name="helper")
+    for _ in range(2):
+        deployment.add_assistant_version(helper)
+    versions = deployment.assistants[helper]
+
+    def search(request: Request) -> Response | None:
+        if request.endpoint != "assistants":
+            return None
+        return Response(dump([{**versions[1], "created_at": versions[0]["created_at"]}]))
+
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        stub.on_request = search
+        found = [a for a in await extras(source, "assistant") if isinstance(a, Assistant)]
+    assert [(a.version, a.latest) for a in found] == [(1, False), (3, False), (2, True)]
+    for assistant in found:
+        own = versions[assistant.version - 1]
+        assert isinstance(assistant.extra, dict)
+        assert bytes(assistant.extra["created_at"]) == dump(own["created_at"])
+    assert isinstance(found[-1].extra, dict)
+    assert bytes(found[-1].extra["updated_at"]) == dump(versions[1]["updated_at"])
+
+
+async def test_an_assistant_that_is_deleted_meanwhile_hides_no_other(make_source: Any) -> None:
+    """Its versions are refused, which does not mean that the server has no assistants."""
+    deployment = Deployment()
+    for number in range(3):
+        deployment.add_assistant("agent", name=f"a{number}")
+    ids = set(deployment.assistants)
+
+    def delete(request: Request) -> None:
+        if request.endpoint == "assistant_versions" and len(deployment.assistants) == len(ids):
+            del deployment.assistants[request.path.split("/")[2]]
+
+    context = make_context()
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        stub.on_request = delete
+        found = await extras(source, "assistant", context)
+    assert {a.assistant_id for a in found if isinstance(a, Assistant)} == ids
+    (note,) = context.notes.values()
+    assert "deleted meanwhile" in note.message
+
+
+@pytest.mark.parametrize("kind", ["cron", "store_item"])
+async def test_what_is_refused_in_the_middle_is_a_failure(kind: str, make_source: Any) -> None:
+    """Not something that the server does not have."""
+    deployment = Deployment()
+    for number in range(250):
+        deployment.add_cron()
+        deployment.add_item(("a",), f"k{number}", number)
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        stub.fail("*", Answer(b'{"detail":"Not Found"}', 404)).skip = 1
+        with pytest.raises(ThreadError, match="404"):
+            await extras(source, kind)
 
 
 async def test_crons_come_with_their_payload(make_source: Any) -> None:
