@@ -74,6 +74,10 @@ class Client:
         # The SDK says how its requests authenticate; its own transport is given up unused
         # for one that is several times as fast.
         secret = self.key.secret.reveal() if self.key.secret else None
+        if secret and (not secret.isascii() or any(c in secret for c in "\r\n\0")):
+            raise UsageError(
+                f"the key from {self.key.origin} is malformed; a key is one line of ASCII"
+            )
         made = get_client(url=self.url, api_key=secret, headers=headers)
         proxy = self.address.proxy
         transport = AiohttpTransport(
@@ -119,8 +123,10 @@ class Client:
                 raise UsageError(
                     "the header x-api-key is set by the option api-key; give the key there"
                 )
-            if not name.isascii() or any(c in name + text for c in "\r\n\0"):
-                raise UsageError(f"the header {name!r} is malformed")
+            if not (name + text).isascii() or any(c in name + text for c in "\r\n\0"):
+                raise UsageError(
+                    f"the header {name!r} is malformed; name and value are one line of ASCII"
+                )
             headers[name.lower()] = text
         authorization = self.address.authorization()
         if authorization and "authorization" not in headers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
+from typing import ClassVar
 
 from lgx import Context, Probe, Query, Record, Source, ThreadEnd, ThreadError, ThreadRef
 from lgx_plugins.cloud.client import Client
@@ -23,6 +24,7 @@ class CloudSource(Source[CloudSourceConfig]):
     name = "cloud"
     summary = "threads of a LangGraph server, hosted or your own"
     config_type = CloudSourceConfig
+    reads_per_place: ClassVar[int] = 6
 
     def __init__(self, config: CloudSourceConfig) -> None:
         super().__init__(config)

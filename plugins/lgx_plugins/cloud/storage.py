@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from lgx import Context
+from lgx import Context, RetryableError
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
@@ -86,9 +86,22 @@ class StorageReader:
                     "completeness was checked by the chain of parents alone"
                 )
             return None
+        except RetryableError as error:
+            if error.outage or error.throttled or (error.status or 0) < 500:
+                raise
+            self._note(thread_id, str(error), context)  # its history may be sound all the same
+            return None
         try:
             storage = _decoder.decode(answer.body)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError) as error:
+            self._note(thread_id, str(error), context)
             return None
         self.present = True
         return storage
+
+    def _note(self, thread_id: str, why: str, context: Context) -> None:
+        context.note(
+            f"the server did not tell how many checkpoints it stores ({why}); completeness was "
+            "checked by the chain of parents alone",
+            thread_id=thread_id,
+        )

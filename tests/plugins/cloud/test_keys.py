@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import pytest
 
 from lgx import FatalError, Query, Secret, UsageError
 from lgx.testing import Deployment, Quirks, StubServer, make_context
+from lgx.testing.stub import Status
 from lgx_plugins.cloud.address import Address
 from lgx_plugins.cloud.config import CloudSourceConfig
 from lgx_plugins.cloud.keys import choose_key, is_loopback
@@ -116,6 +118,37 @@ async def test_a_refused_key_is_told_with_the_remedy(status: int, make_source: A
                 assert "wrong-key" not in str(caught.value)
                 with pytest.raises(FatalError, match=remedy):
                     _ = [ref async for ref in source.list(Query(), make_context())]
+
+
+@pytest.mark.parametrize("value", ["sécret", "secret\r\nX-Evil: 1", "secret\0"])
+@pytest.mark.parametrize("name", ["x-team", "api-key"])
+async def test_a_malformed_secret_is_a_usage_error_that_does_not_show_it(
+    name: str, value: str, make_source: Any
+) -> None:
+    """Whether it is a header's or the key."""
+    options: dict[str, Any] = {"headers": {name: Secret(value)}}
+    if name == "api-key":
+        options = {"api_key": value}
+    source = make_source("http://127.0.0.1:1", **options)
+    with pytest.raises(UsageError, match=f"{name} is malformed|{name}' is malformed") as caught:
+        await source.__aenter__()
+    assert "cret" not in str(caught.value)
+
+
+async def test_no_secret_shows_in_what_a_source_says(make_source: Any) -> None:
+    """Key, headers and the URL's password: not in errors, identity, facts or the config."""
+    secrets = ["canary-key", "canary-header", "canary-password"]
+    async with StubServer(Deployment()) as stub:
+        url = stub.url.replace("http://", f"http://user:{secrets[2]}@")
+        headers = {"x-team": Secret(secrets[1])}
+        async with make_source(url, api_key=secrets[0], headers=headers) as source:
+            said = [await source.identity(), repr(await source.probe(make_context()))]
+            said.append(repr(source.config.headers) + repr(source.config.api_key))
+            stub.fail("*", Status(403))
+            with pytest.raises(FatalError) as caught:
+                await source.versions(make_context())
+            said.append("".join(traceback.format_exception(caught.value)))
+    assert not any(secret in text for secret in secrets for text in said)
 
 
 async def test_an_api_key_given_as_a_header_is_refused(make_source: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lgx import run_async, use
 from lgx.testing import Deployment, Quirks, StubServer, StubThread
 from lgx.testing.stub import Request, Response
 
@@ -99,3 +101,18 @@ async def test_a_server_that_fails_at_everything_is_given_time(read: Any) -> Non
         await read(stub.url)
     assert flaky.asked["{'step': -1}"] == 2
     assert flaky.asked["{'step': -1, 'source': 'input'}"] == 2
+
+
+async def test_among_many_threads_the_poisoned_ones_alone_are_partial(tmp_path: Path) -> None:
+    """Exit code 3, each lost checkpoint listed, and every sound one there."""
+    deployment = Deployment.sample(threads=200, checkpoints=12, size=100)
+    bad = list(deployment.threads)[::40]
+    for number, thread_id in enumerate(bad):
+        deployment.threads[thread_id].poison(2 * number)
+    async with StubServer(deployment) as stub:
+        source = use("cloud", url=stub.url, ttl=False)
+        report = await run_async(source, use("ndjson", path=tmp_path / "out"), attempts=2)
+    assert report.exit_code == 3
+    assert (report.threads.written, report.threads.partial) == (195, 5)
+    assert sorted(str(loss.thread_id) for loss in report.losses) == sorted(bad)
+    assert report.checkpoints.written + report.checkpoints.partial == 200 * 12 - 5

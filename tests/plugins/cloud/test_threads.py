@@ -9,7 +9,7 @@ import pytest
 
 from lgx import Query, ThreadRef, UsageError, raw, run_async, use
 from lgx.testing import Deployment, Quirks, StubServer, make_context
-from lgx.testing.stub import Status
+from lgx.testing.stub import Answer, Status
 
 
 async def listed(source: Any, query: Query, context: Any = None) -> list[ThreadRef]:
@@ -108,3 +108,17 @@ async def test_a_filter_that_the_server_refuses_is_a_usage_error(make_source: An
         stub.fail("search", Status(422, body=b'{"detail":"nonsense is not one of idle, busy"}'))
         with pytest.raises(UsageError, match=r"422: nonsense is not one of"):
             await listed(source, Query(status="nonsense"))
+
+
+async def test_a_list_shorter_than_the_servers_count_ends_the_run(tmp_path: Path) -> None:
+    """What was listed is written; without the check it is taken for all there is."""
+    async with StubServer(Deployment.sample(threads=3, checkpoints=1, size=100)) as stub:
+        stub.fail("count", Answer(b"5"))
+        source, target = use("cloud", url=stub.url), use("ndjson", path=tmp_path / "out")
+        report = await run_async(source, target)
+        assert report.exit_code == 1
+        assert report.aborted is not None
+        assert "the server counts 5 threads and lists 3" in report.aborted
+        source = use("cloud", url=stub.url, check_count=False)
+        report = await run_async(source, target)
+        assert (report.exit_code, report.threads.written) == (0, 3)
