@@ -125,6 +125,9 @@ class SourceBase(Endpoint[C]):
     """Kinds of records that may come, or `ANY_KIND` where only reading tells; a class
     attribute, or set by the constructor where it depends on the options."""
 
+    keeps_earlier: ClassVar[bool] = False
+    """Whether earlier states can be read (`Query.as_of`)."""
+
     async def expected(self, query: Query, context: Context) -> int | None:
         """About how many threads will come, for progress; None where it is not cheap to know."""
         return None
@@ -154,10 +157,18 @@ class Source(SourceBase[C]):
     refs_per_read: ClassVar[int] = 1
     """How many threads one `read` is given at most: many suit a database, one an API."""
 
+    reads_per_place: ClassVar[int] = 1
+    """How many reads of one thread run for each place of `--concurrency`. More than one is
+    for a source that asks for all large bodies by `Context.request(…, bulk=True)`, which
+    bounds them, and waits for look-ups in between."""
+
     @abstractmethod
-    def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef]:
+    def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         """Each thread that passes the query and exists from start to end exactly once,
         also while the source changes. Cheap: no thread's state is read. Called once.
+
+        A `Loss` is a thread that is known to be there and cannot be listed (with its id), or
+        threads of which no more is known than that they are missing (without).
         """
 
     @abstractmethod
@@ -266,7 +277,11 @@ class Sink(Endpoint[C]):
 
     @abstractmethod
     async def forget(self, thread_ids: Sequence[str]) -> None:
-        """Removes these threads of this run's source and their marks; others are ignored."""
+        """Removes these threads of this run's source and their marks; others are ignored.
+
+        For whoever wants them gone: no run calls it, a thread that is deleted at the source
+        stays in a copy of it.
+        """
 
     async def finish(self, context: Context) -> None:
         """Called once, when everything was written (exit 0 or 3): what has to appear whole
@@ -304,6 +319,10 @@ class RecordTransform(Transform[C]):
 class ThreadTransform(Transform[C]):
     """Sees a whole thread at a time, for what a single record does not tell."""
 
+    leaves_extras: ClassVar[bool] = False
+    """Whether a deployment's own records may pass untouched, since its task ends with threads
+    (keep the last checkpoints, cut a fork). Without it a plan that has them is refused."""
+
     @abstractmethod
     def apply(self, bundle: Bundle) -> AsyncIterator[Record]:
         """The records to put in place of the thread's. Not called for extras."""
@@ -326,7 +345,8 @@ class Validator(Component[C]):
 class RecordValidator(Validator[C]):
     @abstractmethod
     def check(self, record: Record) -> Iterable[Violation]:
-        """What is wrong with this record. Called once for each record of `handles`."""
+        """What is wrong with this record. Called once for each record of `handles`, threads'
+        and extras alike."""
 
 
 class BundleValidator(Validator[C]):

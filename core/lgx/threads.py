@@ -85,7 +85,8 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
 
     Attributes:
         error: why the thread does not stand in the target; None where it is durable.
-        losses: what the target could not hold of it.
+        losses: what the target did not take of it; where one is holdable the thread counts
+            as partial, and the sink keeps no mark of it.
         fidelity: how far a target that is rebuilt through its API got; None: as planned.
     """
 

@@ -30,9 +30,11 @@ class Delivery:
 
     async def put(self, bundle: Bundle) -> None:
         """Hands a finished bundle over; it is closed once it is written."""
+        self._context.progress.waiting += 1
         try:
             await self._queue.put(bundle)
         except BaseException:
+            self._context.progress.waiting -= 1
             bundle.close()
             raise
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from collections import Counter
 
-from lgx.engine.plan import Plan, kind_of
-from lgx.engine.tally import Tally
+from msgspec import UNSET, Raw, UnsetType
+
+from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
-from lgx.records import ANY_KIND, Checkpoint, Record
+from lgx.records import Checkpoint, Record
 from lgx.spool import Spool
 
 __all__ = ["Gathering"]
@@ -21,29 +22,56 @@ class Gathering:
 
     A record that cannot be kept fails the thread, not the read: what follows of that thread
     is passed over, up to its end.
+
+    Attributes:
+        checkpoints: that came, kept or not.
+        unheld: records of kinds that the sink has no place for, by kind.
+        error: why the thread cannot be kept.
     """
 
-    def __init__(self, plan: Plan, tally: Tally, spool: Spool) -> None:
-        self._travels = None if plan.kinds == ANY_KIND else plan.kinds
-        self._tally = tally
+    def __init__(self, plan: Plan, spool: Spool) -> None:
+        self._plan = plan
+        self._travels: dict[str, bool] = {}
+        self._owner: str | None = None
         self._pending: list[Record] = []  # encoded together, which is several times as fast
         self._pending_bytes = 0
         self.spool = spool
         self.checkpoints = 0
+        self.unheld: Counter[str] = Counter()
         self.error: str | None = None
 
-    def add(self, record: Record) -> None:
-        kind = kind_of(record)
+    def add(self, record: Record) -> bool:
+        """Takes a record; True now and then, when it is time to let others run."""
+        kind = record.kind
+        travels = self._travels.get(kind)
+        if travels is None:
+            travels = self._travels[kind] = self._plan.travels(kind)
+        if not travels:
+            self.unheld[kind] += 1
+            return False
+        owner: str | None = getattr(record, "thread_id", None)
+        if owner != self._owner and owner is not None:
+            if self._owner is not None:
+                self._fail(f"a record of thread {owner!r} came among those of {self._owner!r}")
+            self._owner = owner
         if type(record) is Checkpoint:
             self.checkpoints += 1
-            if record.values is not UNSET:
-                self._pending_bytes += memoryview(record.values).nbytes
-        if self._travels is not None and kind not in self._travels:
-            self._tally.unheld(kind)
-            return
+            for value in (record.values, record.tasks):
+                if not isinstance(value, UnsetType):
+                    self._pending_bytes += memoryview(value).nbytes
+        else:
+            self._pending_bytes += _weight(record)
         self._pending.append(record)
-        if len(self._pending) >= _TOGETHER or self._pending_bytes >= _TOGETHER_BYTES:
-            self.flush()
+        if len(self._pending) < _TOGETHER and self._pending_bytes < _TOGETHER_BYTES:
+            return False
+        self.flush()
+        return True
+
+    def end(self, thread_id: str) -> None:
+        """The thread of that id has ended."""
+        self.flush()
+        if self._owner is not None and self._owner != thread_id:
+            self._fail(f"records of thread {self._owner!r} ended as those of {thread_id!r}")
 
     def flush(self) -> None:
         """Brings what came so far into the spool."""
@@ -53,3 +81,19 @@ class Gathering:
                 self.spool.extend(pending)
             except ThreadError as error:
                 self.error = str(error)
+
+    def _fail(self, what: str) -> None:
+        if self.error is None:
+            self.error = f"{what}; the source's plugin is at fault"
+
+
+def _weight(record: Record) -> int:
+    """Bytes of a record's bulk values."""
+    size = 0
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, Raw):
+            size += memoryview(value).nbytes
+        elif name == "extra" and value is not UNSET:
+            size += sum(memoryview(part).nbytes for part in value.values())
+    return size

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from lgx.contracts import Sink, Source, StreamSource
+from lgx.engine.closing import closing
 from lgx.engine.gathering import Gathering
 from lgx.engine.plan import Plan
 from lgx.engine.run_context import RunContext
 from lgx.engine.tally import Tally
-from lgx.errors import FatalError, RetryableError, ThreadError
+from lgx.errors import FatalError, LgxError, RetryableError, ThreadError
 from lgx.records import EXTRA_KINDS, Record
 from lgx.spool import Bundle, Spool
 from lgx.threads import Loss, Mark, ThreadEnd, ThreadRef
 
 __all__ = ["Intake"]
 
-T = TypeVar("T")
-
 _HELD_AT_FIRST = 16  # refs that a sink is asked about together, so that reading begins soon …
 _HELD_AT_ONCE = 500  # … and twice as many each time, up to so many
-_READS_PER_PLACE = 6  # a reader waits for look-ups most of the time; bulk places bound the rest
+_READS_OF_SEVERAL = 4  # at once, of sources that read several threads in one
 _MOST_READS = 512
 
 Offer: TypeAlias = Callable[[Bundle], Awaitable[None]]
@@ -53,6 +51,7 @@ class Intake:
         self._concurrency = concurrency
         self._offer = offer
         self._dry_run = dry_run
+        self._broken: LgxError | None = None  # why the listing ended before its end
         self._sink: Sink[Any] = plan.sink
         self._limit = plan.query.limit
         self._extras: dict[str, Spool] = {}
@@ -62,18 +61,18 @@ class Intake:
 
     async def list_and_read(self, source: Source[Any], *, read: bool) -> None:
         """Reads every listed thread that the sink does not hold; without `read` only tallies."""
-        readers = 1
+        readers = min(self._concurrency, _READS_OF_SEVERAL)
         if source.refs_per_read == 1:
-            readers = min(_READS_PER_PLACE * self._concurrency, _MOST_READS)
-        elif source.refs_per_read > 1:
-            readers = min(self._concurrency, 4)
+            readers = min(source.reads_per_place * self._concurrency, _MOST_READS)
         queue: asyncio.Queue[Sequence[ThreadRef] | None] = asyncio.Queue(2 * readers)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._list(source, queue, readers, read=read))
+            group.create_task(self._list_all(source, queue, readers, read=read))
             for _ in range(readers):
                 group.create_task(self._read_all(source, queue))
+        if self._broken is not None:
+            raise self._broken
 
-    async def _list(
+    async def _list_all(
         self,
         source: Source[Any],
         queue: asyncio.Queue[Sequence[ThreadRef] | None],
@@ -81,24 +80,36 @@ class Intake:
         *,
         read: bool,
     ) -> None:
-        waiting: list[ThreadRef] = []
-        count = 0
-        at_once = _HELD_AT_FIRST
-        async with _closing(source.list(self._plan.query, self._context)) as refs:
-            async for ref in refs:
-                if self._limit is not None and count >= self._limit:
-                    break
-                count += 1
-                self._tally.listed()
-                waiting.append(ref)
-                if len(waiting) >= at_once or count == self._limit:
-                    await self._sort_out(waiting, queue, source.refs_per_read, read=read)
-                    waiting = []
-                    at_once = min(2 * at_once, _HELD_AT_ONCE)
-        await self._sort_out(waiting, queue, source.refs_per_read, read=read)
+        await self._list(source, queue, read=read)
         self._context.progress.total = self._context.progress.listed
         for _ in range(readers):
             await queue.put(None)
+
+    async def _list(
+        self, source: Source[Any], queue: asyncio.Queue[Sequence[ThreadRef] | None], *, read: bool
+    ) -> None:
+        """What was listed is read, also where the listing then fails: that is told after."""
+        waiting: list[ThreadRef] = []
+        count = 0
+        at_once = _HELD_AT_FIRST
+        try:
+            async with closing(source.list(self._plan.query, self._context)) as items:
+                async for item in items:
+                    if isinstance(item, Loss):
+                        self._tally.unlisted(item)
+                        continue
+                    count += 1
+                    self._tally.listed()
+                    waiting.append(item)
+                    if len(waiting) >= at_once or count == self._limit:
+                        await self._sort_out(waiting, queue, source.refs_per_read, read=read)
+                        waiting = []
+                        at_once = min(2 * at_once, _HELD_AT_ONCE)
+                    if count == self._limit:
+                        break
+        except LgxError as error:
+            self._broken = error
+        await self._sort_out(waiting, queue, source.refs_per_read, read=read)
 
     async def _sort_out(
         self,
@@ -132,7 +143,7 @@ class Intake:
         """Reads some threads; where a read of several fails, those not yet ended one by one."""
         open_refs = {ref.thread_id: ref for ref in refs}
         try:
-            async with _closing(source.read(refs, self._context)) as items:
+            async with closing(source.read(refs, self._context)) as items:
                 await self._take_in(items, open_refs)
             why = "the source ended without saying what became of it"
         except (ThreadError, RetryableError) as error:
@@ -149,11 +160,12 @@ class Intake:
         self, items: AsyncIterator[Record | ThreadEnd], open_refs: dict[str, ThreadRef]
     ) -> None:
         """Spools records until their thread ends, and takes the thread off `open_refs`."""
-        thread = Gathering(self._plan, self._tally, self._context.spool())
+        thread = self._gathering()
         try:
             async for item in items:
                 if not isinstance(item, ThreadEnd):
-                    thread.add(item)
+                    if thread.add(item):
+                        await asyncio.sleep(0)
                     continue
                 ref = open_refs.pop(item.thread_id, None)
                 if ref is None:
@@ -161,7 +173,7 @@ class Intake:
                         f"the source ended thread {item.thread_id!r}, which was not asked for or "
                         "had ended before; its plugin is at fault"
                     )
-                done, thread = thread, Gathering(self._plan, self._tally, self._context.spool())
+                done, thread = thread, self._gathering()
                 await self._settle(ref, done, item)
         finally:
             thread.spool.close()
@@ -172,21 +184,21 @@ class Intake:
         """Reads everything in one pass. Assistants go ahead of the first thread where the
         stream has them there; the other extras wait for `rest_of_extras`.
         """
-        async with _closing(source.scan(self._plan.query, self._context)) as items:
+        async with closing(source.scan(self._plan.query, self._context)) as items:
             await self._scan(items, offer_extras)
 
     async def _scan(
         self, items: AsyncIterator[Record | ThreadEnd | Loss], offer_extras: OfferExtras
     ) -> None:
         count = 0
-        thread = Gathering(self._plan, self._tally, self._context.spool())
+        thread = self._gathering()
         try:
             async for item in items:
                 full = self._limit is not None and count >= self._limit
                 if isinstance(item, ThreadEnd):
                     if full:
                         thread.spool.close()
-                        thread = Gathering(self._plan, self._tally, self._context.spool())
+                        thread = self._gathering()
                         continue
                     count += 1
                     if count == 1:
@@ -194,14 +206,16 @@ class Intake:
                     self._tally.listed()
                     ref = ThreadRef(thread_id=item.thread_id, version=item.version or "")
                     done = thread
-                    thread = Gathering(self._plan, self._tally, self._context.spool())
+                    thread = self._gathering()
                     await self._settle_scanned(ref, done, item)
                 elif isinstance(item, Loss):
-                    self._tally.lost(item)
+                    if not full:
+                        self._tally.lost((item,), None)
                 elif item.kind in EXTRA_KINDS:
                     self._keep_extra(item)
                 elif not full:
-                    thread.add(item)
+                    if thread.add(item):
+                        await asyncio.sleep(0)
                 elif not self._plan.query.extras:
                     break
             self._context.progress.total = self._context.progress.listed
@@ -222,11 +236,14 @@ class Intake:
         if not self._plan.query.extras:
             return
         if not self._plan.travels(record.kind):
-            self._tally.unheld(record.kind)
+            self._tally.unheld({record.kind: 1})
             return
         if record.kind not in self._extras:
             self._extras[record.kind] = self._context.spool()
-        self._extras[record.kind].append(record)
+        try:
+            self._extras[record.kind].append(record)
+        except ThreadError as error:
+            self._tally.lost((Loss(what=f"a record of kind {record.kind}", why=str(error)),), None)
 
     async def _offer_extras(self, kind: str, offer_extras: OfferExtras) -> None:
         spool = self._extras.get(kind)
@@ -237,15 +254,11 @@ class Intake:
     async def _settle_scanned(self, ref: ThreadRef, thread: Gathering, end: ThreadEnd) -> None:
         held = await self._held([ref])
         mark = held.get(self._target(ref).thread_id)
-        if (
-            mark is not None
-            and end.outcome == "complete"
-            and mark.same_copy(self._mark(ref.version))
-        ):
+        if mark is not None and _is_whole(end) and mark.same_copy(self._mark(ref.version)):
             self._tally.unchanged(mark)
             thread.spool.close()
         elif self._dry_run and end.outcome != "deleted":
-            self._tally.would_move(ref)
+            self._tally.would_move(ref, end.losses)
             thread.spool.close()
         else:
             await self._settle(ref, thread, end)
@@ -263,39 +276,36 @@ class Intake:
             ref = planned.transform.map_ref(ref)
         return ref
 
-    def _mark(self, version: str, checkpoints: int = 0) -> Mark:
-        return Mark(version=version, fingerprint=self._fingerprint, checkpoints=checkpoints)
+    def _mark(self, version: str) -> Mark:
+        return Mark(version=version, fingerprint=self._fingerprint)
 
     async def _settle(self, ref: ThreadRef, thread: Gathering, end: ThreadEnd) -> None:
         """The thread has ended: hands it on, or tallies why not."""
-        thread.flush()
+        thread.end(end.thread_id)
         spool = thread.spool
         if end.outcome == "deleted":
-            self._tally.gone(spool.checkpoints)
+            self._tally.gone(thread.checkpoints)
             spool.close()
             return
+        self._tally.unheld(thread.unheld)
         if thread.error is not None:
             self._tally.failed(ref.thread_id, thread.error, end.losses, thread.checkpoints)
             spool.close()
             return
-        whole = end.outcome == "complete" and not any(loss.holdable for loss in end.losses)
+        whole = _is_whole(end)
         version = end.version if end.version is not None else ref.version
         bundle = Bundle(
             spool,
             ref=self._target(ref),
-            mark=self._mark(version, spool.checkpoints) if whole else None,
+            mark=self._mark(version) if whole else None,
             outcome="complete" if whole else "partial",
             losses=end.losses,
         )
         await self._offer(bundle)
 
+    def _gathering(self) -> Gathering:
+        return Gathering(self._plan, self._context.spool())
 
-@asynccontextmanager
-async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """The same items; the generator behind them is closed here, not by the collector."""
-    try:
-        yield items
-    finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
+
+def _is_whole(end: ThreadEnd) -> bool:
+    return end.outcome == "complete" and not any(loss.holdable for loss in end.losses)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import lgx
 from lgx.budget import Budget
 from lgx.contracts import RunInfo, Source, StreamSource
 from lgx.engine.delivery import Delivery
+from lgx.engine.extras import Extras, ViolationError
 from lgx.engine.intake import Intake
 from lgx.engine.plan import Plan, make_plan
 from lgx.engine.requests import Requests
@@ -22,16 +24,17 @@ from lgx.engine.run_context import RunContext
 from lgx.engine.stop import Stop
 from lgx.engine.tally import Tally
 from lgx.engine.treatment import Treatment, summarise
-from lgx.errors import FatalError, LgxError, RetryableError, ThreadError, UsageError
+from lgx.errors import LgxError, ThreadError, UsageError
 from lgx.progress import Progress
-from lgx.records import ANY_KIND, EXTRA_KINDS
+from lgx.records import EXTRA_KINDS
 from lgx.registry import Registry
 from lgx.report import Report
 from lgx.spec import RunSpec
 from lgx.spool import Bundle
-from lgx.threads import Loss
 
 __all__ = ["execute"]
+
+T = TypeVar("T")
 
 
 async def execute(
@@ -52,10 +55,6 @@ async def execute(
     """
     plan = make_plan(spec, registry)
     return await _Execution(spec, plan, progress or Progress(), stop or Stop()).run()
-
-
-class _ViolationError(FatalError):
-    """A validator found something, and that is to end the run."""
 
 
 class _Execution:
@@ -80,34 +79,69 @@ class _Execution:
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             dry_run=spec.dry_run,
         )
-        self._tally = Tally(self._report, progress)
+        self._tally = Tally(self._report, progress, plan.fidelity)
         self._delivery = Delivery(plan.sink, self._context, self._tally)
+        self._extras = Extras(
+            plan,
+            self._treatment,
+            self._context,
+            self._tally,
+            on_violation=spec.on_violation,
+            dry_run=spec.dry_run,
+        )
         self._intake: Intake | None = None
 
     async def run(self) -> Report:
+        report = self._report
         begun = time.monotonic()
+        moving = False
         try:
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(self._plan.source)
                 await stack.enter_async_context(self._plan.sink)
-                fingerprint = await self._begin()
+                fingerprint = await self._unless_stopped(self._begin())
+                moving = True
                 await self._move(fingerprint)
-                if self._stop.requested or self._report.aborted is not None:
-                    # Raised so that the endpoints are closed as after a failure: what has
-                    # to appear whole must not appear.
-                    raise _EndedError
+                self._go_on()
                 self._progress.phase = "finishing"
                 if not self._spec.dry_run:
-                    await self._finish()
-                if self._report.aborted is not None:
-                    raise _EndedError
+                    await self._unless_stopped(self._rest_of_extras())
+                    self._go_on()
+                    await self._plan.sink.finish(self._context)
         except _EndedError:
-            self._report.signal = self._stop.signal
+            report.signal = self._stop.signal
+            if self._stop.requested and self._stop.signal is None and report.aborted is None:
+                report.aborted = "the run was stopped before its end"
+        except LgxError as error:
+            if not moving:
+                raise
+            report.aborted = report.aborted or str(error)
         finally:
             if self._intake is not None:
                 self._intake.close()
         self._close(time.monotonic() - begun)
-        return self._report
+        return report
+
+    def _go_on(self) -> None:
+        """Raises where the run is over before its end, so that the endpoints are closed as
+        after a failure: what has to appear whole must not appear.
+        """
+        if self._stop.requested or self._report.aborted is not None:
+            raise _EndedError
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does work that a signal may cut off."""
+        doing = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise _EndedError
+        finally:
+            for task in (doing, stopping):
+                task.cancel()
+            await asyncio.gather(doing, stopping, return_exceptions=True)
 
     async def _begin(self) -> str:
         """Opens the target for this run, and returns the fingerprint of its copies."""
@@ -145,6 +179,7 @@ class _Execution:
                 ending = asyncio.create_task(self._delivery.end())
                 await asyncio.wait((writers, ending), return_when=asyncio.FIRST_COMPLETED)
                 ending.cancel()
+                await asyncio.gather(ending, return_exceptions=True)
             await asyncio.wait((writers,))
             await self._settle(reading)
             await self._settle(writers)
@@ -179,28 +214,23 @@ class _Execution:
             dry_run=self._spec.dry_run and not self._treatment.reads,
         )
         if isinstance(source, StreamSource):
-            await intake.scan(source, self._pass_on_extras)
+            await intake.scan(source, self._extras.move)
         elif isinstance(source, Source):
-            if not self._spec.dry_run:
-                await self._read_extras("assistant")
+            await self._extras.read("assistant")
             await intake.list_and_read(source, read=not self._spec.dry_run or self._treatment.reads)
         else:
             raise UsageError(
                 f"source {self._spec.source.name} is neither a Source nor a StreamSource"
             )
 
-    async def _finish(self) -> None:
-        """Moves the extras that come after the threads, and lets the target appear."""
-        try:
-            if isinstance(self._plan.source, Source):
-                for kind in EXTRA_KINDS:
-                    if kind != "assistant":
-                        await self._read_extras(kind)
-            elif self._intake is not None:
-                await self._intake.rest_of_extras(self._pass_on_extras)
-            await self._plan.sink.finish(self._context)
-        except LgxError as error:
-            self._report.aborted = str(error)
+    async def _rest_of_extras(self) -> None:
+        """Moves the extras that come after the threads."""
+        if self._intake is not None and isinstance(self._plan.source, StreamSource):
+            await self._intake.rest_of_extras(self._extras.move)
+            return
+        for kind in EXTRA_KINDS:
+            if kind != "assistant":
+                await self._extras.read(kind)
 
     # -- threads ----------------------------------------------------------------------
 
@@ -222,10 +252,9 @@ class _Execution:
             raise
         if self._spec.dry_run:
             assert bundle.ref is not None
-            self._tally.would_move(bundle.ref)
+            self._tally.would_move(bundle.ref, losses)
             bundle.close()
             return
-        self._progress.waiting += 1
         await self._delivery.put(bundle)
 
     async def _admitted(self, bundle: Bundle, at: str) -> bool:
@@ -243,55 +272,10 @@ class _Execution:
             bundle.close()
             self._tally.quarantined(thread_id, f"quarantined: {why}", losses, count)
             return False
-        raise _ViolationError(
+        raise ViolationError(
             f"thread {thread_id!r} breaks a rule: {why}; mend the data, or use --on-violation "
             "quarantine"
         )
-
-    # -- extras -----------------------------------------------------------------------
-
-    async def _read_extras(self, kind: str) -> None:
-        plan = self._plan
-        offered = plan.source.offers == ANY_KIND or kind in plan.source.offers
-        if not (plan.query.extras and offered and plan.travels(kind)):
-            return
-        spool = self._context.spool()
-        losses: tuple[Loss, ...] = ()
-        try:
-            try:
-                async for record in plan.source.extras(kind, plan.query, self._context):
-                    spool.append(record)
-            except (ThreadError, RetryableError) as error:
-                losses = (Loss(what=f"{kind} records", why=str(error)),)
-            await self._pass_on_extras(
-                kind,
-                Bundle(
-                    spool,
-                    ref=None,
-                    mark=None,
-                    outcome="partial" if losses else "complete",
-                    losses=losses,
-                ),
-            )
-        finally:
-            spool.close()
-
-    async def _pass_on_extras(self, kind: str, bundle: Bundle) -> None:
-        """Treats and writes one kind of extras; a failure is listed, the run goes on."""
-        if self._spec.dry_run:
-            return
-        losses = bundle.losses
-        try:
-            treated = self._treatment.apply_extras(bundle)
-            try:
-                treated.losses = losses
-                outcome = await self._plan.sink.write_extras(kind, treated, self._context)
-                self._tally.wrote_extras(kind, treated, outcome)
-            finally:
-                if treated is not bundle:
-                    treated.close()
-        except (ThreadError, RetryableError) as error:
-            self._tally.extras_failed(kind, str(error))
 
     # -- report -----------------------------------------------------------------------
 
@@ -303,9 +287,6 @@ class _Execution:
         report.received = progress.received
         report.requests = progress.requests
         report.retries = progress.retries
-        if not report.fidelity and not report.dry_run:
-            stored = report.threads.written + report.threads.partial
-            report.fidelity = {self._plan.fidelity: stored}
         progress.phase = "done"
 
 

@@ -21,12 +21,12 @@ from lgx.contracts import (
 )
 from lgx.errors import UsageError
 from lgx.query import Query
-from lgx.records import ANY_KIND, EXTRA_KINDS, Record, UnknownRecord
+from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.registry import Registry
 from lgx.secrets import Secret
 from lgx.spec import RunSpec, Use
 
-__all__ = ["Plan", "PlannedTransform", "PlannedValidator", "kind_of", "make_plan"]
+__all__ = ["Plan", "PlannedTransform", "PlannedValidator", "make_plan"]
 
 _RAW = frozenset({"raw_checkpoint", "channel_blob", "checkpoint_write"})
 _STATE = frozenset({"checkpoint"})
@@ -52,6 +52,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         kinds: those that the source offers and the sink accepts, in the chosen fidelity;
             `ANY_KIND` where neither end bounds them.
+        excluded: kinds of the other fidelity, and extras where they are not wanted.
         unheld: kinds that the source offers and the sink cannot hold.
         fidelity: raw or state.
     """
@@ -62,12 +63,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     validators: tuple[PlannedValidator, ...]
     query: Query
     kinds: frozenset[str]
+    excluded: frozenset[str]
     unheld: frozenset[str]
     fidelity: Literal["raw", "state"]
 
     def travels(self, kind: str) -> bool:
         """Whether records of that kind are to reach the sink."""
-        return self.kinds == ANY_KIND or kind in self.kinds
+        return kind not in self.excluded and (self.kinds == ANY_KIND or kind in self.kinds)
 
     def fingerprint(self, identity: str) -> str:
         """Digest of everything that shapes a thread's copy, but the thread itself."""
@@ -78,11 +80,6 @@ class Plan(Struct, frozen=True, kw_only=True):
         shape = [identity, self.fidelity, sorted(self.kinds - set(EXTRA_KINDS)), transforms]
         text = msgspec.json.encode(shape, order="sorted")
         return hashlib.blake2b(text, digest_size=16).hexdigest()
-
-
-def kind_of(record: Record) -> str:
-    """The kind of a record, also of one that this version of lgx does not know."""
-    return record.name if isinstance(record, UnknownRecord) else record.kind
 
 
 def make_plan(spec: RunSpec, registry: Registry) -> Plan:
@@ -101,11 +98,16 @@ def make_plan(spec: RunSpec, registry: Registry) -> Plan:
         PlannedValidator(use.name, use.at, _make(registry.validator(use.name), use, "validator"))
         for use in spec.validators
     )
-    fidelity, offered = _choose(source.offers, sink.accepts, spec)
-    kinds, unheld = _meet(offered, sink.accepts)
+    if spec.query.as_of and not source.keeps_earlier:
+        raise UsageError(
+            f"--as-of reads earlier states, and the {spec.source.name} source has none but the "
+            "present one; read from an archive"
+        )
+    fidelity, excluded = _choose(source.offers, sink.accepts, spec)
     if not spec.query.extras:
-        kinds, unheld = kinds - set(EXTRA_KINDS), unheld - set(EXTRA_KINDS)
-    _check_handled(transforms, kinds)
+        excluded |= set(EXTRA_KINDS)
+    kinds, unheld = _meet(source.offers - excluded, sink.accepts)
+    _check_handled(transforms, kinds, excluded)
     return Plan(
         source=source,
         sink=sink,
@@ -115,6 +117,7 @@ def make_plan(spec: RunSpec, registry: Registry) -> Plan:
             spec.query, kinds=frozenset() if kinds == ANY_KIND else kinds
         ),
         kinds=kinds,
+        excluded=excluded,
         unheld=unheld,
         fidelity=fidelity,
     )
@@ -130,23 +133,30 @@ def _make(cls: type[Any], use: Use, role: str) -> Any:
 def _choose(
     offers: frozenset[str], accepts: frozenset[str], spec: RunSpec
 ) -> tuple[Literal["raw", "state"], frozenset[str]]:
-    """The fidelity, and the kinds that the source is left with by it."""
-    any_offered, any_accepted = offers == ANY_KIND, accepts == ANY_KIND
-    raw = bool(offers & _RAW) and (any_accepted or bool(accepts & _RAW))
-    state = any_offered or (bool(offers & _STATE) and (any_accepted or bool(accepts & _STATE)))
-    if spec.fidelity == "raw" and not (raw or any_offered):
+    """The fidelity, and the kinds that are left out by it."""
+    raw = _possible(_RAW, offers, accepts)
+    state = _possible(_STATE, offers, accepts)
+    ends = f"from {spec.source.name} to {spec.sink.name}"
+    for wanted, possible, other in (("raw", raw, "state"), ("state", state, "raw")):
+        if spec.fidelity == wanted and not possible:
+            raise UsageError(
+                f"--fidelity {wanted} is not possible {ends}: they have only {other} in common"
+            )
+    if offers & (_RAW | _STATE) and not (raw or state):
         raise UsageError(
-            f"--fidelity raw is not possible from {spec.source.name} to {spec.sink.name}: "
-            "only state can be moved between them"
+            f"no checkpoints can be moved {ends}: the one has them in a form that the other "
+            "does not take"
         )
-    if spec.fidelity == "state" and not state:
-        raise UsageError(
-            f"--fidelity state is not possible from {spec.source.name} to {spec.sink.name}: "
-            "only raw records can be moved between them"
-        )
+    if offers == ANY_KIND and spec.fidelity is None:
+        # Only reading tells what is there: whatever it is travels as it is.
+        return "state", frozenset()
     if spec.fidelity == "raw" or (raw and spec.fidelity is None):
-        return "raw", offers - _STATE
-    return "state", offers - _RAW
+        return "raw", _STATE
+    return "state", _RAW
+
+
+def _possible(kinds: frozenset[str], offers: frozenset[str], accepts: frozenset[str]) -> bool:
+    return all(ends == ANY_KIND or ends & kinds for ends in (offers, accepts))
 
 
 def _meet(offers: frozenset[str], accepts: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -157,11 +167,18 @@ def _meet(offers: frozenset[str], accepts: frozenset[str]) -> tuple[frozenset[st
     return offers & accepts, offers - accepts
 
 
-def _check_handled(transforms: Sequence[PlannedTransform], kinds: frozenset[str]) -> None:
+def _check_handled(
+    transforms: Sequence[PlannedTransform], kinds: frozenset[str], excluded: frozenset[str]
+) -> None:
     """A kind that a transform does not understand would pass it untouched."""
+    extras = set(EXTRA_KINDS) - excluded
+    if kinds != ANY_KIND:
+        extras &= kinds
     for planned in transforms:
         handles = planned.transform.handles
-        unhandled = frozenset() if handles == ANY_KIND else kinds - handles - ANY_KIND
+        unhandled = set() if handles == ANY_KIND else set(kinds - handles - ANY_KIND)
+        if isinstance(planned.transform, ThreadTransform) and not planned.transform.leaves_extras:
+            unhandled |= extras  # they belong to no thread, so it never sees them
         if unhandled:
             raise UsageError(
                 f"transform {planned.name} does not handle {', '.join(sorted(unhandled))}, "

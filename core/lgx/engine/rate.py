@@ -11,6 +11,7 @@ __all__ = ["Rate"]
 
 _LOWEST = 0.2  # requests a second; below that a run would seem to hang
 _GROWTH = 1.1  # by which a bounded rate grows each second without a complaint
+_LONGEST_GROWTH = 60.0  # seconds of silence that count as growth
 _WINDOW = 200  # requests over which the rate is measured
 
 
@@ -49,11 +50,10 @@ class Rate:
         self._starts.append(start)
         return start
 
-    def throttled(self, started: float, retry_after: float | None) -> None:
+    def throttled(self, started: float, retry_after: float) -> None:
         """A request that started then was turned away."""
         now = self._clock()
-        if retry_after:
-            self._next = max(self._next, now + retry_after)
+        self._next = max(self._next, now + retry_after)
         if started <= self._halved_at:
             return
         measured = self._measured(now)
@@ -68,7 +68,7 @@ class Rate:
         if self.limit is None:
             return
         now = self._clock()
-        elapsed = now - self._grown_at
+        elapsed = min(now - self._grown_at, _LONGEST_GROWTH)
         if elapsed >= 1:
             self.limit *= _GROWTH**elapsed
             self._grown_at = now

@@ -69,7 +69,8 @@ class Requests:
                 result = await call()
             except RetryableError as error:
                 if error.throttled:
-                    self._rate.throttled(started, error.retry_after)
+                    asked = min(error.retry_after or 0.0, _LONGEST_OBEYED)
+                    self._rate.throttled(started, asked)
                 if not error.outage:
                     self._unheard = 0
                 raise

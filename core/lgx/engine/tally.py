@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lgx.progress import Progress
 from lgx.report import Failure, Report, Unmoved
@@ -16,8 +16,10 @@ __all__ = ["Tally"]
 class Tally:
     """Every listed thread ends in exactly one of unchanged, written, partial, failed, gone."""
 
-    def __init__(self, report: Report, progress: Progress) -> None:
+    def __init__(self, report: Report, progress: Progress, fidelity: str) -> None:
+        """`fidelity`: what a thread has reached of which its sink says nothing else."""
         self.report = report
+        self._fidelity = fidelity
         self._progress = progress
         self._unheld: Counter[str] = Counter()
 
@@ -42,7 +44,7 @@ class Tally:
         self.report.threads.failed += 1
         self._progress.failed += 1
         self.report.failures.append(Failure(thread_id=thread_id, what="thread", why=why))
-        self._lost(losses, thread_id)
+        self.lost(losses, thread_id)
         self.report.checkpoints.failed += checkpoints
         self.report.checkpoints.listed += checkpoints
 
@@ -50,56 +52,75 @@ class Tally:
         self.report.quarantined.append(thread_id)
         self.failed(thread_id, why, losses, count)
 
+    def unlisted(self, loss: Loss) -> None:
+        """A thread that could not even be listed; without an id, any number of them."""
+        if loss.thread_id is None:
+            self.lost((loss,), None)
+            return
+        self.listed()
+        self.failed(loss.thread_id, loss.why, (), loss.checkpoints)
+
     def wrote(self, bundle: Bundle, outcome: WriteOutcome) -> None:
         """The sink has spoken about a thread."""
         thread_id = bundle.thread_id
         self._progress.waiting -= 1
-        if outcome.error is not None:
-            self.failed(thread_id, outcome.error, bundle.losses, bundle.checkpoints)
-            return
-        counts, checkpoints = self.report.threads, self.report.checkpoints
         losses = (*bundle.losses, *outcome.losses)
-        if bundle.outcome == "complete" and not any(loss.holdable for loss in losses):
+        if outcome.error is not None:
+            self.failed(thread_id, outcome.error, losses, bundle.checkpoints)
+            return
+        arrived = bundle.checkpoints - sum(loss.checkpoints for loss in outcome.losses)
+        counts, checkpoints = self.report.threads, self.report.checkpoints
+        missing = any(loss.holdable for loss in losses)
+        if bundle.outcome == "complete" and not missing:
             counts.written += 1
-            checkpoints.written += bundle.checkpoints
+            checkpoints.written += arrived
             self._progress.written += 1
         else:
             counts.partial += 1
-            checkpoints.partial += bundle.checkpoints
+            checkpoints.partial += arrived
             self._progress.partial += 1
-            if not any(loss.holdable for loss in losses):
+            if not missing:
                 self.report.failures.append(
                     Failure(thread_id=thread_id, what="thread", why="it was read in part only")
                 )
-        checkpoints.listed += bundle.checkpoints
-        self._lost(losses, thread_id)
+        checkpoints.listed += arrived
+        self.lost(losses, thread_id)
         self._arrived(bundle)
-        if outcome.fidelity is not None:
-            fidelity = self.report.fidelity
-            fidelity[outcome.fidelity] = fidelity.get(outcome.fidelity, 0) + 1
+        reached = outcome.fidelity or self._fidelity
+        self.report.fidelity[reached] = self.report.fidelity.get(reached, 0) + 1
 
     def wrote_extras(self, kind: str, bundle: Bundle, outcome: WriteOutcome) -> None:
+        losses = (*bundle.losses, *outcome.losses)
         if outcome.error is not None:
-            self.extras_failed(kind, outcome.error)
-        else:
-            self.report.extras[kind] = len(bundle)
-            self._arrived(bundle)
-        self._lost((*bundle.losses, *outcome.losses), None)
+            self.extras_failed(kind, outcome.error, losses)
+            return
+        self.report.extras[kind] = len(bundle)
+        self._arrived(bundle)
+        self.lost(losses, None)
 
-    def extras_failed(self, kind: str, why: str) -> None:
+    def extras_failed(self, kind: str, why: str, losses: Sequence[Loss]) -> None:
         self.report.failures.append(Failure(thread_id=None, what=f"{kind} records", why=why))
+        self.lost(losses, None)
 
-    def would_move(self, ref: ThreadRef) -> None:
+    def would_move(self, ref: ThreadRef, losses: Sequence[Loss] = ()) -> None:
         self.report.would_move.append(
             Unmoved(thread_id=ref.thread_id, version=ref.version, size_hint=ref.size_hint)
         )
+        self.lost(losses, ref.thread_id)
 
-    def unheld(self, kind: str) -> None:
-        """A record came of a kind that the sink cannot hold."""
-        self._unheld[kind] += 1
+    def unheld(self, kinds: Mapping[str, int]) -> None:
+        """Records came of kinds that the sink cannot hold."""
+        self._unheld.update(kinds)
 
-    def lost(self, loss: Loss) -> None:
-        self._lost((loss,), loss.thread_id)
+    def lost(self, losses: Sequence[Loss], thread_id: str | None) -> None:
+        """Lists what did not come; `thread_id`: of those that name none themselves."""
+        for loss in losses:
+            self.report.losses.append(loss)
+            if loss.holdable:
+                owner = loss.thread_id if loss.thread_id is not None else thread_id
+                self.report.failures.append(Failure(thread_id=owner, what=loss.what, why=loss.why))
+                self.report.checkpoints.failed += loss.checkpoints
+                self.report.checkpoints.listed += loss.checkpoints
 
     def close(self, sink: str, offered: frozenset[str]) -> None:
         """Lists what no target of that kind holds."""
@@ -114,12 +135,3 @@ class Tally:
         self.report.bytes += bundle.size
         self._progress.bytes += bundle.size
         self._progress.checkpoints += bundle.checkpoints
-
-    def _lost(self, losses: Sequence[Loss], thread_id: str | None) -> None:
-        for loss in losses:
-            self.report.losses.append(loss)
-            if loss.holdable:
-                owner = loss.thread_id if loss.thread_id is not None else thread_id
-                self.report.failures.append(Failure(thread_id=owner, what=loss.what, why=loss.why))
-                self.report.checkpoints.failed += loss.checkpoints
-                self.report.checkpoints.listed += loss.checkpoints

@@ -6,16 +6,23 @@ sink; and what is said about it holds no data, since a message of foreign code m
 
 from __future__ import annotations
 
+import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-from lgx.contracts import RecordTransform, RecordValidator, Violation
-from lgx.engine.plan import Plan, PlannedTransform, PlannedValidator, kind_of
-from lgx.errors import LgxError, ThreadError
+import msgspec
+
+from lgx.contracts import RecordTransform, RecordValidator, Transform, Violation
+from lgx.engine.closing import closing
+from lgx.engine.plan import Plan, PlannedTransform, PlannedValidator
+from lgx.errors import FatalError, LgxError, ThreadError
 from lgx.records import ANY_KIND, Record
 from lgx.spool import Bundle, Spool
 
 __all__ = ["Treatment", "summarise"]
+
+_PAUSE = 1 << 20  # bytes of records between two pauses
 
 
 class Treatment:
@@ -24,6 +31,7 @@ class Treatment:
     def __init__(self, plan: Plan, new_spool: Callable[[], Spool]) -> None:
         self._transforms = plan.transforms
         self._validators = plan.validators
+        self._accepts = plan.sink.accepts
         self._new_spool = new_spool
 
     @property
@@ -32,92 +40,107 @@ class Treatment:
         return bool(self._transforms or self._validators)
 
     async def apply(self, bundle: Bundle) -> Bundle:
-        """The thread as the sink is to get it; the bundle given is closed where another returns.
+        """A thread as the sink is to get it; the bundle given is closed where another returns
+        and where this raises.
 
         Raises:
             ThreadError: a transform raised, or does not handle a kind that came.
         """
-        for planned in self._transforms:
-            spool = self._new_spool()
-            try:
-                if isinstance(planned.transform, RecordTransform):
-                    _apply_records(planned, bundle, spool)
-                else:
-                    await _apply_thread(planned, bundle, spool)
-            except BaseException:
-                spool.close()
-                raise
-            bundle.close()
-            bundle = Bundle(
-                spool,
-                ref=bundle.ref,
-                mark=bundle.mark,
-                outcome=bundle.outcome,
-                losses=bundle.losses,
-            )
+        bundle = await self._through(self._transforms, bundle)
+        if bundle.mark is not None:
+            bundle.mark = msgspec.structs.replace(bundle.mark, checkpoints=bundle.checkpoints)
         return bundle
 
-    def apply_extras(self, bundle: Bundle) -> Bundle:
+    async def apply_extras(self, bundle: Bundle) -> Bundle:
         """The same for records that belong to no thread; only record transforms see them."""
-        for planned in self._transforms:
-            if not isinstance(planned.transform, RecordTransform):
-                continue
-            spool = self._new_spool()
-            try:
-                _apply_records(planned, bundle, spool)
-            except BaseException:
-                spool.close()
-                raise
+        seen = [p for p in self._transforms if isinstance(p.transform, RecordTransform)]
+        return await self._through(seen, bundle)
+
+    async def _through(self, transforms: Sequence[PlannedTransform], bundle: Bundle) -> Bundle:
+        try:
+            for planned in transforms:
+                spool = self._new_spool()
+                try:
+                    await self._one(planned, bundle, spool)
+                except BaseException:
+                    spool.close()
+                    raise
+                bundle.close()
+                bundle = Bundle(
+                    spool,
+                    ref=bundle.ref,
+                    mark=bundle.mark,
+                    outcome=bundle.outcome,
+                    losses=bundle.losses,
+                )
+        except BaseException:
             bundle.close()
-            bundle = Bundle(spool, ref=None, mark=None, outcome=bundle.outcome)
+            raise
         return bundle
+
+    async def _one(self, planned: PlannedTransform, bundle: Bundle, spool: Spool) -> None:
+        transform = planned.transform
+        if isinstance(transform, RecordTransform):
+            results = _apply_records(planned.name, transform, bundle)
+        else:
+            for record in bundle:
+                _must_handle(planned.name, transform, record)
+            results = transform.apply(bundle)
+        seen = 0
+        try:
+            async with closing(results) as records:
+                async for record in records:
+                    self._check_result(record)
+                    spool.append(record)
+                    if spool.size - seen > _PAUSE:
+                        seen = spool.size
+                        await asyncio.sleep(0)  # others run, too, while this one is treated
+        except FatalError:
+            raise
+        except Exception as error:
+            raise _closed("transform", planned.name, error) from error
+
+    def _check_result(self, record: Record) -> None:
+        if self._accepts != ANY_KIND and record.kind not in self._accepts:
+            raise ThreadError(
+                f"it makes records of kind {record.kind!r}, which the sink has no place for"
+            )
 
     def violations(self, bundle: Bundle, at: str) -> list[str]:
-        """What the validators at that place find, one sentence each.
+        """What the validators at that place find, one sentence each; of extras, what those
+        find that look at single records.
 
         Raises:
             ThreadError: a validator raised.
         """
         found = []
         for planned in self._validators:
-            if planned.at == at:
+            if planned.at == at and (
+                bundle.ref is not None or isinstance(planned.validator, RecordValidator)
+            ):
                 found += [_say(planned.name, item) for item in _check(planned, bundle)]
         return found
 
 
-def _apply_records(planned: PlannedTransform, bundle: Bundle, spool: Spool) -> None:
-    transform = planned.transform
-    assert isinstance(transform, RecordTransform)
+async def _apply_records(
+    name: str, transform: RecordTransform[Any], bundle: Bundle
+) -> AsyncIterator[Record]:
     for record in bundle:
-        _must_handle(planned, record)
-        try:
-            results = list(transform.apply(record))
-        except Exception as error:
-            raise _closed("transform", planned.name, error) from error
-        for result in results:
-            spool.append(result)
+        _must_handle(name, transform, record)
+        for result in transform.apply(record):
+            yield result
 
 
-async def _apply_thread(planned: PlannedTransform, bundle: Bundle, spool: Spool) -> None:
-    transform = planned.transform
-    assert not isinstance(transform, RecordTransform)
-    if planned.transform.handles != ANY_KIND:
-        for record in bundle:
-            _must_handle(planned, record)
-    try:
-        async for result in transform.apply(bundle):
-            spool.append(result)
-    except Exception as error:
-        raise _closed("transform", planned.name, error) from error
-
-
-def _must_handle(planned: PlannedTransform, record: Record) -> None:
-    handles = planned.transform.handles
-    if handles != ANY_KIND and kind_of(record) not in handles:
-        raise ThreadError(
-            f"transform {planned.name} does not handle records of kind {kind_of(record)!r}, "
+def _must_handle(name: str, transform: Transform[Any], record: Record) -> None:
+    if transform.handles != ANY_KIND and record.kind not in transform.handles:
+        raise _UnhandledError(
+            f"transform {name} does not handle records of kind {record.kind!r}, "
             "which would pass it untouched"
         )
+
+
+class _UnhandledError(ThreadError):
+    """Said by the engine about a transform, not by the transform."""
 
 
 def _check(planned: PlannedValidator, bundle: Bundle) -> Iterator[Violation]:
@@ -127,14 +150,18 @@ def _check(planned: PlannedValidator, bundle: Bundle) -> Iterator[Violation]:
             yield from validator.check(bundle)
             return
         for record in bundle:
-            if validator.handles == ANY_KIND or kind_of(record) in validator.handles:
+            if validator.handles == ANY_KIND or record.kind in validator.handles:
                 yield from validator.check(record)
+    except FatalError:
+        raise
     except Exception as error:
         raise _closed("validator", planned.name, error) from error
 
 
 def _closed(role: str, name: str, error: Exception) -> ThreadError:
     """An error without the words of foreign code, which may quote the data."""
+    if isinstance(error, _UnhandledError):
+        return error
     if isinstance(error, LgxError):
         return ThreadError(f"{role} {name}: {error}")
     frames = traceback.extract_tb(error.__traceback__)

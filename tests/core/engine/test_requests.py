@@ -103,6 +103,26 @@ async def test_what_the_server_asks_for_is_waited(requests: Requests, clock: Clo
     assert clock.now >= 1007
 
 
+async def test_no_server_can_stop_a_run_for_a_day(requests: Requests, clock: Clock) -> None:
+    """Retry-After is obeyed up to five minutes, by this request and by those behind it."""
+    call = failing(RetryableError("slow down", retry_after=86400, throttled=True))
+
+    assert await requests(call, what="thing") == "answer"
+    assert await requests(failing(), what="other") == "answer"
+    assert clock.now < 1000 + 700
+
+
+async def test_a_long_silence_lifts_a_bounded_rate(clock: Clock) -> None:
+    """However long nothing was asked, the rate grows by no more than a minute's worth."""
+    rate = Rate(clock, clock.sleep)
+    rate.throttled(await rate.turn(), 0.0)
+    clock.now += 10_000_000
+
+    rate.answered()
+
+    assert rate.limit is None
+
+
 async def test_a_complaint_halves_the_rate_once_and_it_recovers(clock: Clock) -> None:
     """A burst of 429 halves the measured rate once; it grows until it is lifted again."""
     rate = Rate(clock, clock.sleep)
@@ -110,14 +130,14 @@ async def test_a_complaint_halves_the_rate_once_and_it_recovers(clock: Clock) ->
         started = await rate.turn()
         clock.now += 0.01
     for _ in range(20):
-        rate.throttled(started, None)
+        rate.throttled(started, 0.0)
 
     assert rate.limit == pytest.approx(50, rel=0.05)
 
     clock.now += 0.01
     later = await rate.turn()
     clock.now += 0.01
-    rate.throttled(later, None)
+    rate.throttled(later, 0.0)
     assert rate.limit == pytest.approx(25, rel=0.05)
 
     limits = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lgx.context import Context
 from lgx.contracts import RunInfo
@@ -12,7 +13,7 @@ from lgx.records import EXTRA_KINDS, Record
 from lgx.spool import Bundle
 from lgx.threads import Loss, Mark, ThreadRef
 
-__all__ = ["BrokenBundle", "extras_bundle", "make_bundle", "make_run"]
+__all__ = ["BrokenBundle", "GatedBundle", "extras_bundle", "make_bundle", "make_run"]
 
 T = TypeVar("T")
 
@@ -73,6 +74,42 @@ class BrokenBundle(Bundle):
     def blocks(self) -> Iterator[bytes]:
         for line in self.lines():
             yield line + b"\n"
+
+
+class GatedBundle(Bundle):
+    """A bundle that holds up whoever reads it in another thread than its maker's.
+
+    Attributes:
+        entered: set once somebody reads.
+        gate: set it to let readers go on.
+        readers: how many are at it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.readers = 0
+        self._maker = threading.get_ident()
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._held_up(super().__iter__())
+
+    def lines(self) -> Iterator[bytes]:
+        return self._held_up(super().lines())
+
+    def blocks(self) -> Iterator[bytes]:
+        return self._held_up(super().blocks())
+
+    def _held_up(self, items: Iterator[T]) -> Iterator[T]:
+        self.readers += 1
+        self.entered.set()
+        try:
+            if threading.get_ident() != self._maker:
+                self.gate.wait(30)
+            yield from items
+        finally:
+            self.readers -= 1
 
 
 def _broken_off(items: Iterator[T]) -> Iterator[T]:

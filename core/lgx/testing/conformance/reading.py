@@ -120,7 +120,8 @@ def thread_id_of(record: Record) -> str | None:
 
 
 async def list_all(source: Source[Any], query: Query, context: Context) -> list[ThreadRef]:
-    return [ref async for ref in source.list(query, context)]
+    """The references of a listing; a loss in it is none of the kit's data."""
+    return [ref async for ref in source.list(query, context) if isinstance(ref, ThreadRef)]
 
 
 async def read_all(source: SourceBase[Any], query: Query, context: Context) -> Contents:

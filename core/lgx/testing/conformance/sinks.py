@@ -17,16 +17,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from msgspec import Raw
 
 from lgx.context import Context
 from lgx.contracts import Probe, RunInfo, Sink
-from lgx.errors import LgxError, UsageError
+from lgx.errors import LgxError, RetryableError, ThreadError, UsageError
 from lgx.records import ANY_KIND, EXTRA_KINDS, Record
 from lgx.spool import Bundle
 from lgx.testing.conformance.bundles import (
     BrokenBundle,
+    GatedBundle,
     extras_bundle,
     make_bundle,
     make_run,
@@ -551,7 +553,116 @@ class SinkConformance:
 
         _run(test)
 
+    def test_a_record_that_is_not_json_costs_its_thread_alone(
+        self, sink_factory: SinkFactory, read_back: ReadBack
+    ) -> None:
+        """A bundle with a line that no decoder takes is refused, or kept as it is; the threads
+        before and after it arrive, and the target stays readable."""
+
+        async def test(context: Context) -> None:
+            before, odd, after = (chain(_id(number), 4) for number in range(3))
+            odd[2] = msgspec.structs.replace(odd[2], values=Raw(b'{"n": nothing}'))  # type: ignore[call-arg]
+            async with _running(sink_factory, context) as sink:
+                bundles = [make_bundle(context, records) for records in (before, odd, after)]
+                outcomes = await _delivered(sink, bundles, context)
+                for bundle in bundles:
+                    bundle.close()
+            assert [outcomes[_thread(records)].error for records in (before, after)] == [None, None]
+            contents = await read_target(read_back, context)
+            assert set(contents.threads) - {_thread(odd)} == {_thread(before), _thread(after)}
+            for records in (before, after):
+                came = contents.threads[_thread(records)]
+                assert same_records(came, records, exact=self.exact_bytes) == []
+
+        _run(test)
+
+    # -- cancellation ------------------------------------------------------------------------
+
+    def test_a_cancelled_begin_leaves_nothing_behind(
+        self,
+        sink_factory: SinkFactory,
+        read_back: ReadBack,
+        target_state: Callable[[], object],
+    ) -> None:
+        """Wherever `begin` is cancelled, once the sink is left nothing works on the target any
+        more, and the next run in the same process finds it free."""
+        before = target_state()
+        for steps in (0, 1, 2, 4, 8, 16, 64, 256):
+
+            async def cancelled(context: Context, steps: int = steps) -> None:
+                async with sink_factory() as sink:
+                    assert isinstance(sink, Sink)
+                    task = asyncio.ensure_future(sink.begin(make_run()))
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                    await _cancel(task)
+                await self._is_at_rest(target_state)
+
+            _run(cancelled)
+            if self.keeps_no_marks:
+                assert target_state() == before
+
+        async def test(context: Context) -> None:
+            records = chain(_id(0), 2)
+            async with _running(sink_factory, context) as sink:
+                await self._store(sink, [records], context)
+            self._compare(await read_target(read_back, context), [records])
+
+        _run(test)
+
+    def test_a_cancelled_write_is_over_when_it_returns(
+        self,
+        sink_factory: SinkFactory,
+        read_back: ReadBack,
+        target_state: Callable[[], object],
+    ) -> None:
+        """However often it is cancelled: no thread reads the bundle any more, which the engine
+        then closes; the thread stands whole or not at all, and the next run can write it."""
+        before = target_state()
+        records = chain(_id(0), 4)
+
+        async def cancelled(context: Context) -> None:
+            plain = make_bundle(context, records)
+            bundle = GatedBundle(plain.spool, ref=plain.ref, mark=plain.mark)
+            async with _running(sink_factory, context, finish=False) as sink:
+                task = asyncio.ensure_future(sink.write([bundle], context))
+                entered = asyncio.ensure_future(asyncio.to_thread(bundle.entered.wait, 30))
+                try:
+                    await asyncio.wait({task, entered}, return_when=asyncio.FIRST_COMPLETED)
+                    for _ in range(2):
+                        task.cancel()
+                        for _ in range(20):
+                            await asyncio.sleep(0)
+                        assert not (task.done() and bundle.readers), "it is still being read"
+                finally:
+                    bundle.entered.set()
+                    bundle.gate.set()
+                    await asyncio.wait({task, entered})
+                assert bundle.readers == 0
+                bundle.close()
+                if not task.cancelled():
+                    task.result()
+            await self._is_at_rest(target_state)
+
+        _run(cancelled)
+        if self.keeps_no_marks:
+            assert target_state() == before
+
+        async def test(context: Context) -> None:
+            assert await _contents_or_none(read_back, context) in ({}, {_id(0): len(records)})
+            async with _running(sink_factory, context) as sink:
+                await self._store(sink, [records], context)
+            self._compare(await read_target(read_back, context), [records])
+
+        _run(test)
+
     # -- helpers -----------------------------------------------------------------------------
+
+    async def _is_at_rest(self, target_state: Callable[[], object]) -> None:
+        """Nothing changes when all worker threads have ended; the last thing in an event loop."""
+        state = target_state()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert target_state() == state
 
     async def _store(
         self,
@@ -617,6 +728,28 @@ async def _running(
         yield sink
         if finish:
             await sink.finish(context)
+
+
+async def _cancel(task: asyncio.Future[Any]) -> None:
+    """Cancels and waits; raises what it failed with, if it failed."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+async def _delivered(
+    sink: Sink[Any], bundles: Sequence[Bundle], context: Context
+) -> dict[str | None, WriteOutcome]:
+    """Writes a batch as the engine does: where it fails as a whole, one by one."""
+    try:
+        outcomes = await sink.write(bundles, context)
+    except (ThreadError, RetryableError) as error:
+        if len(bundles) > 1:
+            each = [await _delivered(sink, [bundle], context) for bundle in bundles]
+            return {thread_id: outcome for part in each for thread_id, outcome in part.items()}
+        outcomes = [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
+    return {outcome.thread_id: outcome for outcome in outcomes}
 
 
 async def _write(

@@ -1,0 +1,106 @@
+"""Extras: what belongs to the deployment rather than to a thread."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lgx.engine.closing import closing
+from lgx.engine.plan import Plan
+from lgx.engine.run_context import RunContext
+from lgx.engine.tally import Tally
+from lgx.engine.treatment import Treatment, summarise
+from lgx.errors import FatalError, RetryableError, ThreadError
+from lgx.records import ANY_KIND
+from lgx.spool import Bundle
+from lgx.threads import Loss
+
+__all__ = ["Extras", "ViolationError"]
+
+
+class ViolationError(FatalError):
+    """A validator found something, and that is to end the run."""
+
+
+class Extras:
+    """Moves the records of one kind after the other; a failure is listed, the run goes on."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        treatment: Treatment,
+        context: RunContext,
+        tally: Tally,
+        *,
+        on_violation: Literal["fail", "quarantine", "warn"],
+        dry_run: bool,
+    ) -> None:
+        self._plan = plan
+        self._treatment = treatment
+        self._context = context
+        self._tally = tally
+        self._on_violation = on_violation
+        self._dry_run = dry_run
+
+    async def read(self, kind: str) -> None:
+        """Reads and moves one kind, if it is offered, wanted and has a place."""
+        source = self._plan.source
+        offered = kind in source.offers or source.offers == ANY_KIND
+        if self._dry_run or not (self._plan.query.extras and offered and self._plan.travels(kind)):
+            return
+        spool = self._context.spool()
+        losses: tuple[Loss, ...] = ()
+        try:
+            try:
+                async with closing(source.extras(kind, self._plan.query, self._context)) as records:
+                    async for record in records:
+                        spool.append(record)
+            except (ThreadError, RetryableError) as error:
+                losses = (Loss(what=f"{kind} records", why=str(error)),)
+            await self.move(
+                kind,
+                Bundle(
+                    spool,
+                    ref=None,
+                    mark=None,
+                    outcome="partial" if losses else "complete",
+                    losses=losses,
+                ),
+            )
+        finally:
+            spool.close()
+
+    async def move(self, kind: str, bundle: Bundle) -> None:
+        """Treats and writes what came of one kind; its spool stays its maker's to close."""
+        if self._dry_run:
+            return
+        losses = bundle.losses
+        try:
+            if not self._admitted(kind, bundle, "source"):
+                return
+            treated = await self._treatment.apply_extras(bundle)
+            try:
+                if self._admitted(kind, treated, "sink"):
+                    outcome = await self._plan.sink.write_extras(kind, treated, self._context)
+                    self._tally.wrote_extras(kind, treated, outcome)
+            finally:
+                if treated is not bundle:
+                    treated.close()
+        except (ThreadError, RetryableError) as error:
+            self._tally.extras_failed(kind, str(error), losses)
+
+    def _admitted(self, kind: str, bundle: Bundle, at: Literal["source", "sink"]) -> bool:
+        """Whether the validators let a kind pass; else it is tallied."""
+        violations = self._treatment.violations(bundle, at)
+        if not violations:
+            return True
+        why = summarise(violations)
+        if self._on_violation == "warn":
+            self._context.note(f"{kind} records: {why}")
+            return True
+        if self._on_violation == "quarantine":
+            self._tally.extras_failed(kind, f"quarantined: {why}", bundle.losses)
+            return False
+        raise ViolationError(
+            f"the {kind} records break a rule: {why}; mend the data, or use --on-violation "
+            "quarantine"
+        )
