@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from lgx import (
     raw,
 )
 from lgx.engine import Stop, execute
+from lgx.engine.run_context import RunContext
 
 
 class NoOptions(Config, frozen=True, kw_only=True):
@@ -232,6 +234,19 @@ class Bench:
         self.world = World()
         self.parts: dict[str, type[Any]] = {}
         self.stop = Stop()
+
+    @contextmanager
+    def made_spools(self, spools: list[Any]) -> Iterator[None]:
+        """Collects the spools that a run makes."""
+        made = RunContext.spool
+
+        def spool(context: RunContext) -> Any:
+            spools.append(made(context))
+            return spools[-1]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RunContext, "spool", spool)
+            yield
 
     async def run(self, source: str = "memory", **fields: Any) -> Report:
         world = self.world

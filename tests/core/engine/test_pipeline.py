@@ -22,7 +22,9 @@ from lgx import (
     Query,
     Record,
     RecordTransform,
+    RecordValidator,
     RetryableError,
+    Run,
     StreamSource,
     ThreadEnd,
     ThreadError,
@@ -192,18 +194,43 @@ async def test_a_full_target_ends_the_run_and_says_so(bench: Any) -> None:
     assert bench.world.ends_of_run() == ["open", "abandon"]
 
 
-async def test_when_the_source_dies_what_was_read_is_still_written(bench: Any) -> None:
-    """A fatal error while listing aborts the run after the batches in flight."""
-    bench.world.add(*(f"t{number}" for number in range(600)))
+async def test_when_a_listing_fails_what_it_listed_is_still_read(bench: Any) -> None:
+    """All that was listed by then arrives; the run is aborted after it, and says why."""
+    bench.world.add(*(f"t{number}" for number in range(300)))
     bench.world.list_error = FatalError("the server is gone")
 
     report = await bench.run()
 
     assert report.aborted == "the server is gone"
     assert report.exit_code == 1
-    assert bench.world.stored
-    assert set(bench.world.stored) == set(bench.world.marks)
+    assert report.threads == counts(listed=300, written=300)
+    assert len(bench.world.marks) == 300
     assert bench.world.ends_of_run() == ["open", "abandon"]
+
+
+async def test_a_thread_that_cannot_be_listed_is_a_failure(bench: Any, kit: Any) -> None:
+    """A source may list losses: of one thread, or of some that it cannot even name."""
+    bench.world.add("a")
+    one = Loss(what="thread", why="the server refuses it", thread_id="b")
+    some = Loss(what="2 threads", why="the server counts more than it lists")
+    listed = kit.source.list
+
+    async def list_(self: Any, query: Any, context: Any) -> AsyncIterator[ThreadRef | Loss]:
+        yield one
+        async for ref in listed(self, query, context):
+            yield ref
+        yield some
+
+    bench.parts["source_memory"] = type("S", (kit.source,), {"world": bench.world, "list": list_})
+
+    report = await bench.run()
+
+    assert report.threads == counts(listed=2, written=1, failed=1)
+    assert [(f.thread_id, f.what) for f in report.failures] == [
+        ("b", "thread"),
+        (None, "2 threads"),
+    ]
+    assert report.exit_code == 3
 
 
 async def test_a_signal_finishes_what_is_in_flight(bench: Any) -> None:
@@ -224,6 +251,226 @@ async def test_a_signal_finishes_what_is_in_flight(bench: Any) -> None:
     assert set(bench.world.stored) == set(bench.world.marks)
     assert "t010" not in bench.world.stored
     assert bench.world.ends_of_run() == ["open", "abandon"]
+
+
+async def test_a_signal_during_the_extras_ends_the_run_unfinished(bench: Any, kit: Any) -> None:
+    """However large the store is, a signal is heeded while it is read, and nothing is finished."""
+    bench.world.add("a")
+
+    async def extras(self: Any, kind: str, query: Any, context: Any) -> AsyncIterator[Record]:
+        if kind == "store_item":
+            bench.stop.request(15)
+            await asyncio.sleep(3600)
+        for record in ():
+            yield record
+
+    bench.parts["source_memory"] = type(
+        "S", (kit.source,), {"world": bench.world, "extras": extras}
+    )
+
+    report = await bench.run()
+
+    assert report.exit_code == 143
+    assert bench.world.ends_of_run() == ["open", "abandon"]
+
+
+async def test_a_run_that_is_stopped_without_a_signal_says_so(bench: Any) -> None:
+    """A program that stops a run must not be told that it is complete."""
+    bench.world.add("a")
+    bench.stop.request()
+
+    report = await bench.run()
+
+    assert report.aborted == "the run was stopped before its end"
+    assert report.exit_code == 1
+    assert "finish" not in bench.world.calls
+
+
+async def test_a_target_that_does_not_close_aborts_the_run(bench: Any, kit: Any) -> None:
+    """What goes wrong at the very end is in the report, beside what had arrived."""
+    bench.world.add("a")
+
+    async def leave(self: Any, *_: object) -> None:
+        raise FatalError("the disk is full")
+
+    bench.parts["sink_memory"] = type("K", (kit.sink,), {"world": bench.world, "__aexit__": leave})
+
+    report = await bench.run()
+
+    assert report.aborted == "the disk is full"
+    assert report.threads == counts(listed=1, written=1)
+
+
+async def test_what_a_sink_did_not_take_is_not_counted_as_arrived(bench: Any) -> None:
+    """A holdable loss of the sink makes the thread partial, by as much as it says."""
+    bench.world.add("a")
+    bench.world.outcomes["a"] = WriteOutcome(
+        thread_id="a", losses=(Loss(what="checkpoint c1", why="too large", checkpoints=1),)
+    )
+
+    report = await bench.run()
+
+    assert report.threads == counts(listed=1, partial=1)
+    assert report.checkpoints == counts(listed=3, partial=2, failed=1)
+    assert report.exit_code == 3
+
+
+async def test_records_of_another_thread_fail_the_thread_they_came_with(
+    bench: Any, kit: Any
+) -> None:
+    """A source that mixes threads up is found out before anything is stored under a wrong id."""
+    bench.world.add("a", "b")
+
+    async def read(self: Any, refs: Any, context: Any) -> AsyncIterator[Record | ThreadEnd]:
+        for ref in refs:
+            yield Checkpoint(thread_id="a", checkpoint_ns="", checkpoint_id="c")
+            yield ThreadEnd(thread_id=ref.thread_id, outcome="complete")
+
+    bench.parts["source_memory"] = type("S", (kit.source,), {"world": bench.world, "read": read})
+
+    report = await bench.run()
+
+    assert set(bench.world.stored) == {"a"}
+    assert [(f.thread_id, f.why) for f in report.failures] == [
+        ("b", "records of thread 'a' ended as those of 'b'; the source's plugin is at fault")
+    ]
+
+
+async def test_earlier_states_are_refused_by_sources_that_have_none(bench: Any) -> None:
+    """--as-of is a usage error before anything is opened, never ignored."""
+    with pytest.raises(UsageError, match="--as-of reads earlier states, and the memory source"):
+        await bench.run(query=Query(as_of="2026-01-01"))
+
+    assert bench.world.calls == []
+
+
+async def test_ends_without_a_common_form_of_checkpoints_are_refused(bench: Any, kit: Any) -> None:
+    """A raw-only source and a state-only sink would move threads without their checkpoints."""
+    bench.parts["source_memory"] = type(
+        "S",
+        (kit.source,),
+        {"world": bench.world, "offers": frozenset({"thread", "raw_checkpoint"})},
+    )
+    bench.parts["sink_memory"] = type(
+        "K", (kit.sink,), {"world": bench.world, "accepts": frozenset({"thread", "checkpoint"})}
+    )
+
+    with pytest.raises(UsageError, match="no checkpoints can be moved from memory to memory"):
+        await bench.run()
+
+
+async def test_a_thread_transform_does_not_let_a_store_through(bench: Any, kit: Any) -> None:
+    """It never sees a deployment's own records, so a plan that has them is refused."""
+
+    class Scrub(ThreadTransform[Any]):
+        name = "t"
+        config_type = kit.options
+        handles = ANY_KIND
+
+        async def apply(self, bundle: Bundle) -> AsyncIterator[Record]:
+            for record in bundle:
+                yield record
+
+    bench.parts["transform_t"] = Scrub
+
+    with pytest.raises(UsageError, match="transform t does not handle assistant, store_item"):
+        await bench.run(transforms=(Use(name="t"),))
+    assert (await bench.run(transforms=(Use(name="t"),), query=Query(extras=False))).exit_code == 0
+
+
+async def test_a_failing_chain_of_transforms_gives_all_memory_back(bench: Any, kit: Any) -> None:
+    """What the first made is let go when the second raises, thread after thread."""
+    bench.world.add(*(f"t{number}" for number in range(50)))
+    bench.parts["transform_t"] = transform(kit, lambda self, record: [record])
+
+    def fail(self: Any, record: Record) -> Iterable[Record]:
+        raise ValueError
+
+    bench.parts["transform_u"] = transform(kit, fail)
+    spools: list[Any] = []
+    made = bench.made_spools(spools)
+
+    with made:
+        report = await bench.run(
+            transforms=(Use(name="t"), Use(name="u")), query=Query(extras=False)
+        )
+
+    assert report.threads == counts(listed=50, failed=50)
+    assert len(spools) >= 100
+    assert {spool._budget.used for spool in spools} == {0}
+
+
+async def test_the_mark_counts_what_the_target_holds(bench: Any, kit: Any) -> None:
+    """After a transform that drops checkpoints, unchanged ones are as many as were written."""
+    bench.world.add("a")
+    bench.parts["transform_t"] = transform(
+        kit, lambda self, record: [] if isinstance(record, Checkpoint) else [record]
+    )
+
+    first = await bench.run(transforms=(Use(name="t"),))
+    second = await bench.run(transforms=(Use(name="t"),))
+
+    assert first.checkpoints == counts()
+    assert second.checkpoints == counts()
+
+
+async def test_a_dry_run_that_reads_lists_what_would_be_missing(bench: Any, kit: Any) -> None:
+    """With transforms a dry run reads, so it knows of losses and must say so."""
+    bench.world.add("a")
+    loss = Loss(what="checkpoint c9", why="the server answers 500", thread_id="a", checkpoints=1)
+    bench.world.ends["a"] = ThreadEnd(thread_id="a", outcome="partial", losses=(loss,))
+    bench.parts["transform_t"] = transform(kit, lambda self, record: [record])
+
+    report = await bench.run(dry_run=True, transforms=(Use(name="t"),))
+
+    assert [ref.thread_id for ref in report.would_move] == ["a"]
+    assert report.losses == [loss]
+    assert report.exit_code == 3
+
+
+async def test_validators_see_extras_too(bench: Any, kit: Any) -> None:
+    """A record validator is asked about store items; quarantine keeps the kind out."""
+    bench.world.add("a")
+    bench.world.extras["store_item"] = [kit.item("k")]
+
+    class NoItems(RecordValidator[Any]):
+        name = "short"
+        config_type = kit.options
+        handles = frozenset({"store_item"})
+
+        def check(self, record: Record) -> Iterable[Violation]:
+            yield Violation(rule="no-items", place="store_item")
+
+    bench.parts["validator_short"] = NoItems
+
+    report = await bench.run(validators=(ValidatorUse(name="short"),), on_violation="quarantine")
+
+    assert "store_item" not in bench.world.stored_extras
+    assert [(f.thread_id, f.what, f.why) for f in report.failures] == [
+        (None, "store_item records", "quarantined: short: no-items at store_item")
+    ]
+
+
+async def test_large_records_of_any_kind_reach_the_spool_one_by_one(bench: Any, kit: Any) -> None:
+    """What waits to be encoded together is bounded by its bytes, whatever kind it is of."""
+    bench.world.add("a")
+
+    async def read(self: Any, refs: Any, context: Any) -> AsyncIterator[Record | ThreadEnd]:
+        for number in range(50):
+            yield Run(thread_id="a", run_id=str(number), extra={"input": raw("x" * 1_500_000)})
+            assert spools[0].count == number + 1
+        yield ThreadEnd(thread_id="a", outcome="complete")
+
+    bench.parts["source_memory"] = type(
+        "S",
+        (kit.source,),
+        {"world": bench.world, "read": read, "offers": frozenset({"thread", "run"})},
+    )
+    spools: list[Any] = []
+    with bench.made_spools(spools):
+        report = await bench.run(query=Query(extras=False))
+
+    assert report.threads == counts(listed=1, written=1)
 
 
 async def test_a_bug_in_a_plugin_raises(bench: Any) -> None:
@@ -427,6 +674,7 @@ async def test_a_transform_of_whole_threads_sees_them_whole(bench: Any, kit: Any
         name = "t"
         config_type = kit.options
         handles = ANY_KIND
+        leaves_extras = True
 
         async def apply(self, bundle: Bundle) -> AsyncIterator[Record]:
             last = max(r.checkpoint_id for r in bundle if isinstance(r, Checkpoint))
