@@ -143,6 +143,24 @@ async def test_threads_created_while_listing_are_caught_up_with() -> None:
         assert listed >= set(server.ids), f"seed {seed}"
 
 
+async def test_a_list_that_never_comes_to_rest_ends_and_says_so() -> None:
+    """Threads are created in each look for new ones: all others come, the report tells."""
+    server = Server(5, (0, 0, 0))
+
+    async def fetch(offset: int, limit: int, sort: Sort) -> Page:
+        if sort == "updated":
+            server.insert()
+        return await server.fetch(offset, limit, sort)
+
+    notes: list[str] = []
+    rows = list_rows(fetch, server.count, notes.append, limit=LIMIT)
+    listed = [row.thread_id async for row in rows]
+    assert server.from_the_start <= set(listed)
+    assert len(listed) == len(set(listed))
+    (note,) = notes
+    assert "threads were still being created when the list ended" in note
+
+
 async def test_a_list_at_rest_costs_few_requests_more_than_its_pages() -> None:
     """13 pages of 40 that overlap by 8, the end seen twice, and those of the last minute."""
     server = Server(0, (0, 0, 0))
