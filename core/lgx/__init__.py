@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from lgx.budget import Budget
 from lgx.canonical import canonical, digest, record_digest
 from lgx.codec import (
-    decode_history,
     decode_line,
     encode_line,
     from_fields,
     raw,
-    state_to_checkpoint,
     to_fields,
-    to_state,
 )
 from lgx.config import Config, OptionInfo, describe, option
 from lgx.context import Context
@@ -72,6 +69,7 @@ from lgx.report import Counts, Failure, Note, Report
 from lgx.secrets import Secret, redact_url
 from lgx.spec import RunSpec, Use, ValidatorUse, use
 from lgx.spool import Bundle, Spool
+from lgx.states import decode_history, state_to_checkpoint, to_state
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadEnd, ThreadRef, WriteOutcome
 
 if TYPE_CHECKING:

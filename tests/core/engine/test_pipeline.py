@@ -261,7 +261,7 @@ async def test_a_signal_during_the_extras_ends_the_run_unfinished(bench: Any, ki
         if kind == "store_item":
             bench.stop.request(15)
             await asyncio.sleep(3600)
-        for record in ():
+        for record in tuple[Record, ...]():
             yield record
 
     bench.parts["source_memory"] = type(
