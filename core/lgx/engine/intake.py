@@ -54,6 +54,7 @@ class Intake:
         self._broken: LgxError | None = None  # why the listing ended before its end
         self._sink: Sink[Any] = plan.sink
         self._limit = plan.query.limit
+        self._awaited = dict.fromkeys(plan.query.thread_ids)
         self._extras: dict[str, Spool] = {}
         self._offered: dict[str, int] = {}
 
@@ -71,6 +72,7 @@ class Intake:
                 group.create_task(self._read_all(source, queue))
         if self._broken is not None:
             raise self._broken
+        self._say_what_was_not_there()
 
     async def _list_all(
         self,
@@ -97,9 +99,11 @@ class Intake:
                 async for item in items:
                     if isinstance(item, Loss):
                         self._tally.unlisted(item)
+                        self._awaited.pop(item.thread_id or "", None)
                         continue
                     count += 1
                     self._tally.listed()
+                    self._awaited.pop(item.thread_id, None)
                     waiting.append(item)
                     if len(waiting) >= at_once or count == self._limit:
                         await self._sort_out(waiting, queue, source.refs_per_read, read=read)
@@ -186,6 +190,7 @@ class Intake:
         """
         async with closing(source.scan(self._plan.query, self._context)) as items:
             await self._scan(items, offer_extras)
+        self._say_what_was_not_there()
 
     async def _scan(
         self, items: AsyncIterator[Record | ThreadEnd | Loss], offer_extras: OfferExtras
@@ -204,6 +209,7 @@ class Intake:
                     if count == 1:
                         await self._offer_extras("assistant", offer_extras)
                     self._tally.listed()
+                    self._awaited.pop(item.thread_id, None)
                     ref = ThreadRef(thread_id=item.thread_id, version=item.version or "")
                     done = thread
                     thread = self._gathering()
@@ -264,6 +270,19 @@ class Intake:
             await self._settle(ref, thread, end)
 
     # -- both -------------------------------------------------------------------------
+
+    def _say_what_was_not_there(self) -> None:
+        """Whoever names a thread believes that it exists: without it the run is not complete.
+
+        Where another filter may have kept it out, that is no news.
+        """
+        query = self._plan.query
+        if query.metadata or query.status or query.since or query.until or query.limit is not None:
+            return
+        for thread_id in self._awaited:
+            self._tally.unlisted(
+                Loss(what="thread", why="the source has no such thread", thread_id=thread_id)
+            )
 
     async def _held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         if self._full or not refs:

@@ -525,6 +525,19 @@ async def test_a_stream_gives_the_same_as_a_listing(bench: Any, kit: Any) -> Non
     assert counts(listed=2, unchanged=2) == second.threads
 
 
+async def test_a_thread_that_was_asked_for_and_is_not_there_is_a_failure(bench: Any) -> None:
+    """A script that backs up one thread before deleting it must hear that it does not exist."""
+    bench.world.add("a")
+    missing = Failure(thread_id="b", what="thread", why="the source has no such thread")
+
+    for source in ("memory", "stream"):
+        report = await bench.run(source, query=Query(thread_ids=("a", "b")), full=True)
+
+        assert report.threads == counts(listed=2, written=1, failed=1)
+        assert report.failures == [missing]
+        assert report.exit_code == 3
+
+
 async def test_a_limit_bounds_what_is_listed(bench: Any) -> None:
     """--limit N takes the first N threads of the listing or the stream."""
     bench.world.add("a", "b", "c")
