@@ -121,7 +121,8 @@ def test_a_query_without_filters_admits_everything() -> None:
     """Also a thread of which only the id is known."""
     assert Query().admits(Thread(thread_id=""))
     assert not Query().filtered
-    assert not Query(limit=1, extras=False).filtered
+    assert not Query(extras=False).filtered
+    assert Query(limit=1).filtered
 
 
 @pytest.mark.parametrize(
