@@ -140,3 +140,11 @@ def test_both_lines_work_in_a_fresh_checkout(tmp_path: Path) -> None:
     execute("sh", SET_UP[0], checkout, environ)
     execute("sh", f"{SET_UP[1]} --session lint", checkout, environ)
     shutil.rmtree(checkout)
+
+
+def test_nothing_is_installed_under_the_name_on_pypi() -> None:
+    """The package called lgx there is a stranger's; paths and other packages are installed."""
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("core/**/*.py"), *ROOT.glob("plugins/**/*.py")]
+    wrong = re.compile(r"pip install[^`\n]*[\s'\"]lgx\b(?!-)")
+    assert [path.name for path in texts if wrong.search(path.read_text(encoding="utf-8"))] == []
+    assert "package that is\ncalled `lgx` on PyPI is another project's" in README

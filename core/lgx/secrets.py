@@ -70,8 +70,7 @@ def _read_keyring(service: str, name: str) -> str:
         import keyring
     except ImportError:
         raise UsageError(
-            "the keyring: form needs the keyring package; install it with: "
-            "pip install 'lgx[keyring]'"
+            "the keyring: form needs the keyring package; run: pip install keyring"
         ) from None
     value = keyring.get_password(service, name)
     if value is None:

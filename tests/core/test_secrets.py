@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import traceback
 from pathlib import Path
 
@@ -120,3 +121,13 @@ def test_known_secrets_are_replaced_the_longest_first() -> None:
     """One that is part of another does not leave the rest of it behind."""
     assert redact("abcd and abcdefgh", ["abcd", "abcdefgh"]) == "*** and ***"
     assert redact("key is k1", ["k1"]) == "key is k1"
+
+
+def test_a_missing_keyring_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own name: what is called lgx on PyPI is another project's."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(UsageError) as caught:
+        resolve_reference("keyring:service/name")
+    assert str(caught.value) == (
+        "the keyring: form needs the keyring package; run: pip install keyring"
+    )

@@ -146,6 +146,6 @@ def test_without_the_servers_packages_the_demo_says_what_to_install(tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode() == (
         "lgx: error: a local server needs langgraph_cli, which is not installed; "
-        "run: pip install 'lgx[demo]'\n"
+        "run: pip install 'langgraph-cli[inmem]>=0.4.40,<0.5'\n"
     )
     assert list(tmp_path.iterdir()) == []

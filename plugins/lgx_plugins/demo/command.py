@@ -38,8 +38,8 @@ _APP = Path(__file__).with_name("app")
 def demo(directory: Path) -> int:
     """Start a real local LangGraph server, export it, show what was found.
 
-    Needs the extra demo: pip install 'lgx[demo]'. Nothing leaves this machine, and the
-    server is gone at the end.
+    Needs the server's packages: pip install 'langgraph-cli[inmem]>=0.4.40,<0.5'. Nothing
+    leaves this machine, and the server is gone at the end.
     """
     output = Output(directory)
     server = RealServer(_APP)

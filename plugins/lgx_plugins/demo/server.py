@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +20,9 @@ from types import TracebackType
 from lgx import FatalError, UsageError
 
 __all__ = ["RealServer"]
+
+# The name of lgx itself is another project's on PyPI, so its extra is not what one installs.
+_REQUIREMENT = "langgraph-cli[inmem]>=0.4.40,<0.5"
 
 # Settings of the user's other servers must not reach this one, nor their keys: it would send
 # traces of what it runs to LangSmith.
@@ -96,7 +100,7 @@ class RealServer:
             if importlib.util.find_spec(package) is None:
                 raise UsageError(
                     f"a local server needs {package}, which is not installed; "
-                    "run: pip install 'lgx[demo]'"
+                    f"run: pip install {shlex.quote(_REQUIREMENT)}"
                 )
 
     @property
