@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from lgx.contracts import Sink
 from lgx.engine.run_context import RunContext
 from lgx.engine.tally import Tally
-from lgx.errors import RetryableError, ThreadError
+from lgx.errors import FatalError, RetryableError, ThreadError
 from lgx.spool import Bundle
 from lgx.threads import WriteOutcome
 
@@ -69,23 +68,21 @@ class Delivery:
 
     async def _gather(self, batch: list[Bundle]) -> bool:
         """Fills a batch to the size that the sink likes; True when no more will come."""
+        loop = asyncio.get_running_loop()
         size = 0
         deadline = 0.0
         while size < self._sink.batch_bytes and len(batch) < self._sink.batch_threads:
             if self._queue.empty() and batch and self._context.budget.pressed:
                 return False
             try:
-                if batch and self._queue.empty():
-                    wait = deadline - time.monotonic()
-                    bundle = await asyncio.wait_for(self._queue.get(), max(wait, 0))
-                else:
+                async with asyncio.timeout_at(deadline if batch else None):
                     bundle = await self._queue.get()
             except TimeoutError:
                 return False
             if bundle is None:
                 return True
             if not batch:
-                deadline = time.monotonic() + self._sink.batch_seconds
+                deadline = loop.time() + self._sink.batch_seconds
             batch.append(bundle)
             size += bundle.size
         return False
@@ -100,7 +97,13 @@ class Delivery:
                     await self._write([bundle])
                 return
             outcomes = [WriteOutcome(thread_id=batch[0].thread_id, error=str(error))]
-        by_id = {outcome.thread_id: outcome for outcome in outcomes}
+        by_id = {outcome.thread_id: outcome for outcome in outcomes or ()}
+        strange = by_id.keys() - {bundle.thread_id for bundle in batch}
+        if strange:
+            raise FatalError(
+                f"the sink told the outcome of {sorted(map(str, strange))[0]!r}, which it was not "
+                "given; its plugin is at fault"
+            )
         for bundle in batch:
             outcome = by_id.get(bundle.thread_id)
             if outcome is None:

@@ -24,7 +24,7 @@ from lgx.engine.run_context import RunContext
 from lgx.engine.stop import Stop
 from lgx.engine.tally import Tally
 from lgx.engine.treatment import Treatment, summarise
-from lgx.errors import LgxError, ThreadError, UsageError
+from lgx.errors import FatalError, LgxError, ThreadError, UsageError
 from lgx.progress import Progress
 from lgx.records import EXTRA_KINDS
 from lgx.registry import Registry
@@ -103,6 +103,7 @@ class _Execution:
                 moving = True
                 await self._move(fingerprint)
                 self._go_on()
+                self._check_outcomes()
                 self._progress.phase = "finishing"
                 if not self._spec.dry_run:
                     await self._unless_stopped(self._rest_of_extras())
@@ -128,6 +129,22 @@ class _Execution:
         """
         if self._stop.requested or self._report.aborted is not None:
             raise _EndedError
+
+    def _check_outcomes(self) -> None:
+        """That every listed thread has come to an end. What leaks a cancellation, or ends a
+        task in another quiet way, must not pass for a complete run.
+        """
+        threads = self._report.threads
+        settled = sum(
+            (threads.unchanged, threads.written, threads.partial, threads.failed, threads.gone)
+        )
+        if self._spec.dry_run:
+            settled += len(self._report.would_move)
+        if settled != threads.listed:
+            raise FatalError(
+                f"{threads.listed - settled} of {threads.listed} listed threads have no outcome: "
+                "a plugin was cancelled, or cancelled itself; run again"
+            )
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Does work that a signal may cut off."""
@@ -192,7 +209,7 @@ class _Execution:
         """Waits for a part of the run; lgx's own errors abort it, others are bugs and raise."""
         await asyncio.wait((task,))
         if task.cancelled():
-            return
+            return  # by this class, or by a plugin: `_check_outcomes` tells
         error = _innermost(task.exception())
         if isinstance(error, LgxError):
             if self._report.aborted is None:

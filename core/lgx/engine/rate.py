@@ -12,6 +12,7 @@ __all__ = ["Rate"]
 _LOWEST = 0.2  # requests a second; below that a run would seem to hang
 _GROWTH = 1.1  # by which a bounded rate grows each second without a complaint
 _LONGEST_GROWTH = 60.0  # seconds of silence that count as growth
+_FEWEST = 20  # requests that a rate can be measured from
 _WINDOW = 200  # requests over which the rate is measured
 
 
@@ -56,10 +57,11 @@ class Rate:
         self._next = max(self._next, now + retry_after)
         if started <= self._halved_at:
             return
-        measured = self._measured(now)
         if self.limit is None:
-            self._ceiling = 2 * measured
-            self.limit = measured
+            if len(self._starts) < _FEWEST:
+                return  # too few to tell a rate from; that each is retried later must do
+            self.limit = self._measured(now)
+            self._ceiling = 2 * self.limit
         self.limit = max(self.limit / 2, _LOWEST)
         self._halved_at = self._grown_at = now
 
@@ -76,6 +78,4 @@ class Rate:
                 self.limit = None
 
     def _measured(self, now: float) -> float:
-        if len(self._starts) < 2:
-            return 1.0
         return (len(self._starts) - 1) / max(now - self._starts[0], 0.001)

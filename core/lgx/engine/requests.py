@@ -69,9 +69,10 @@ class Requests:
                 result = await call()
             except RetryableError as error:
                 if error.throttled:
+                    # An answer, but none that anything can be read from.
                     asked = min(error.retry_after or 0.0, _LONGEST_OBEYED)
                     self._rate.throttled(started, asked)
-                if not error.outage:
+                if not (error.outage or error.throttled):
                     self._unheard = 0
                 raise
             self._unheard = 0
@@ -127,16 +128,15 @@ class Requests:
         outage = not isinstance(error, RetryableError) or error.outage
         reason = str(error) or type(error).__name__
         tries = "1 try" if attempts == 1 else f"{attempts} tries"
-        if outage:
+        status = error.status if isinstance(error, RetryableError) else None
+        throttled = isinstance(error, RetryableError) and error.throttled
+        if outage or throttled:
             self._unheard += 1
             if self._unheard >= _OUTAGES:
                 return FatalError(
-                    f"nothing was heard for {self._unheard} requests in a row, the last was the "
-                    f"{what}: {reason}; run again when the other side is back, what has "
-                    "arrived stays"
+                    f"{self._unheard} requests in a row were given up, the last was the {what}: "
+                    f"{reason}; run again when the other side is back, what has arrived stays"
                 )
-        status = error.status if isinstance(error, RetryableError) else None
-        throttled = isinstance(error, RetryableError) and error.throttled
         return RetryableError(
             f"the {what} failed after {tries}: {reason}",
             throttled=throttled,

@@ -58,10 +58,13 @@ class Treatment:
 
     async def _through(self, transforms: Sequence[PlannedTransform], bundle: Bundle) -> Bundle:
         try:
-            for planned in transforms:
+            for number, planned in enumerate(transforms, start=1):
                 spool = self._new_spool()
+                # What several transforms make of an id is only known after the last.
+                last = number == len(transforms) and bundle.ref is not None
+                owner = bundle.thread_id if last else None
                 try:
-                    await self._one(planned, bundle, spool)
+                    await self._one(planned, bundle, spool, owner)
                 except BaseException:
                     spool.close()
                     raise
@@ -78,7 +81,9 @@ class Treatment:
             raise
         return bundle
 
-    async def _one(self, planned: PlannedTransform, bundle: Bundle, spool: Spool) -> None:
+    async def _one(
+        self, planned: PlannedTransform, bundle: Bundle, spool: Spool, owner: str | None
+    ) -> None:
         transform = planned.transform
         if isinstance(transform, RecordTransform):
             results = _apply_records(planned.name, transform, bundle)
@@ -90,7 +95,7 @@ class Treatment:
         try:
             async with closing(results) as records:
                 async for record in records:
-                    self._check_result(record)
+                    self._check_result(record, owner)
                     spool.append(record)
                     if spool.size - seen > _PAUSE:
                         seen = spool.size
@@ -100,7 +105,15 @@ class Treatment:
         except Exception as error:
             raise _closed("transform", planned.name, error) from error
 
-    def _check_result(self, record: Record) -> None:
+    def _check_result(self, record: object, owner: str | None) -> None:
+        if not isinstance(record, Record):
+            raise ThreadError(f"it gave {type(record).__name__} in place of a record")
+        named: str | None = getattr(record, "thread_id", None)
+        if owner is not None and named is not None and named != owner:
+            raise ThreadError(
+                f"it gave a record of thread {named!r} in place of one of {owner!r}; "
+                "a transform that changes ids says so by map_ref"
+            )
         if self._accepts != ANY_KIND and record.kind not in self._accepts:
             raise ThreadError(
                 f"it makes records of kind {record.kind!r}, which the sink has no place for"

@@ -286,6 +286,73 @@ async def test_a_run_that_is_stopped_without_a_signal_says_so(bench: Any) -> Non
     assert "finish" not in bench.world.calls
 
 
+@pytest.mark.parametrize("where", ["read", "write"])
+async def test_a_cancellation_that_a_plugin_leaks_is_no_success(
+    bench: Any, kit: Any, where: str
+) -> None:
+    """Every listed thread has an outcome, or the run says that it has not come to its end."""
+    bench.world.add("a", "b")
+    error = asyncio.CancelledError()
+    errors = bench.world.read_errors if where == "read" else bench.world.write_errors
+    errors["b"] = error
+
+    report = await bench.run(concurrency=1)
+
+    assert report.aborted is not None
+    assert "listed threads have no outcome" in report.aborted
+    assert report.exit_code == 1
+    assert "finish" not in bench.world.calls
+
+
+async def test_an_outcome_that_nobody_asked_for_ends_the_run(bench: Any) -> None:
+    """A sink that confuses threads cannot be believed about any."""
+    bench.world.add("a")
+    bench.world.outcomes["a"] = WriteOutcome(thread_id="z", error="too large")
+
+    report = await bench.run()
+
+    assert report.aborted == (
+        "the sink told the outcome of 'z', which it was not given; its plugin is at fault"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        (5, "transform t: it gave int in place of a record"),
+        (
+            Checkpoint(thread_id="b", checkpoint_ns="", checkpoint_id="c"),
+            "transform t: it gave a record of thread 'b' in place of one of 'a'; a transform "
+            + "that changes ids says so by map_ref",
+        ),
+    ],
+)
+async def test_what_a_transform_must_not_give_fails_its_thread(
+    bench: Any, kit: Any, result: Any, why: str
+) -> None:
+    """Nothing of it reaches the sink, least of all under another thread's id."""
+    bench.world.add("a")
+    bench.parts["transform_t"] = transform(kit, lambda self, record: [result])
+
+    report = await bench.run(transforms=(Use(name="t"),))
+
+    assert bench.world.stored == {}
+    assert [failure.why for failure in report.failures] == [why]
+
+
+async def test_cancelling_a_run_ends_it(bench: Any) -> None:
+    """At whatever moment: while batches are gathered, written, or waited for."""
+    bench.world.add(*(f"t{number}" for number in range(3000)))
+
+    for turns in range(1, 400, 13):
+        run = asyncio.create_task(bench.run(full=True))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        run.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.gather(run, return_exceptions=True)
+
+
 async def test_a_target_that_does_not_close_aborts_the_run(bench: Any, kit: Any) -> None:
     """What goes wrong at the very end is in the report, beside what had arrived."""
     bench.world.add("a")

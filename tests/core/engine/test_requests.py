@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -115,7 +116,10 @@ async def test_no_server_can_stop_a_run_for_a_day(requests: Requests, clock: Clo
 async def test_a_long_silence_lifts_a_bounded_rate(clock: Clock) -> None:
     """However long nothing was asked, the rate grows by no more than a minute's worth."""
     rate = Rate(clock, clock.sleep)
-    rate.throttled(await rate.turn(), 0.0)
+    for _ in range(30):
+        started = await rate.turn()
+    rate.throttled(started, 0.0)
+    assert rate.limit is not None
     clock.now += 10_000_000
 
     rate.answered()
@@ -148,6 +152,14 @@ async def test_a_complaint_halves_the_rate_once_and_it_recovers(clock: Clock) ->
     assert len(limits) == pytest.approx(22, abs=2)
 
 
+async def test_a_complaint_about_one_of_the_first_requests_bounds_nothing(clock: Clock) -> None:
+    """A rate cannot be told from a few requests; each of them waits by itself all the same."""
+    rate = Rate(clock, clock.sleep)
+    rate.throttled(await rate.turn(), 0.0)
+
+    assert rate.limit is None
+
+
 async def test_a_bounded_rate_spaces_requests(clock: Clock) -> None:
     """Ten requests at five a second take about two seconds."""
     rate = Rate(clock, clock.sleep)
@@ -165,8 +177,19 @@ async def test_a_silent_server_ends_the_run(requests: Requests) -> None:
     for _ in range(7):
         with pytest.raises(RetryableError):
             await requests(failing(*[ConnectionRefusedError("refused")] * 9), what="x", attempts=1)
-    with pytest.raises(FatalError, match="nothing was heard for 8 requests in a row"):
+    with pytest.raises(
+        FatalError, match="8 requests in a row were given up, the last was the x: refused"
+    ):
         await requests(failing(*[ConnectionRefusedError("refused")] * 9), what="x", attempts=1)
+
+
+async def test_a_server_that_turns_everything_away_ends_the_run(requests: Requests) -> None:
+    """429 for ever is an outage, too: a run must not crawl on for hours."""
+    throttled = [RetryableError("429", throttled=True) for _ in range(99)]
+    with pytest.raises(FatalError, match="8 requests in a row were given up"):
+        for _ in range(9):
+            with contextlib.suppress(RetryableError):
+                await requests(failing(*throttled), what="x")
 
 
 async def test_an_answer_between_shows_that_the_server_lives(requests: Requests) -> None:
