@@ -322,7 +322,9 @@ def make_query(
         limit=limit,
     )
     if query.since and query.until and parse_time(query.since) >= parse_time(query.until):
-        raise UsageError(f"since {query.since} is not before until {query.until}: no thread passes")
+        raise UsageError(
+            f"--since {query.since} is not before --until {query.until}: no thread passes"
+        )
     return msgspec.structs.replace(query, extras=not query.filtered if extras is None else extras)
 
 

@@ -7,7 +7,7 @@ and the redaction of secrets come from the same declaration.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from lgx.errors import UsageError
+from lgx.hints import closest
 from lgx.secrets import Secret, resolve_reference
 
 __all__ = ["Config", "OptionInfo", "convert", "describe", "option"]
@@ -158,8 +159,11 @@ def convert(
     for written, value in options.items():
         name = written.replace("-", "_")
         if name not in infos:
-            known = ", ".join(sorted(info.flag for info in infos.values())) or "none"
-            raise UsageError(f"{where} has no option {written!r}; its options: {known}")
+            known = sorted(info.flag for info in infos.values())
+            raise UsageError(
+                f"{where} has no option {written!r}{closest(written.replace('_', '-'), known)}; "
+                f"its options: {', '.join(known) or 'none'}"
+            )
         values[name] = _prepare(value, _members(hints[name]), environ)
     env = os.environ if environ is None else environ
     for info in infos.values():
@@ -167,13 +171,32 @@ def convert(
             text = env[info.env]
             plain = Secret not in _members(hints[info.name])
             values[info.name] = text if plain else Secret(text)
-    missing = [info.flag for info in infos.values() if info.required and info.name not in values]
+    missing = [info for info in infos.values() if info.required and info.name not in values]
     if missing:
-        raise UsageError(f"{where} needs {', '.join(missing)}; see its --help")
+        raise UsageError(f"{where} needs {_needed(where, missing)}")
     try:
         return msgspec.convert(values, config_type, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{where}: {_explain(error, infos, hints, values)}") from None
+        prefix = _prefix(where)
+        raise UsageError(f"{where}: {_explain(error, infos, hints, values, prefix)}") from None
+
+
+def _prefix(where: str) -> str:
+    """`--source-` for options that are flags of their own, nothing for those of a transform."""
+    role = where.partition(" ")[0]
+    return f"{role}-" if role in ("--source", "--sink") else ""
+
+
+def _needed(where: str, missing: Sequence[OptionInfo]) -> str:
+    prefix = _prefix(where)
+    if not prefix:
+        return f"{', '.join(info.flag for info in missing)}; `lgx plugins show` lists its options"
+    variable = "LGX_" + prefix.strip("-").upper()
+    names = " and ".join(
+        f"{prefix}{info.flag} (or the variable {info.env or f'{variable}_{info.name.upper()}'})"
+        for info in missing
+    )
+    return f"{names}; `lgx run {where} --help` lists its options"
 
 
 _TRUTH = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
@@ -221,6 +244,7 @@ def _explain(
     infos: Mapping[str, OptionInfo],
     hints: Mapping[str, Any],
     values: Mapping[str, object],
+    prefix: str,
 ) -> str:
     """msgspec's message with the path turned into the option's name and value."""
     text = str(error)
@@ -231,4 +255,5 @@ def _explain(
         return reason
     info = infos[name]
     shown = "this value" if _holds_secret(hints[name]) else repr(values[name])
-    return f"option {info.flag} cannot be {shown}: {reason}; its type is {info.type}"
+    named = f"{prefix}{info.flag}" if prefix else f"option {info.flag}"
+    return f"{named} cannot be {shown}: {reason}; its type is {info.type}"

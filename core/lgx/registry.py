@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,9 +16,10 @@ from msgspec import Struct
 
 from lgx.contracts import Component, Sink, SourceBase, Transform, Validator
 from lgx.errors import PluginConflictError, PluginLoadError, UsageError
+from lgx.hints import closest
 from lgx.loading import Role, import_object, load_components
 
-__all__ = ["Listed", "Registry", "closest"]
+__all__ = ["Listed", "Registry"]
 
 PLUGINS = "lgx"
 COMMANDS = "lgx.commands"
@@ -178,12 +178,6 @@ class Registry:
         if self._allowed is not None and entry_point.name not in self._allowed:
             return False
         return not self._builtin_only or _distribution(entry_point) == "lgx"
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` where a known name looks like the given one, else nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _title(word: str, listed: Listed) -> str:

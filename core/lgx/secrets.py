@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lgx.errors import UsageError
+from lgx.hints import unreadable
 
 __all__ = ["Secret", "redact", "redact_url", "resolve_reference"]
 
@@ -62,7 +63,7 @@ def _read_secret_file(path: Path) -> str:
             raise UsageError(f"secret file {path} can be read by others; run: chmod 600 {path}")
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"secret file {path} cannot be read: {error}") from error
+        raise UsageError(f"secret file {path} {unreadable(error)}") from error
 
 
 def _read_keyring(service: str, name: str) -> str:

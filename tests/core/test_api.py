@@ -180,7 +180,7 @@ class TestSpec:
         ("filters", "extras"),
         [
             ({}, True),
-            ({"limit": 3}, True),
+            ({"limit": 3}, False),
             ({"thread_ids": ["a"]}, False),
             ({"status": "idle"}, False),
             ({"thread_ids": ["a"], "extras": True}, True),

@@ -78,50 +78,56 @@ def test_a_variable_stands_in_for_an_option_that_is_not_given() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "--sink test needs path; see its --help"),
+        (
+            {},
+            (
+                "--sink test needs --sink-path (or the variable LGX_SINK_PATH); "
+                "`lgx run --sink test --help` lists its options"
+            ),
+        ),
         (
             {"path": "x", "pth": 1},
             (
-                "--sink test has no option 'pth'; its options: api-key, batch-size, force, "
-                "headers, labels, mode, names, note, path, rate"
+                "--sink test has no option 'pth' (did you mean 'path'?); its options: api-key, "
+                "batch-size, force, headers, labels, mode, names, note, path, rate"
             ),
         ),
         (
             {"path": None},
             (
-                "--sink test: option path cannot be None: expected path, got NoneType; "
+                "--sink test: --sink-path cannot be None: expected path, got NoneType; "
                 "its type is path"
             ),
         ),
         (
             {"path": "x", "batch_size": "many"},
             (
-                "--sink test: option batch-size cannot be 'many': expected int, got str; "
+                "--sink test: --sink-batch-size cannot be 'many': expected int, got str; "
                 "its type is number"
             ),
         ),
         (
             {"path": "x", "batch_size": "0"},
-            "--sink test: option batch-size cannot be '0': expected int >= 1; its type is number",
+            "--sink test: --sink-batch-size cannot be '0': expected int >= 1; its type is number",
         ),
         (
             {"path": "x", "force": "maybe"},
             (
-                "--sink test: option force cannot be 'maybe': expected bool, got str; "
+                "--sink test: --sink-force cannot be 'maybe': expected bool, got str; "
                 "its type is yes/no"
             ),
         ),
         (
             {"path": "x", "mode": "Raw"},
             (
-                "--sink test: option mode cannot be 'Raw': invalid enum value 'Raw'; "
+                "--sink test: --sink-mode cannot be 'Raw': invalid enum value 'Raw'; "
                 "its type is raw|state"
             ),
         ),
         (
             {"path": "x", "labels": {"a": 5}},
             (
-                "--sink test: option labels cannot be {'a': 5}: expected str, got int; "
+                "--sink test: --sink-labels cannot be {'a': 5}: expected str, got int; "
                 "its type is KEY=VALUE"
             ),
         ),

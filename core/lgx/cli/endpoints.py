@@ -21,7 +21,7 @@ from lgx.cli.pipelines import DEFAULT_PATH, flag_text, load_env_file, pipeline_n
 from lgx.cli.session import Session, is_reference
 from lgx.config import OptionInfo, describe
 from lgx.errors import UsageError
-from lgx.registry import closest
+from lgx.hints import closest
 from lgx.spec import Use
 
 __all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use", "secret_literals"]
@@ -160,10 +160,17 @@ def _choose(scan: _Scan, session: Session) -> Chosen:
     choice = Chosen(config=config)
     name = scan.words[0] if scan.words else None
     if name is None and scan.doubtful and config.exists():
-        names = pipeline_names(config)
+        try:
+            names = pipeline_names(config)
+        except UsageError as error:
+            # Most likely no pipeline is wanted; if one is, what it names is missed.
+            session.warn(f"{error}; it was not used")
+            names = ()
         name = next((word for word in scan.doubtful if word in names), None)
     table: dict[str, object] = {}
     if name is None and "--config" in scan.seen and not scan.seen & {"--help", "-h"}:
+        if not config.exists():
+            raise UsageError(f"--config {config} does not exist; correct the path")
         known = ", ".join(pipeline_names(config)) or "none"
         raise UsageError(f"--config {config} needs a PIPELINE of that file; it has: {known}")
     if name is not None:
@@ -197,15 +204,20 @@ def _defaults(choice: Chosen, own: Sequence[click.Parameter], *, ignores: bool) 
         for param in own
         if isinstance(param, Flag) and param.name not in (None, "config")
     }
+    of_plugins = {f"{role}_{info.name}" for role, infos in choice.infos.items() for info in infos}
     defaults: dict[str, Any] = {}
     for key, value in choice.table.items():
+        role = key.partition("_")[0]
         if key in options:
             defaults[key] = flag_text(value, repeatable=options[key].multiple)
-        elif not (ignores or key.startswith(("source_", "sink_"))):
-            known = [name.replace("_", "-") for name in options if name]
+        elif role in choice.infos if role in ROLES else not ignores:
+            if key in of_plugins:
+                continue
+            flag = key.replace("_", "-")
+            known = [name.replace("_", "-") for name in (*options, *of_plugins) if name]
             raise UsageError(
-                f"{choice.config}: pipeline {choice.pipeline!r} has an unknown option {key!r}"
-                f"{closest(key.replace('_', '-'), known)}; options are named like flags"
+                f"{choice.config}: pipeline {choice.pipeline!r} has an unknown option {flag!r}"
+                f"{closest(flag, known)}; options are named like flags"
             )
     return defaults
 

@@ -17,7 +17,7 @@ import click
 from lgx.cli.root import root
 from lgx.cli.session import Session, printable
 from lgx.errors import LgxError
-from lgx.registry import closest
+from lgx.hints import closest
 
 __all__ = ["main"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lgx.errors import UsageError
-from lgx.registry import closest
+from lgx.hints import closest, unreadable
 
 __all__ = ["DEFAULT_PATH", "flag_text", "load_env_file", "pipeline_names", "read_pipeline"]
 
@@ -53,7 +53,7 @@ def _tables(path: Path) -> Mapping[str, object]:
             f"{path} does not exist; write one with `lgx init`, or name a --source and a --sink"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} {unreadable(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     others = sorted(set(document) - {"pipelines"})
@@ -92,5 +92,5 @@ def load_env_file(path: Path) -> dict[str, str]:
         with path.open(encoding="utf-8") as stream:
             values = dotenv_values(stream=stream)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--env-file {path} cannot be read: {error}") from error
+        raise UsageError(f"--env-file {path} {unreadable(error)}") from error
     return {name: value for name, value in values.items() if value is not None}

@@ -9,7 +9,8 @@ import click
 import lgx
 from lgx.cli.session import Session
 from lgx.errors import UsageError
-from lgx.registry import Listed, closest
+from lgx.hints import closest
+from lgx.registry import Listed
 
 __all__ = ["CORE_COMMANDS", "root"]
 
