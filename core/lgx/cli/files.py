@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,21 +13,62 @@ import msgspec
 from msgspec import Struct, structs
 
 from lgx.errors import FatalError, UsageError
+from lgx.hints import unreadable
 from lgx.report import Report
 
-__all__ = ["check_report_path", "threads_to_retry", "without_secrets", "write_report"]
+__all__ = [
+    "check_report_path",
+    "check_spool_directory",
+    "threads_to_retry",
+    "without_secrets",
+    "write_report",
+]
 
 T = TypeVar("T", bound=Struct)
 
 
-def check_report_path(path: Path) -> None:
-    """Before anything is moved: that the report will find its place."""
+_REPORT = re.compile(rb'\s*\{\s*"format"\s*:\s*"lgx-report/')
+
+
+def check_report_path(path: Path, others: Mapping[str, Path]) -> None:
+    """Before anything is moved: that the report will find its place, and takes nobody else's.
+
+    Args:
+        others: the paths that source and sink were given, by their flags.
+    """
+    for flag, other in others.items():
+        if path.resolve() == other.resolve():
+            raise UsageError(f"--report {path} is {flag} as well; name another file")
     if path.is_dir():
         raise UsageError(f"--report {path} is a directory; name a file in it")
     if not path.parent.is_dir():
         raise UsageError(f"--report {path}: its directory does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
         raise UsageError(f"--report {path}: its directory cannot be written to")
+    if path.exists() and not _may_be_replaced(path):
+        raise UsageError(
+            f"--report {path} exists and is no report of lgx; name another file, or remove it"
+        )
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Whether a report stands there, or an empty file."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(200)
+    except OSError as error:
+        raise UsageError(f"--report {path} {unreadable(error)}") from error
+    return not head or _REPORT.match(head) is not None
+
+
+def check_spool_directory(path: Path) -> None:
+    """Before anything is moved: that large threads can be kept there."""
+    if not path.is_dir():
+        raise UsageError(f"--spool-dir {path} is no directory that exists; create it first")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"--spool-dir {path} cannot be written to; name another directory")
 
 
 def without_secrets(report: Report, redact: Callable[[str], str]) -> Report:
@@ -49,7 +90,10 @@ def without_secrets(report: Report, redact: Callable[[str], str]) -> Report:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """The report under that name, whole or not at all; only its owner can read it."""
+    """The report under that name, whole or not at all; only its owner can read it.
+
+    On return file and name are on the disk.
+    """
     temporary = path.with_name(f".lgx-report-{secrets.token_hex(8)}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -58,9 +102,15 @@ def write_report(path: Path, report: Report) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise FatalError(f"the report {path} cannot be written: {error.strerror}") from error
 
 
@@ -82,7 +132,7 @@ def threads_to_retry(path: Path) -> tuple[tuple[str, ...], int]:
     try:
         report = msgspec.json.decode(path.read_bytes(), type=_Retried)
     except OSError as error:
-        raise UsageError(f"--retry {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"--retry {path} {unreadable(error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--retry {path} is no report of lgx: {error}") from None
     if not report.format.startswith("lgx-report/"):

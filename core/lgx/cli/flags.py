@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+_LEAST_MEMORY = 1_000_000
+
+
 class Flag(click.Option):
     """An option that stands in a section of the help and can come from `LGX_<NAME>`.
 
@@ -58,14 +61,14 @@ class Flag(click.Option):
 
 
 def size(text: str) -> int:
-    """A number of bytes: `64M`, `1.5G`, `100000`; the type of a flag."""
+    """An amount of memory: `64M`, `1.5G`, `100000000`; the type of a flag."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", str(text).strip(), re.IGNORECASE)
-    number = 0
-    if match:
-        power = " KMGT".index(match[2].upper() or " ")
-        number = int(float(match[1]) * 1024**power)
-    if number < 1:
+    if not match:
         raise click.BadParameter(f"{text!r} is no size; write it as 64M or 1G")
+    power = " KMGT".index(match[2].upper() or " ")
+    number = int(float(match[1]) * 1024**power)
+    if number < _LEAST_MEMORY:
+        raise click.BadParameter(f"{text!r} is too little to work with; give at least 1M")
     return number
 
 
@@ -147,7 +150,12 @@ def metadata_values(items: Sequence[str]) -> Mapping[str, object]:
     for key, text in key_values(items, "--metadata").items():
         try:
             msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except msgspec.DecodeError as error:
+            if text.lstrip()[:1] in ("{", "[", '"'):
+                raise UsageError(
+                    f"--metadata {key}: {text!r} begins like JSON and is none: {error}; correct "
+                    "it, or write text that begins so as a JSON string"
+                ) from None
             values[key] = text
         else:
             values[key] = msgspec.Raw(text.encode())

@@ -14,8 +14,14 @@ import msgspec
 
 from lgx.api import STATUSES, make_spec, run_spec
 from lgx.cli.display import show_progress
-from lgx.cli.endpoints import EndpointCommand, chosen, endpoint_use, secret_literals
-from lgx.cli.files import check_report_path, threads_to_retry, without_secrets, write_report
+from lgx.cli.endpoints import ROLES, EndpointCommand, chosen, endpoint_use, secret_literals
+from lgx.cli.files import (
+    check_report_path,
+    check_spool_directory,
+    threads_to_retry,
+    without_secrets,
+    write_report,
+)
 from lgx.cli.flags import Flag, count, metadata_values, size, time
 from lgx.cli.meter import Meter
 from lgx.cli.pipelines import pipeline_names
@@ -174,9 +180,11 @@ def _run(ctx: click.Context, **given: Any) -> int:
     spec = _spec(ctx, given)
     if given["json"] and spec.sink.options.get("path") == "-":
         raise UsageError("--json and a sink that writes to - both want stdout; use --report FILE")
+    paths = _check_options(spec, session)
     if given["report"] is not None:
-        check_report_path(given["report"])
-    _check_options(spec, session)
+        check_report_path(given["report"], paths)
+    if given["spool_dir"] is not None:
+        check_spool_directory(given["spool_dir"])
     begun = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         report = asyncio.run(_move(spec, session, quiet=given["quiet"]))
@@ -199,13 +207,19 @@ def _run(ctx: click.Context, **given: Any) -> int:
 
 
 def _spec(ctx: click.Context, given: dict[str, Any]) -> RunSpec:
+    session = ctx.ensure_object(Session)
     source, sink = endpoint_use(ctx, "source"), endpoint_use(ctx, "sink")
     if source is None or sink is None:
         missing = " and ".join(
             f"--{role} NAME" for role, use in (("source", source), ("sink", sink)) if use is None
         )
         config = chosen(ctx).config
-        known = ", ".join(pipeline_names(config)) if chosen(ctx).pipeline is None else ""
+        known = ""
+        if chosen(ctx).pipeline is None:
+            try:
+                known = ", ".join(pipeline_names(config))
+            except UsageError as error:
+                session.warn(str(error))
         remedy = f", or a pipeline of {config}: {known}" if known else "; see lgx plugins"
         raise UsageError(f"lgx run needs {missing}{remedy}")
     return make_spec(
@@ -233,9 +247,14 @@ def _spec(ctx: click.Context, given: dict[str, Any]) -> RunSpec:
     )
 
 
-def _check_options(spec: RunSpec, session: Session) -> None:
-    """Every component's options are right, and their secrets known, before anything begins."""
+def _check_options(spec: RunSpec, session: Session) -> dict[str, Path]:
+    """Every component's options are right, and their secrets known, before anything begins.
+
+    Returns:
+        the paths that source and sink were given, by their flags.
+    """
     registry = session.registry
+    paths: dict[str, Path] = {}
     for role, uses, find in (
         ("source", (spec.source,), registry.source),
         ("sink", (spec.sink,), registry.sink),
@@ -246,7 +265,13 @@ def _check_options(spec: RunSpec, session: Session) -> None:
             config_type = find(use.name).config_type
             if role in ("transform", "validator"):
                 _warn_of_literals(role, use, describe(config_type), session)
-            session.learn(convert(config_type, use.options, where=f"--{role} {use.name}"))
+            config = convert(config_type, use.options, where=f"--{role} {use.name}")
+            session.learn(config)
+            if role in ROLES:
+                for name, value in msgspec.structs.asdict(config).items():
+                    if isinstance(value, Path) and str(value) != "-":
+                        paths[f"--{role}-{name.replace('_', '-')}"] = value
+    return paths
 
 
 def _warn_of_literals(role: str, use: Use, infos: Sequence[OptionInfo], session: Session) -> None:

@@ -59,18 +59,19 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
         ),
         pytest.param(
             ("run", "--source", "tiny", "--sink", "tiny", "--sink-path", "out.txt"),
-            "--source tiny needs place; see its --help",
+            "--source tiny needs --source-place (or the variable LGX_SOURCE_PLACE); "
+            "`lgx run --source tiny --help` lists its options",
             id="missing option",
         ),
         pytest.param(
             ("run", *ENDS, "--source-threads", "many"),
-            "--source tiny: option threads cannot be 'many': expected int, got str; its type is "
+            "--source tiny: --source-threads cannot be 'many': expected int, got str; its type is "
             "number",
             id="ill-typed option",
         ),
         pytest.param(
             ("run", *ENDS, "--source-threads", "-1"),
-            "--source tiny: option threads cannot be '-1': expected int >= 0; its type is number",
+            "--source tiny: --source-threads cannot be '-1': expected int >= 0; its type is number",
             id="option out of range",
         ),
         pytest.param(
@@ -95,6 +96,17 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
             id="memory",
         ),
         pytest.param(
+            ("run", *ENDS, "--memory", "900k"),
+            "invalid value for '--memory': '900k' is too little to work with; give at least 1M; "
+            "see lgx run --help",
+            id="too little memory",
+        ),
+        pytest.param(
+            ("run", *ENDS, "--spool-dir", "missing"),
+            "--spool-dir missing is no directory that exists; create it first",
+            id="spool directory",
+        ),
+        pytest.param(
             ("run", *ENDS, "--since", "yesterday"),
             "invalid value for '--since': 'yesterday' is not a time; write it as 2026-11-20 or "
             "2026-11-20T08:00:00+00:00; see lgx run --help",
@@ -102,7 +114,7 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
         ),
         pytest.param(
             ("run", *ENDS, "--since", "2026-02-01", "--until", "2026-01-01"),
-            "since 2026-02-01T00:00:00+00:00 is not before until 2026-01-01T00:00:00+00:00: "
+            "--since 2026-02-01T00:00:00+00:00 is not before --until 2026-01-01T00:00:00+00:00: "
             "no thread passes",
             id="empty window",
         ),
@@ -118,13 +130,20 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
             id="metadata",
         ),
         pytest.param(
+            ("run", *ENDS, "--metadata", 'user={"name": Zoe}'),
+            "--metadata user: '{\"name\": Zoe}' begins like JSON and is none: JSON is malformed: "
+            "invalid character (byte 9); correct it, or write text that begins so as a JSON string",
+            id="metadata that is nearly JSON",
+        ),
+        pytest.param(
             ("run", *ENDS, "--transform", "tiny:word"),
             "--transform tiny: option 1 is not key=value; write a comma in a value as \\,",
             id="option of a transform",
         ),
         pytest.param(
             ("run", *ENDS, "--validator", "tiny:wrd=x"),
-            "--validator tiny has no option 'wrd'; its options: key, word, words",
+            "--validator tiny has no option 'wrd' (did you mean 'word'?); its options: key, word, "
+            "words",
             id="unknown option of a validator",
         ),
         pytest.param(
@@ -138,8 +157,28 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
             id="report is a directory",
         ),
         pytest.param(
+            ("run", *ENDS, "--report", "../../{here}/out.txt"),
+            "--report ../../{here}/out.txt is --sink-path as well; name another file",
+            id="report is the sink",
+        ),
+        pytest.param(
+            ("run", *ENDS, "--env-file", "."),
+            "--env-file . is a directory; name a file",
+            id="env file is a directory",
+        ),
+        pytest.param(
+            ("run", *ENDS, "--source-api-key", "file:none"),
+            "secret file none does not exist; correct the path",
+            id="secret file",
+        ),
+        pytest.param(
+            ("run", "nightly", "--config", "."),
+            ". is a directory; name a file",
+            id="config is a directory",
+        ),
+        pytest.param(
             ("run", *ENDS, "--retry", "r.json"),
-            "--retry r.json cannot be read: No such file or directory",
+            "--retry r.json does not exist; correct the path",
             id="retry without report",
         ),
         pytest.param(
@@ -154,12 +193,12 @@ KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
         ),
         pytest.param(
             ("run", *ENDS, "--env-file", "none.env"),
-            "--env-file none.env cannot be read: [Errno 2] No such file or directory: 'none.env'",
+            "--env-file none.env does not exist; correct the path",
             id="env file",
         ),
         pytest.param(
             ("run", *ENDS, "--config", "other.toml"),
-            "--config other.toml needs a PIPELINE of that file; it has: none",
+            "--config other.toml does not exist; correct the path",
             id="config without pipeline",
         ),
         pytest.param(
@@ -178,6 +217,9 @@ def test_wrong_input_is_told_in_one_line(
     lgx: Lgx, tmp_path: Path, args: tuple[str, ...], message: str
 ) -> None:
     """Exit code 2, nothing on stdout, nothing written."""
+    here = f"{tmp_path.parent.name}/{tmp_path.name}"
+    args = tuple(arg.replace("{here}", here) for arg in args)
+    message = message.replace("{here}", here)
     assert lgx(*args) == (2, "", f"lgx: error: {message}\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -213,3 +255,35 @@ def test_no_arguments_show_the_help(lgx: Lgx) -> None:
 
     assert (code, out) == (2, "")
     assert "Moves LangGraph threads" in err
+
+
+def test_a_report_replaces_a_report_alone(lgx: Lgx, tmp_path: Path) -> None:
+    """Any other file stays, and nothing is begun; an empty one is nobody's."""
+    (tmp_path / "notes.json").write_text('{"format": "mine"}')
+    assert lgx("run", *ENDS, "--report", "notes.json") == (
+        2,
+        "",
+        (
+            "lgx: error: --report notes.json exists and is no report of lgx; name another file, "
+            "or remove it\n"
+        ),
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.json"]
+    (tmp_path / "empty.json").touch()
+    for _ in range(2):
+        assert lgx("run", *ENDS, "--quiet", "--report", "empty.json").code == 0
+
+
+def test_a_broken_file_of_pipelines_costs_a_run_without_pipeline_a_warning(
+    lgx: Lgx, tmp_path: Path
+) -> None:
+    """And nothing where no word could be a pipeline's name."""
+    (tmp_path / "lgx.toml").write_text("[pipelines")
+    code, _, err = lgx("run", *ENDS, "--quiet")
+    assert code == 0
+    assert err == (
+        "lgx: warning: lgx.toml is not valid TOML: Expected ']' at the end of a table declaration "
+        "(at end of document); it was not used\n"
+    )
+    flags = [f"{flag}={value}" for flag, value in zip(ENDS[::2], ENDS[1::2], strict=True)]
+    assert lgx("run", *flags, "--quiet") == (0, "", "")

@@ -21,7 +21,9 @@ DRY = (
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("1", 1),
+        ("1", None),
+        ("999999", None),
+        ("1000000", 1_000_000),
         ("64M", 64 << 20),
         ("64MB", 64 << 20),
         ("64 MiB", None),

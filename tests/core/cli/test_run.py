@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lgx import Report
+
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
 
@@ -89,7 +91,7 @@ def test_quiet_prints_nothing(lgx: Lgx) -> None:
 
 def test_the_report_is_for_its_owner_alone(lgx: Lgx, tmp_path: Path) -> None:
     """`--report`: a file of mode 0600, in place of what stood there, nothing left beside it."""
-    (tmp_path / "r.json").write_text("old")
+    (tmp_path / "r.json").write_bytes(Report(sink="old").to_json())
 
     lgx("run", *ENDS, "--quiet", "--report", "r.json")
 
@@ -279,11 +281,11 @@ class TestPipelines:
             (
                 (
                     '[pipelines.nightly]\nsource = "tiny"\nsource-place = "x"\n'
-                    'source-colour = "red"\nsink = "tiny"\nsink-path = "x"'
+                    'source-plce = "red"\nsink = "tiny"\nsink-path = "x"'
                 ),
                 (
-                    "--source tiny has no option 'colour'; its options: api-key, headers, labels, "
-                    "order, place, runs, tags, threads, trouble"
+                    "lgx.toml: pipeline 'nightly' has an unknown option 'source-plce' (did you "
+                    "mean 'source-place'?); options are named like flags"
                 ),
             ),
             (
@@ -292,7 +294,7 @@ class TestPipelines:
                     'source-threads = "many"\nsink = "tiny"\nsink-path = "x"'
                 ),
                 (
-                    "--source tiny: option threads cannot be 'many': expected int, got str; "
+                    "--source tiny: --source-threads cannot be 'many': expected int, got str; "
                     "its type is number"
                 ),
             ),
