@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 
 from lgx import Assistant, Cron, StoreItem, decode_line, raw
 from lgx_plugins.archive.reader import PartReader
+from lgx_plugins.scratch import ScratchDatabase
 
 __all__ = ["read_extras"]
+
+_CREATE = "CREATE TABLE newest (id BLOB PRIMARY KEY, line INT) WITHOUT ROWID"
 
 
 def read_extras(reader: PartReader, numbers: Sequence[int]) -> Iterator[list[bytes]]:
@@ -31,15 +33,13 @@ def read_extras(reader: PartReader, numbers: Sequence[int]) -> Iterator[list[byt
 
 
 def _newest(reader: PartReader, numbers: Sequence[int]) -> Iterator[list[bytes]]:
-    database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    database = ScratchDatabase(_CREATE)
     try:
-        database.execute("PRAGMA journal_mode=OFF")
-        database.execute("CREATE TABLE newest (id BLOB PRIMARY KEY, line INT) WITHOUT ROWID")
         count = 0
         for number in numbers:
             for lines in reader.loose_lines(number):
                 rows = [(_identity(line), count + at) for at, line in enumerate(lines)]
-                database.executemany("INSERT OR REPLACE INTO newest VALUES (?, ?)", rows)
+                database.insert("INSERT OR REPLACE INTO newest VALUES (?, ?)", rows)
                 count += len(lines)
         count = 0
         for number in numbers:
@@ -47,7 +47,7 @@ def _newest(reader: PartReader, numbers: Sequence[int]) -> Iterator[list[bytes]]
                 kept = []
                 for at, line in enumerate(lines):
                     query = "SELECT line FROM newest WHERE id = ?"
-                    (newest,) = database.execute(query, (_identity(line),)).fetchone()
+                    ((newest,),) = database.rows(query, (_identity(line),))
                     if newest == count + at:
                         kept.append(line)
                 count += len(lines)

@@ -6,7 +6,6 @@ Memory stays bounded whatever the number of threads.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,6 +15,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from lgx import Json, Loss, Mark
 from lgx_plugins.archive.index import Entry, IndexHead
+from lgx_plugins.ids import id_bytes
+from lgx_plugins.scratch import ScratchDatabase
 
 __all__ = ["Place", "Summary", "ThreadTable"]
 
@@ -77,12 +78,7 @@ class ThreadTable:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=OFF")
-        self._database.execute("PRAGMA synchronous=OFF")
-        self._database.execute("PRAGMA temp_store=FILE")
-        self._database.execute("PRAGMA cache_size=-8192")
-        self._database.execute(_CREATE)
+        self._database = ScratchDatabase(_CREATE, cache=8 << 20)
 
     def close(self) -> None:
         with self._lock:
@@ -104,9 +100,7 @@ class ThreadTable:
             marks_only: leave out what only reading needs.
         """
         with self._lock:
-            self._database.execute("BEGIN")
-            self._database.executemany(_INSERT, _rows(number, batch, head, entries, marks_only))
-            self._database.execute("COMMIT")
+            self._database.insert(_INSERT, _rows(number, batch, head, entries, marks_only))
 
     def build(self) -> None:
         """Sorts; called once, after the indexes that were there at the opening."""
@@ -116,7 +110,7 @@ class ThreadTable:
     def mark(self, thread_id: str) -> Mark | None:
         """The mark of a thread that stands here whole."""
         with self._lock:
-            row = self._database.execute(_MARK, (_key(thread_id),)).fetchone()
+            row = self._database.row(_MARK, (id_bytes(thread_id),))
         if row is None or row[0] is None:
             return None
         return Mark(version=row[0], fingerprint=row[1], checkpoints=row[2])
@@ -128,8 +122,7 @@ class ThreadTable:
     def find(self, thread_id: str) -> Summary | None:
         """The newest version of a thread, None where it is unknown or deleted."""
         with self._lock:
-            rows = self._database.execute(f"{_SUMMARY} id = ? GROUP BY id", (_key(thread_id),))
-            row = rows.fetchone()
+            row = self._database.row(f"{_SUMMARY} id = ? GROUP BY id", (id_bytes(thread_id),))
         return self._summary(row) if row else None
 
     def summaries(self) -> Iterator[list[Summary]]:
@@ -138,10 +131,10 @@ class ThreadTable:
         while True:
             where = "true" if after is None else "id > ?"
             with self._lock:
-                rows = self._database.execute(
+                rows = self._database.rows(
                     f"{_SUMMARY} {where} GROUP BY id ORDER BY id LIMIT {_PAGE}",
                     () if after is None else (after,),
-                ).fetchall()
+                )
             if not rows:
                 return
             after = rows[-1][0]
@@ -150,7 +143,7 @@ class ThreadTable:
     def places(self, thread_id: str) -> list[Place]:
         """The pieces of a thread's newest version, in order; none where it is not held."""
         with self._lock:
-            rows = self._database.execute(_PLACES, (_key(thread_id),)).fetchall()
+            rows = self._database.rows(_PLACES, (id_bytes(thread_id),))
         return [msgspec.structs.replace(Place(*row), losses=_decode(row[-1])) for row in rows]
 
     def _summary(self, row: tuple[Any, ...]) -> Summary | None:
@@ -159,9 +152,9 @@ class ThreadTable:
             return None
         if piece:
             with self._lock:
-                (size,) = self._database.execute(
+                ((size,),) = self._database.rows(
                     "SELECT sum(bytes) FROM entry WHERE id = ? AND batch = ?", (key, batch)
-                ).fetchone()
+                )
         return Summary(
             thread_id=key.decode("utf-8", "surrogatepass"),
             sha256=sha256,
@@ -183,7 +176,7 @@ def _rows(
 ) -> Iterator[tuple[object, ...]]:
     for entry in entries:
         version, fingerprint = entry.mark or (None, None)
-        key = (_key(entry.thread_id), batch, entry.piece, number)
+        key = (id_bytes(entry.thread_id), batch, entry.piece, number)
         mark = (version, fingerprint, entry.checkpoints, entry.deleted)
         if marks_only:
             yield (*key, *(None,) * 7, *mark, *(None,) * 6)
@@ -206,8 +199,3 @@ def _rows(
             None if isinstance(entry.metadata, UnsetType) else bytes(entry.metadata),
             entry.metadata_left_out,
         )
-
-
-def _key(thread_id: str) -> bytes:
-    """Ids are compared as bytes; any string has some, also one that UTF-8 forbids."""
-    return thread_id.encode("utf-8", "surrogatepass")

@@ -30,6 +30,7 @@ from lgx_plugins.archive.reader import PartReader, build_table
 from lgx_plugins.archive.state import State, load_state
 from lgx_plugins.archive.store import Store
 from lgx_plugins.archive.threads import ThreadTable
+from lgx_plugins.ids import id_bytes
 
 __all__ = ["ArchiveWriter"]
 
@@ -100,7 +101,7 @@ class ArchiveWriter:
 
         def fill(writer: BatchWriter) -> None:
             # In the order in which they will be listed: then reading goes from frame to frame.
-            for thread_id in sorted(newest, key=_id_bytes):
+            for thread_id in sorted(newest, key=id_bytes):
                 writer.add(*newest[thread_id])
 
         if newest:
@@ -132,7 +133,7 @@ class ArchiveWriter:
 
     def forget(self, thread_ids: Sequence[str]) -> None:
         assert self._table is not None
-        held = sorted({t for t in thread_ids if self._table.holds(t)}, key=_id_bytes)
+        held = sorted({t for t in thread_ids if self._table.holds(t)}, key=id_bytes)
 
         def fill(writer: BatchWriter) -> None:
             for thread_id in held:
@@ -262,10 +263,6 @@ def _fold(store: Store, state: State, run: RunInfo) -> Manifest:
     store.replace_manifest(encode_manifest(manifest))
     store.remove_journal(old.generation)
     return manifest
-
-
-def _id_bytes(thread_id: str) -> bytes:
-    return thread_id.encode("utf-8", "surrogatepass")
 
 
 def _now() -> str:

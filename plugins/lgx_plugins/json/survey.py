@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from lgx import FatalError, Record, ThreadError, compact, decode_line
+from lgx_plugins.ids import id_digest
 from lgx_plugins.json.layout import Entry, check_format, read_entry, read_placed
 from lgx_plugins.json.scanner import Scanner, UnreadableRestError
 from lgx_plugins.losses import Losses
@@ -40,8 +41,8 @@ class Survey:
         self.losses = Losses(None)
         self._name = name
         self._found_threads = False
-        self._seen: set[int] = set()
-        self._latest: dict[int, int] = {}
+        self._seen: set[bytes] = set()
+        self._latest: dict[bytes, int] = {}
         self._scratch = Scratch()
         self._entries: dict[str, int] = {}  # chains of a thread's records, its entry the last
         self._extras = 0
@@ -50,7 +51,7 @@ class Survey:
 
     def is_latest(self, number: int, thread_id: str) -> bool:
         """Whether that element of `threads` is the one to take: the last whole one of its id."""
-        key = hash(thread_id)
+        key = id_digest(thread_id)
         if number >= self.threads:  # where the document is cut
             return key not in self._seen
         return self._latest.get(key, number) == number
@@ -148,7 +149,7 @@ class Survey:
             more = await scanner.another(b"[")
 
     def _note(self, thread_id: str) -> None:
-        key = hash(thread_id)
+        key = id_digest(thread_id)
         if key in self._seen:
             self._latest[key] = self.threads
         self._seen.add(key)

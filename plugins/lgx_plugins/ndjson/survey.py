@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lgx_plugins.ids import id_digest
 from lgx_plugins.ndjson.lines import Envelope
 
 __all__ = ["Survey"]
@@ -13,20 +14,20 @@ class Survey:
     A thread is loose where its lines do not stand together, where a child comes before its
     parent or a checkpoint before its thread, where a record comes twice, or where a tombstone
     voids what stood before it. Digests stand for ids, so that a million threads take little
-    room; where two collide, a thread is loose without need.
+    room.
     """
 
     def __init__(self) -> None:
         self.records = 0
-        self._seen: set[int] = set()
-        self._loose: set[int] = set()
+        self._seen: set[bytes] = set()
+        self._loose: set[bytes] = set()
         self._current: str | None = None
-        self._identities: set[int] = set()
-        self._awaited: set[int] = set()
+        self._identities: set[bytes] = set()
+        self._awaited: set[bytes] = set()
         self._others = False
 
     def is_loose(self, thread_id: str) -> bool:
-        return hash(thread_id) in self._loose
+        return id_digest(thread_id) in self._loose
 
     def show(self, envelope: Envelope | None, owner: str | None) -> None:
         """One line; `envelope` is None for a malformed one, of which the owner is guessed."""
@@ -36,7 +37,7 @@ class Survey:
         if owner is None or envelope is None:
             return
         if self._out_of_place(envelope):
-            self._loose.add(hash(owner))
+            self._loose.add(id_digest(owner))
 
     def _begin(self, owner: str | None) -> None:
         self._current = owner
@@ -45,7 +46,7 @@ class Survey:
         self._others = False
         if owner is None:
             return
-        key = hash(owner)
+        key = id_digest(owner)
         if key in self._seen:
             self._loose.add(key)
         self._seen.add(key)
@@ -56,7 +57,7 @@ class Survey:
         if identity is None:
             self._others = True
             return envelope.kind == "tombstone"
-        key = hash(identity)
+        key = id_digest(*identity)
         if key in self._identities:
             return True
         self._identities.add(key)
@@ -66,6 +67,6 @@ class Survey:
             self._others = True
             return False
         parent = envelope.parent
-        if parent is not None and hash(parent) not in self._identities:
-            self._awaited.add(hash(parent))
+        if parent is not None and (awaited := id_digest(*parent)) not in self._identities:
+            self._awaited.add(awaited)
         return self._others or key in self._awaited
