@@ -8,7 +8,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from lgx import Fact, LgxError, Probe, ThreadError, UnknownRecord, decode_line
+from lgx import Fact, LgxError, Probe, ThreadError, decode_line
 from lgx_plugins.archive.index import Entry, Frame
 from lgx_plugins.archive.manifest import PartInfo
 from lgx_plugins.archive.reader import STREAM_BYTES, PartReader
@@ -95,7 +95,7 @@ def _verify_part(reader: PartReader, number: int) -> None:
                     record = decode_line(line)
                 except ThreadError as error:
                     raise reader.damaged(number, str(error)) from error
-                kinds[record.name if isinstance(record, UnknownRecord) else record.kind] += 1
+                kinds[record.kind] += 1
     if kinds != Counter(part.records) or size != part.bytes:
         raise reader.damaged(number, "it holds other records than the manifest says")
     by_frame = sorted(entries, key=lambda entry: entry.frame)

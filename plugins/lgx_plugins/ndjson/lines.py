@@ -14,7 +14,6 @@ from lgx import (
     Checkpoint,
     Record,
     Run,
-    UnknownRecord,
     decode_line,
 )
 
@@ -74,8 +73,6 @@ def look(line: bytes) -> Envelope:
 
 
 def _envelope(record: Record) -> Envelope:
-    if isinstance(record, UnknownRecord):
-        return Envelope(kind=record.name, thread_id=record.thread_id)
     if isinstance(record, Checkpoint):
         return Envelope(
             kind=record.kind,

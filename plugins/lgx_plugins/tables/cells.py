@@ -16,7 +16,6 @@ from lgx import (
     Checkpoint,
     Record,
     ThreadError,
-    UnknownRecord,
     encode_line,
     raw,
     split_array,
@@ -35,8 +34,7 @@ _any_json = msgspec.json.Decoder(Raw)
 def to_cells(table: Table, record: Record) -> tuple[Cell, ...]:
     """The cells of a record, in the order of `table.names`."""
     if table is RECORDS:
-        kind = record.name if isinstance(record, UnknownRecord) else record.kind
-        return getattr(record, "thread_id", None), kind, encode_line(record)
+        return getattr(record, "thread_id", None), record.kind, encode_line(record)
     cells = [_to_cell(column, getattr(record, column.name)) for column in table.columns]
     if isinstance(record, Checkpoint):
         cells.append(_checkpoint_data(record))
