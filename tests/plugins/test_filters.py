@@ -31,3 +31,10 @@ def test_a_thread_whose_time_is_malformed_is_lost_alone(name: str, tmp_path: Pat
     assert {failure.thread_id for failure in report.failures} == {"b"}
     assert all("'yesterday' is not a time" in failure.why for failure in report.failures)
     assert lgx.run(source, target).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["json", "ndjson", "sqlite"])
+def test_a_file_without_earlier_states_refuses_as_of(name: str, tmp_path: Path) -> None:
+    source = use(name, path=tmp_path / "source")
+    with pytest.raises(lgx.UsageError, match=f"the {name} source has none but the present one"):
+        lgx.run(source, use("ndjson", path=tmp_path / "target"), as_of="2026-01-01")

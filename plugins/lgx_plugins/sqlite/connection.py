@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lgx import UsageError
+from lgx_plugins.blocking import run_to_end
 from lgx_plugins.files import check_target, explain_os_error
 from lgx_plugins.sqlite.failures import explained
 
@@ -81,17 +82,17 @@ async def connect(
     if _header(path)[:16] not in (b"", _MAGIC):
         # SQLite takes a file of a few bytes for an empty database, and writes over it.
         raise UsageError(f"{str(path)!r} is not a SQLite database; name another file")
-    with explained(path):
-        connection = await aiosqlite.connect(
-            uri,
-            uri=True,
-            timeout=busy_seconds,
-            isolation_level=None,
-            factory=_Connection,
-            iter_chunk_size=1000,
-        )
+    connection = aiosqlite.connect(
+        uri,
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
+        factory=_Connection,
+        iter_chunk_size=1000,
+    )
     try:
         with explained(path):
+            await run_to_end(_opened(connection))
             # All rows are fetched: a statement left in the middle is an open transaction.
             await connection.execute_fetchall("PRAGMA foreign_keys = ON")
             await connection.execute_fetchall("SELECT count(*) FROM sqlite_master")
@@ -99,6 +100,10 @@ async def connect(
         await connection.close()
         raise
     return connection
+
+
+async def _opened(connection: aiosqlite.Connection) -> None:
+    await connection
 
 
 async def open_to_read(path: Path, busy_seconds: float) -> aiosqlite.Connection:
@@ -116,7 +121,11 @@ async def open_to_read(path: Path, busy_seconds: float) -> aiosqlite.Connection:
     if _wal(path).exists() or not _in_wal_mode(path):
         return await connect(path, mode="ro", busy_seconds=busy_seconds)
     connection = await connect(path, mode="rw", busy_seconds=busy_seconds)
-    await connection.execute_fetchall("PRAGMA query_only = ON")
+    try:
+        await connection.execute_fetchall("PRAGMA query_only = ON")
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 

@@ -59,7 +59,7 @@ async def database_facts(
             return tuple(facts)
         facts.append(Fact(name="schema", value=f"version {version}"))
         rows = await connection.execute_fetchall(
-            f"SELECT source_url, count(*), count(source_version) FROM {names('threads')} "  # noqa: S608 -- quoted
+            f"SELECT source_url, count(*), count(source_version) FROM {names('threads')} "
             "GROUP BY source_url ORDER BY source_url"
         )
         for source, count, whole in rows:

@@ -58,17 +58,17 @@ class Layout:
         wanted = ", ".join(map(str, ids))
         if table is THREADS:
             return (
-                f"SELECT t.rowid, {self.cells(table, 't')} FROM {self.names('threads')} AS t "  # noqa: S608 -- quoted
+                f"SELECT t.rowid, {self.cells(table, 't')} FROM {self.names('threads')} AS t "
                 f"WHERE t.rowid IN ({wanted})"
             )
         if self.own:
             return (
-                f"SELECT p.thread, {self.cells(table, 'p')} FROM {self.names(table.name)} AS p "  # noqa: S608 -- quoted
+                f"SELECT p.thread, {self.cells(table, 'p')} FROM {self.names(table.name)} AS p "
                 f"WHERE p.thread IN ({wanted}) ORDER BY p.thread, p.position"
             )
         order = [c for c in ("created_at", "checkpoint_id") if self.has(table.name, c)]
         return (
-            f"SELECT t.rowid, {self.cells(table, 'p')} FROM {self.names('threads')} AS t "  # noqa: S608 -- quoted
+            f"SELECT t.rowid, {self.cells(table, 'p')} FROM {self.names('threads')} AS t "
             f"JOIN {self.names(table.name)} AS p ON p.thread_id = t.thread_id "
             f"WHERE t.rowid IN ({wanted}) ORDER BY t.rowid, "
             + "".join(f"p.{quoted(column)}, " for column in order)

@@ -44,7 +44,7 @@ FROM (
         CASE WHEN m.type IN ('object', 'array') THEN m.value END AS message,
         m.type = 'text' OR m.value GLOB '*\\u[dD][89a-fA-F]*' AS broken
     FROM {n("threads")} AS t, json_each({_VALUES}, '$.messages') AS m
-)"""  # noqa: S608 -- quoted
+)"""
 
 
 def _field(name: str) -> str:

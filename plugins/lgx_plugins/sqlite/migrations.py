@@ -42,7 +42,7 @@ async def schema_version(
     if not names.among("migrations", await tables(connection)):
         return 0
     ((version,),) = await connection.execute_fetchall(
-        f"SELECT coalesce(max(version), 0) FROM {names('migrations')}"  # noqa: S608 -- quoted
+        f"SELECT coalesce(max(version), 0) FROM {names('migrations')}"
     )
     if version > len(migrations):
         raise UsageError(
@@ -80,13 +80,13 @@ async def migrate(
             f"CREATE TABLE {names('info')} (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
         )
         await connection.execute(
-            f"INSERT INTO {names('info')} VALUES ('database_id', ?)",  # noqa: S608 -- quoted
+            f"INSERT INTO {names('info')} VALUES ('database_id', ?)",
             (str(uuid.uuid4()),),
         )
     for number, migration in enumerate(migrations[version:], version + 1):
         for statement in migration(names):
             await connection.execute(statement)
         await connection.execute(
-            f"INSERT INTO {names('migrations')} VALUES (?, ?)",  # noqa: S608 -- quoted
+            f"INSERT INTO {names('migrations')} VALUES (?, ?)",
             (number, datetime.now(UTC).isoformat(timespec="seconds")),
         )

@@ -69,7 +69,7 @@ def insert(names: Names, table: Table) -> str:
     # Bytes are bound as a blob and made text by SQLite: JSON stays the bytes it came as.
     values = ", ".join("CAST(? AS TEXT)" if c.type == "json" else "?" for c in columns)
     sql = (
-        f"INSERT INTO {names(table.name)} "  # noqa: S608 -- quoted
+        f"INSERT INTO {names(table.name)} "
         f"({', '.join(quoted(c.name) for c in columns)}) VALUES ({values})"
     )
     key = _CONFLICT.get(table.name, ("source_url", *table.key) if table.key else ())

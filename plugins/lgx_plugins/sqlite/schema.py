@@ -139,8 +139,8 @@ def _edits(n: Names) -> tuple[str, ...]:
 
     lgx says in `info` that it is writing, in the same transaction: nobody else sees that.
     """
-    quiet = f"(SELECT 1 FROM {n('info')} WHERE key = 'writing') IS NULL"  # noqa: S608 -- quoted
-    raise_revision = f"UPDATE {n('threads')} SET revision = revision + 1 WHERE id"  # noqa: S608 -- quoted
+    quiet = f"(SELECT 1 FROM {n('info')} WHERE key = 'writing') IS NULL"
+    raise_revision = f"UPDATE {n('threads')} SET revision = revision + 1 WHERE id"
     statements = [
         f"""CREATE TRIGGER {n("threads_edited")} AFTER UPDATE OF
             thread_id, status, created_at, updated_at, source_url, metadata, config,

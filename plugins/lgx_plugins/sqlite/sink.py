@@ -24,6 +24,7 @@ from lgx import (
     WriteOutcome,
     raw,
 )
+from lgx_plugins.blocking import run_to_end
 from lgx_plugins.files import TargetLock, check_target, sync_directory
 from lgx_plugins.sqlite.config import SqliteConfig, real_path
 from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, writable
@@ -45,7 +46,8 @@ class SqliteSink(Sink[SqliteConfig]):
     """Threads as rows. A database that exists keeps its other tables.
 
     Threads of several sources stand side by side, told apart by `source_url`; `begin` lets
-    a second source in only where the run says `merge`.
+    a second source in only where the run says `merge`. A write that is cancelled is rolled
+    back, and returns when that is done.
     """
 
     name = "sqlite"
@@ -71,6 +73,9 @@ class SqliteSink(Sink[SqliteConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await run_to_end(self._close())
+
+    async def _close(self) -> None:
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
@@ -112,7 +117,7 @@ class SqliteSink(Sink[SqliteConfig]):
             await migrate(self._connection, self._path, self._names)
             await self._check_sources(self._connection, run)
             cursor = await self._connection.execute(
-                f"INSERT INTO {self._names('exports')} "  # noqa: S608 -- quoted
+                f"INSERT INTO {self._names('exports')} "
                 "(source_url, started_at, fingerprint, versions) "
                 "VALUES (?, ?, ?, CAST(? AS TEXT))",
                 (run.source, run.started_at, run.fingerprint, bytes(raw(run.versions))),
@@ -137,7 +142,7 @@ class SqliteSink(Sink[SqliteConfig]):
             return
         for table in ("threads", "assistants", "crons", "store_items"):
             rows = await connection.execute_fetchall(
-                f"SELECT source_url FROM {self._names(table)} "  # noqa: S608 -- quoted
+                f"SELECT source_url FROM {self._names(table)} "
                 "WHERE source_url < ?1 OR source_url > ?1 LIMIT 1",
                 (run.source,),
             )
@@ -152,8 +157,7 @@ class SqliteSink(Sink[SqliteConfig]):
         connection = self._open()
         async with self._transaction(connection):
             await connection.execute(
-                f"UPDATE {self._names('exports')} SET finished_at = ? "  # noqa: S608 -- quoted
-                "WHERE id = ?",
+                f"UPDATE {self._names('exports')} SET finished_at = ? WHERE id = ?",
                 (datetime.now(UTC).isoformat(timespec="milliseconds"), self._export),
             )
 
@@ -166,7 +170,7 @@ class SqliteSink(Sink[SqliteConfig]):
         with explained(self._path):
             for ids in pieces([ref.thread_id for ref in refs]):
                 rows = await self._connection.execute_fetchall(
-                    "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "  # noqa: S608 -- quoted
+                    "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "
                     f"FROM {self._names('threads')} WHERE source_url = ? AND source_version "
                     "IS NOT NULL AND fingerprint IS NOT NULL "
                     f"AND thread_id IN ({placeholders(ids)})",
@@ -186,7 +190,7 @@ class SqliteSink(Sink[SqliteConfig]):
             outcomes = await self._writer().store(bundles)
             whole = [b for b, o in zip(bundles, outcomes, strict=True) if o.error is None]
             await connection.execute(
-                f"UPDATE {self._names('exports')} SET threads = threads + ?, "  # noqa: S608 -- quoted
+                f"UPDATE {self._names('exports')} SET threads = threads + ?, "
                 "checkpoints = checkpoints + ? WHERE id = ?",
                 (len(whole), sum(bundle.checkpoints for bundle in whole), self._export),
             )
@@ -196,7 +200,7 @@ class SqliteSink(Sink[SqliteConfig]):
         connection = self._open()
         async with self._transaction(connection):
             await connection.executemany(
-                f"DELETE FROM {self._names('threads')} "  # noqa: S608 -- quoted
+                f"DELETE FROM {self._names('threads')} "
                 "WHERE thread_id = ? AND source_url = ?",  # the parts go with it, by cascade
                 [(thread_id, self._source) for thread_id in thread_ids],
             )
@@ -211,7 +215,7 @@ class SqliteSink(Sink[SqliteConfig]):
                 if bundle.outcome != "partial":
                     where = "source_url = ?" if table else "source_url = ? AND kind = ?"
                     await connection.execute(
-                        f"DELETE FROM {self._names(table or 'records')} "  # noqa: S608 -- quoted
+                        f"DELETE FROM {self._names(table or 'records')} "
                         f"WHERE {where}{'' if table else ' AND thread IS NULL'}",
                         (self._source,) if table else (self._source, kind),
                     )
@@ -244,11 +248,12 @@ class SqliteSink(Sink[SqliteConfig]):
             try:
                 await connection.execute("BEGIN IMMEDIATE")
                 if edits:
-                    await connection.execute(f"INSERT INTO {info} VALUES ('writing', '1')")  # noqa: S608 -- quoted
+                    await connection.execute(f"INSERT INTO {info} VALUES ('writing', '1')")
                 yield
                 if edits:
-                    await connection.execute(f"DELETE FROM {info} WHERE key = 'writing'")  # noqa: S608 -- quoted
+                    await connection.execute(f"DELETE FROM {info} WHERE key = 'writing'")
                 await connection.execute("COMMIT")
             except BaseException:
-                await connection.rollback()  # nothing, where a full disk ended it by itself
+                # It does nothing where a full disk ended the transaction by itself.
+                await run_to_end(connection.rollback())
                 raise

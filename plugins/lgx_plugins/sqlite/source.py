@@ -77,8 +77,6 @@ class SqliteSource(Source[SqliteSourceConfig]):
         self._connection: aiosqlite.Connection | None = None
         self._layout: Layout | None = None
         self._state: object = None
-        # Threads that no filter can be applied to: listed, so that each fails by itself.
-        self._unsure: dict[str, str] = {}
 
     async def __aenter__(self) -> SqliteSource:
         check_target(self._path)
@@ -118,7 +116,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
                 )
             return
         rows = await connection.execute_fetchall(
-            f"SELECT DISTINCT coalesce(source_url, '') FROM {self._names('threads')} ORDER BY 1"  # noqa: S608 -- quoted
+            f"SELECT DISTINCT coalesce(source_url, '') FROM {self._names('threads')} ORDER BY 1"
         )
         held = [row[0].decode("utf-8", "replace") for row in rows]
         listed = ", ".join(map(repr, held)) or "none"
@@ -145,7 +143,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
         if self._layout is not None and self._layout.own:
             with explained(self._path):
                 ((key,),) = await self._open().execute_fetchall(
-                    f"SELECT value FROM {self._names('info')} WHERE key = 'database_id'"  # noqa: S608 -- quoted
+                    f"SELECT value FROM {self._names('info')} WHERE key = 'database_id'"
                 )
             identity = f"sqlite:{key.decode()}"
         if self.config.origin is None:
@@ -158,21 +156,19 @@ class SqliteSource(Source[SqliteSourceConfig]):
         where, values = self._where(query)
         with explained(self._path):
             ((count,),) = await self._open().execute_fetchall(
-                f"SELECT count(*) FROM {self._names('threads')} AS t {where}",  # noqa: S608 -- quoted
+                f"SELECT count(*) FROM {self._names('threads')} AS t {where}",
                 values,
             )
         return int(count)
 
     # -- listing ---------------------------------------------------------------------
 
-    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef]:
-        if query.as_of is not None:
-            raise UsageError("a sqlite source keeps no earlier states; leave out --as-of")
+    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         layout = self._found()
         where, values = self._where(query)
         columns = ("status", "updated_at", *(("metadata",) if query.metadata else ()))
         sql = (
-            f"SELECT t.rowid, t.thread_id, {layout.column('size')}, "  # noqa: S608 -- quoted
+            f"SELECT t.rowid, t.thread_id, {layout.column('size')}, "
             f"{kept_version(layout)}, {', '.join(map(layout.column, columns))} "
             f"FROM {self._names('threads')} AS t {where} ORDER BY t.thread_id COLLATE BINARY"
         )
@@ -188,7 +184,8 @@ class SqliteSource(Source[SqliteSourceConfig]):
                         if not query.admits(thread):
                             continue
                     except ThreadError as error:
-                        self._unsure[name] = str(error)
+                        yield Loss(thread_id=name, what="thread", why=str(error))
+                        continue
                     version = kept.decode() if kept is not None else await self._digest(row)
                     yield ThreadRef(thread_id=name, version=version, size_hint=size)
 
@@ -235,9 +232,6 @@ class SqliteSource(Source[SqliteSourceConfig]):
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        for ref in refs:
-            if ref.thread_id in self._unsure:
-                raise ThreadError(self._unsure[ref.thread_id])
         stored = await self._stored([ref.thread_id for ref in refs])
         for ref in refs:
             if ref.thread_id not in stored:
@@ -276,7 +270,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
         size = "CASE t.revision WHEN 0 THEN t.size END" if layout.own else "NULL"
         where, values = self._where(Query(thread_ids=tuple(thread_ids)))
         rows = await self._reader().fetch(
-            f"SELECT t.thread_id, t.rowid, {size} FROM {self._names('threads')} AS t {where}",  # noqa: S608 -- quoted
+            f"SELECT t.thread_id, t.rowid, {size} FROM {self._names('threads')} AS t {where}",
             values,
         )
         stored = (Stored(thread_id.decode(), row, size) for thread_id, row, size in rows)
@@ -291,7 +285,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
             return
         origin = self.config.origin
         sql = (
-            f"SELECT {layout.cells(table, 'p')} FROM {self._names(table.name)} AS p "  # noqa: S608 -- quoted
+            f"SELECT {layout.cells(table, 'p')} FROM {self._names(table.name)} AS p "
             f"{'' if origin is None else 'WHERE p.source_url = ? '}ORDER BY p.rowid"
         )
         async with aclosing(

@@ -33,7 +33,7 @@ async def content_version(
     connection: aiosqlite.Connection, path: Path, layout: Layout, row: int
 ) -> str:
     """The digest of everything in the rows of a thread, for tables that keep no version."""
-    statements = [f"SELECT * FROM {layout.names('threads')} WHERE rowid = {row}"]  # noqa: S608 -- quoted
+    statements = [f"SELECT * FROM {layout.names('threads')} WHERE rowid = {row}"]
     statements += [
         layout.rows(table, (row,))
         for table in (CHECKPOINTS, RUNS, RECORDS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from lgx import Bundle, Loss, ThreadError, WriteOutcome
+from lgx_plugins.blocking import run_blocking
 from lgx_plugins.sqlite.failures import explain
 from lgx_plugins.sqlite.names import Names
 from lgx_plugins.sqlite.rows import Row, chunks, insert, thread_rows
@@ -21,8 +21,6 @@ __all__ = ["Writer", "pieces", "placeholders"]
 
 _PARTS = ("checkpoints", "runs", "records")
 _PARAMETERS = 500
-
-T = TypeVar("T")
 
 
 class Writer:
@@ -47,9 +45,8 @@ class Writer:
                 outcomes = await self._store_together(bundles)
             except ThreadError as error:
                 await self._connection.execute("ROLLBACK TO lgx_threads")
-                outcomes = [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
-                if len(bundles) > 1:
-                    outcomes = []
+                failed = WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))
+                outcomes = [failed] if len(bundles) == 1 else []
             await self._connection.execute("RELEASE lgx_threads")
             if outcomes:
                 return outcomes
@@ -63,7 +60,7 @@ class Writer:
         ids = await self._ids([bundle.thread_id for bundle in bundles])
         for part in _PARTS:
             await self._connection.executemany(
-                f"DELETE FROM {self._names(part)} WHERE thread = ?",  # noqa: S608 -- quoted
+                f"DELETE FROM {self._names(part)} WHERE thread = ?",
                 [(row,) for row in ids.values()],
             )
         counts: dict[int, list[int]] = {}
@@ -81,13 +78,13 @@ class Writer:
         ids: dict[str, int] = {}
         for piece in pieces(thread_ids):
             rows = await self._connection.execute_fetchall(
-                f"SELECT thread_id, id FROM {self._names('threads')} "  # noqa: S608 -- quoted
+                f"SELECT thread_id, id FROM {self._names('threads')} "
                 f"WHERE source_url = ? AND thread_id IN ({placeholders(piece)})",
                 (self._source, *piece),
             )
             ids.update((thread_id.decode(), row) for thread_id, row in rows)
         ((last,),) = await self._connection.execute_fetchall(
-            f"SELECT coalesce(max(id), 0) FROM {self._names('threads')}"  # noqa: S608 -- quoted
+            f"SELECT coalesce(max(id), 0) FROM {self._names('threads')}"
         )
         for thread_id in thread_ids:
             if thread_id not in ids:
@@ -98,7 +95,7 @@ class Writer:
     async def insert(self, rows: Iterator[Row]) -> None:
         """Decodes in a worker thread and inserts in the connection's, a chunk at a time."""
         pending = chunks(rows)
-        while (chunk := await _finished(asyncio.to_thread(next, pending, None))) is not None:
+        while (chunk := await run_blocking(next, pending, None)) is not None:
             for table, cells in chunk.items():
                 try:
                     await self._connection.executemany(self._inserts[table], cells)
@@ -112,7 +109,7 @@ class Writer:
             wanted = [row for row, count in counts.items() if count[number]]
             for piece in pieces(wanted):
                 rows = await self._connection.execute_fetchall(
-                    f"SELECT thread, count(*) FROM {self._names(part)} "  # noqa: S608 -- quoted
+                    f"SELECT thread, count(*) FROM {self._names(part)} "
                     f"WHERE thread IN ({placeholders(piece)}) GROUP BY thread",
                     tuple(piece),
                 )
@@ -129,16 +126,6 @@ class Writer:
                             )
                         )
         return losses
-
-
-async def _finished(work: Coroutine[Any, Any, T]) -> T:
-    """Waits for a worker thread also when cancelled: it reads what its caller then closes."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 def pieces(items: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:

@@ -75,7 +75,7 @@ async def main(path: Path, size: int, row: int) -> None:
     spool.close()
     read = context.spool()
     async with SqliteSource(SqliteSourceConfig(path=path)) as source:
-        refs = [ref async for ref in source.list(Query(), context)]
+        refs = [ref async for ref in source.list(Query(), context) if isinstance(ref, ThreadRef)]
         async for item in source.read(refs, context):
             if isinstance(item, ThreadEnd):
                 assert item.outcome == "complete", item

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lgx import EXTRA_KINDS, Bundle, Query, Record, Sink, SourceBase, ThreadEnd
+from lgx import EXTRA_KINDS, Bundle, Query, Record, Sink, SourceBase, ThreadEnd, ThreadRef
 from lgx.testing import (
     SinkConformance,
     SourceConformance,
@@ -48,7 +48,11 @@ class TestSqliteSink(SinkConformance):
             context = make_context()
             for origin in _origins(path):
                 async with SqliteSource(SqliteSourceConfig(path=path, origin=origin)) as source:
-                    refs = [ref async for ref in source.list(Query(), context)]
+                    refs = [
+                        ref
+                        async for ref in source.list(Query(), context)
+                        if isinstance(ref, ThreadRef)
+                    ]
                     records += [
                         item
                         async for item in source.read(refs, context)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -136,11 +139,22 @@ async def test_what_a_filter_cannot_look_at_fails_by_itself(shop: Any) -> None:
     }
 
 
-async def test_as_of_is_refused(shop: Any) -> None:
-    """A database keeps no earlier states."""
+async def test_opening_may_be_cancelled(shop: Any) -> None:
+    """At any moment: no connection stays open, and the database can be opened again."""
     await shop.write(shop.thread("a"))
-    with pytest.raises(UsageError, match="keeps no earlier states; leave out --as-of"):
-        await shop.refs(Query(as_of="2026-01-01"))
+    for steps in (0, 1, 2, 4, 8, 16, 64, 256):
+        source = shop.source()
+        opening = asyncio.create_task(source.__aenter__())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait({opening})
+        if not opening.cancelled():
+            await source.__aexit__(None, None, None)
+        del source, opening
+        gc.collect()
+    assert [t.name for t in threading.enumerate() if "_connection_worker" in t.name] == []
+    assert [ref.thread_id for ref in await shop.refs()] == ["a"]
 
 
 EDITS = [
