@@ -40,6 +40,8 @@ class Output:
         self._file: AtomicFile | _StandardOutput | None = None
         self._compress: Any = None  # zlib's or zstandard's: both have compress() and flush()
         self._waiting = bytearray()
+        self.taken = 0
+        """How many bytes were written, before compression."""
 
     def check(self) -> None:
         """Whether the target could be written, as far as can be told without trying.
@@ -79,6 +81,7 @@ class Output:
         Raises:
             FatalError: the disk is full, or the reader of standard output has gone.
         """
+        self.taken += len(data)
         if len(data) >= _LARGE:
             self.flush()
             self._put(data)

@@ -121,7 +121,7 @@ class MemorySink(Sink[MemoryConfig]):
     def store(self, bundle: Bundle) -> WriteOutcome:
         """Keeps one thread, whole or not at all."""
         try:
-            lines = list(bundle.lines())
+            lines = [encode_line(record) for record in bundle]
         except ThreadError as error:
             return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
         self.target.threads[self.source, bundle.thread_id] = StoredThread(lines, bundle.mark)

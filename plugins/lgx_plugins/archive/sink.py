@@ -23,12 +23,12 @@ from lgx import (
     WriteOutcome,
     option,
 )
-from lgx_plugins.archive.background import run_blocking
 from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.inspection import describe
 from lgx_plugins.archive.state import load_state
 from lgx_plugins.archive.store import Store
 from lgx_plugins.archive.writing import ArchiveWriter
+from lgx_plugins.blocking import run_blocking
 
 __all__ = ["ArchiveSink", "ArchiveSinkConfig"]
 
@@ -91,8 +91,12 @@ class ArchiveSink(Sink[ArchiveSinkConfig]):
         return await run_blocking(describe, self._store, state)
 
     async def begin(self, run: RunInfo) -> None:
-        self._archive = await run_blocking(
-            ArchiveWriter.open, self._store, self.config.level, self.config.part_size, run
+        await run_blocking(self._open, run)
+
+    def _open(self, run: RunInfo) -> None:
+        """In the thread itself: `begin` may be cancelled when the lock is taken already."""
+        self._archive = ArchiveWriter.open(
+            self._store, self.config.level, self.config.part_size, run
         )
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any
 
 import msgspec
@@ -16,30 +14,21 @@ from lgx import (
     ANY_KIND,
     Bundle,
     Checkpoint,
-    Config,
-    Context,
-    Fact,
-    Mark,
-    Probe,
     Record,
     RunInfo,
-    Sink,
     Thread,
     ThreadError,
-    ThreadRef,
     UsageError,
-    WriteOutcome,
+    decode_line,
     encode_line,
     option,
     state_to_checkpoint,
     to_fields,
     to_state,
 )
-from lgx_plugins.extras_log import ExtrasLog
+from lgx_plugins.file_sink import FileSink, FileSinkConfig
 from lgx_plugins.json.aside import Aside
 from lgx_plugins.json.layout import FORMAT, LAYOUT, VERSION
-from lgx_plugins.outputs import Output
-from lgx_plugins.readable import whole_blocks
 
 __all__ = ["JsonSink", "JsonSinkConfig"]
 
@@ -47,7 +36,7 @@ _encode = msgspec.json.encode
 _NULL = Raw(b"null")
 
 
-class JsonSinkConfig(Config, frozen=True, kw_only=True):
+class JsonSinkConfig(FileSinkConfig, frozen=True, kw_only=True):
     path: Annotated[
         Path,
         option(
@@ -57,12 +46,10 @@ class JsonSinkConfig(Config, frozen=True, kw_only=True):
     ]
 
 
-class JsonSink(Sink[JsonSinkConfig]):
-    """Each run writes the whole selection to a new file, which appears at its end.
-
-    It holds no marks. Each thread and each state begins a line. What the layout has no place
-    for is kept aside and written last, under the key `lgx`. A thread that is written twice
-    stands twice in the document, and the later one counts.
+class JsonSink(FileSink[JsonSinkConfig]):
+    """Each thread and each state begins a line. What the layout has no place for is kept
+    aside and written last, under the key `lgx`. A thread that is written twice stands twice in
+    the document, and the later one counts.
     """
 
     name = "json"
@@ -72,8 +59,6 @@ class JsonSink(Sink[JsonSinkConfig]):
 
     def __init__(self, config: JsonSinkConfig) -> None:
         super().__init__(config)
-        self._output = Output(config.path)
-        self._log = ExtrasLog()
         self._entries: Aside | None = None
         self._extras: Aside | None = None
         self._run: RunInfo | None = None
@@ -86,51 +71,22 @@ class JsonSink(Sink[JsonSinkConfig]):
                 "the json sink cannot write to -, since it writes a file whole or not at all; "
                 "use the ndjson sink"
             )
-        self._output.check()
+        super()._check()
 
-    async def probe(self, context: Context) -> Probe:
-        self._check()
-        return Probe(facts=(Fact(name="target", value=str(self.config.path)),))
-
-    async def begin(self, run: RunInfo) -> None:
-        self._check()
-        if not run.dry_run:
-            self._run = run
-            await asyncio.to_thread(self._open)
-
-    def _open(self) -> None:
-        self._output.open()
+    def _open(self, run: RunInfo) -> None:
+        self._run = run
         folder = self._output.path.parent
         self._entries = Aside(folder)
         self._extras = Aside(folder)
         self._output.write(b'{"threads": [')
 
-    async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
-        return {}
-
-    async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        return await asyncio.to_thread(self._write, bundles)
-
-    def _write(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
-        outcomes = []
-        for bundle in bundles:
-            error = None
-            try:
-                whole_blocks(bundle)
-            except ThreadError as found:
-                error = str(found)
-            else:
-                self._write_thread(bundle)
-            outcomes.append(WriteOutcome(thread_id=bundle.thread_id, error=error))
-        return outcomes
-
     def _write_thread(self, bundle: Bundle) -> None:
         write = self._output.write
-        thread_id = bundle.thread_id
-        at, thread = _find_thread(bundle)
+        thread_id = _encode_id(bundle.thread_id)
+        at, thread = _examine(bundle)
         fields = to_fields(thread) if thread is not None else {}
         write(b",\n" if self._threads else b"\n")
-        write(b'{"thread_id": ' + _encode(thread_id))
+        write(b'{"thread_id": ' + thread_id)
         for key in ("metadata", "values"):
             write(b', "' + key.encode() + b'": ' + bytes(fields.get(key, _NULL)))
         write(b', "history": [')
@@ -169,7 +125,7 @@ class JsonSink(Sink[JsonSinkConfig]):
         return records
 
     def _write_entry(
-        self, thread_id: str, at: int | None, fields: Mapping[str, Raw], records: Aside | None
+        self, thread_id: bytes, at: int | None, fields: Mapping[str, Raw], records: Aside | None
     ) -> None:
         assert self._entries is not None
         rest = {k: v for k, v in fields.items() if k not in ("kind", "thread_id", *LAYOUT)}
@@ -180,7 +136,7 @@ class JsonSink(Sink[JsonSinkConfig]):
         if unset and at is not None:
             entry["unset"] = unset
         start = b"\n" if self._entries.empty else b",\n"
-        self._entries.write(start + _encode(thread_id) + b": " + _encode(entry)[:-1])
+        self._entries.write(start + thread_id + b": " + _encode(entry)[:-1])
         if records is not None:
             try:
                 self._entries.write(b',"records": [')
@@ -190,22 +146,19 @@ class JsonSink(Sink[JsonSinkConfig]):
             self._entries.write(b"]")
         self._entries.write(b"}")
 
-    async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
-        await asyncio.to_thread(self._write_extras, kind, bundle)
-        return WriteOutcome(thread_id=None)
-
     def _write_extras(self, kind: str, bundle: Bundle) -> None:
+        for line in bundle.lines():
+            decode_line(line)
+        super()._write_extras(kind, bundle)
+
+    def _write_extra(self, line: bytes) -> None:
         assert self._extras is not None
-        for line in self._log.fresh(kind, bundle):
-            self._extras.write((b"\n" if self._extras.empty else b",\n") + line)
+        self._extras.write((b"\n" if self._extras.empty else b",\n") + line)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         """What an earlier run wrote is not in this run's file anyway."""
 
-    async def finish(self, context: Context) -> None:
-        await asyncio.to_thread(self._finish)
-
-    def _finish(self) -> None:
+    def _end(self) -> None:
         assert self._run is not None
         assert self._entries is not None
         assert self._extras is not None
@@ -222,34 +175,41 @@ class JsonSink(Sink[JsonSinkConfig]):
         self._output.write(b'],\n"threads": {')
         self._entries.move_to(self._output)
         self._output.write(b"}}}\n")
-        self._output.commit()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         for aside in (self._entries, self._extras):
             if aside is not None:
                 aside.close()
-        self._output.close()
+        super()._close()
 
 
-def _find_thread(bundle: Bundle) -> tuple[int | None, Thread | None]:
-    """The thread's own record, and its place; it is the first of nearly every bundle."""
-    for at, record in enumerate(bundle):
-        if isinstance(record, Thread) and record.thread_id == bundle.thread_id:
-            return at, record
-    return None, None
+def _encode_id(thread_id: str) -> bytes:
+    try:
+        return _encode(thread_id)
+    except UnicodeEncodeError:
+        raise ThreadError(
+            f"the id {thread_id!r} holds a lone surrogate, which this layout cannot"
+        ) from None
+
+
+def _examine(bundle: Bundle) -> tuple[int | None, Thread | None]:
+    """The thread's own record and its place, in a bundle that is known to be readable to its
+    end: what was written of a thread cannot be taken back.
+
+    Raises:
+        ThreadError: it is not readable, or a line is not JSON.
+    """
+    found: tuple[int | None, Thread | None] = None, None
+    for at, line in enumerate(bundle.lines()):
+        record = decode_line(line)
+        if found[1] is None and type(record) is Thread and record.thread_id == bundle.thread_id:
+            found = at, record
+    return found
 
 
 def _state(line: bytes, thread_id: str) -> bytes | None:
     """The state that gives back exactly this record; None where a state cannot."""
-    record: Record = lgx.decode_line(line)
+    record: Record = decode_line(line)
     if not isinstance(record, Checkpoint) or record.checkpoint_ns or record.values is UNSET:
         return None
     state = _encode(to_state(record))

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated
 
 from lgx import (
     ANY_KIND,
-    Config,
     Context,
     Fact,
     Loss,
     Probe,
     Query,
-    Record,
-    StreamSource,
     Thread,
     ThreadEnd,
     ThreadError,
-    UsageError,
     encode_line,
     option,
 )
+from lgx_plugins.file_source import FileSource, FileSourceConfig, Item
 from lgx_plugins.filters import admits
-from lgx_plugins.inputs import PIECE, Input
+from lgx_plugins.inputs import PIECE
 from lgx_plugins.json.layout import Entry
 from lgx_plugins.json.scanner import Scanner, UnreadableRestError
 from lgx_plugins.json.survey import PARTS, Survey
@@ -37,10 +33,8 @@ from lgx_plugins.losses import Losses
 
 __all__ = ["JsonSource", "JsonSourceConfig"]
 
-_Item: TypeAlias = Record | ThreadEnd | Loss
 
-
-class JsonSourceConfig(Config, frozen=True, kw_only=True):
+class JsonSourceConfig(FileSourceConfig, frozen=True, kw_only=True):
     path: Annotated[
         Path,
         option(
@@ -50,7 +44,7 @@ class JsonSourceConfig(Config, frozen=True, kw_only=True):
     ]
 
 
-class JsonSource(StreamSource[JsonSourceConfig]):
+class JsonSource(FileSource[JsonSourceConfig]):
     """Reads the document twice, since what belongs to its first thread may stand at its end,
     and one value at a time. Standard input is kept on disk for that.
 
@@ -65,12 +59,7 @@ class JsonSource(StreamSource[JsonSourceConfig]):
 
     def __init__(self, config: JsonSourceConfig) -> None:
         super().__init__(config)
-        self._input = Input(config.path)
         self._surveyed: Survey | None = None
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._input.open)
-        return self
 
     async def __aexit__(
         self,
@@ -80,7 +69,7 @@ class JsonSource(StreamSource[JsonSourceConfig]):
     ) -> None:
         if self._surveyed is not None:
             self._surveyed.close()
-        await asyncio.to_thread(self._input.close)
+        await super().__aexit__(exc_type, exc, traceback)
 
     async def probe(self, context: Context) -> Probe:
         survey = await self._survey()
@@ -97,11 +86,8 @@ class JsonSource(StreamSource[JsonSourceConfig]):
             )
         )
 
-    async def identity(self) -> str:
-        survey = await self._survey()
-        if survey.source is not None:
-            return survey.source
-        return "stdin" if str(self.config.path) == "-" else str(self.config.path.resolve())
+    async def _origin(self) -> str | None:
+        return (await self._survey()).source
 
     async def expected(self, query: Query, context: Context) -> int | None:
         return None if query.filtered else (await self._survey()).threads
@@ -115,9 +101,7 @@ class JsonSource(StreamSource[JsonSourceConfig]):
 
     # -- reading -----------------------------------------------------------------------
 
-    async def scan(self, query: Query, context: Context) -> AsyncIterator[_Item]:
-        if query.as_of is not None:
-            raise UsageError("the json source holds one state of each thread; drop --as-of")
+    async def scan(self, query: Query, context: Context) -> AsyncIterator[Item]:
         survey = await self._survey()
         reading = _Reading(query, context, survey)
         await context.budget.take(PIECE)
@@ -173,7 +157,7 @@ class _Reading:
         self._element = ThreadElement()
         self._orphans = Losses(None)
 
-    async def document(self, scanner: Scanner) -> AsyncGenerator[_Item, None]:
+    async def document(self, scanner: Scanner) -> AsyncGenerator[Item, None]:
         """The threads of the document, as far as it can be read."""
         try:
             more = await scanner.enter(b"{")
@@ -188,7 +172,7 @@ class _Reading:
         except UnreadableRestError:
             return  # the survey met it too, and the losses tell it
 
-    async def _threads(self, scanner: Scanner) -> AsyncGenerator[_Item, None]:
+    async def _threads(self, scanner: Scanner) -> AsyncGenerator[Item, None]:
         number = 0
         more = await scanner.enter(b"[")
         while more:
@@ -208,7 +192,7 @@ class _Reading:
             number += 1
             more = await scanner.another(b"[")
 
-    def _items(self, number: int) -> Iterator[_Item]:
+    def _items(self, number: int) -> Iterator[Item]:
         element, thread_id = self._element, self._element.thread_id
         if thread_id is None:
             self._orphans.add(

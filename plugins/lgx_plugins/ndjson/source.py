@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated
 
 from lgx import (
     ANY_KIND,
     EXTRA_KINDS,
-    Config,
     Context,
     Fact,
     FatalError,
@@ -21,14 +18,13 @@ from lgx import (
     Probe,
     Query,
     Record,
-    StreamSource,
     Thread,
     ThreadEnd,
     ThreadError,
-    UsageError,
     decode_line,
     option,
 )
+from lgx_plugins.file_source import FileSource, FileSourceConfig, Item
 from lgx_plugins.filters import admits
 from lgx_plugins.inputs import PIECE, Input
 from lgx_plugins.losses import Losses
@@ -39,12 +35,10 @@ from lgx_plugins.ndjson.survey import Survey
 
 __all__ = ["NdjsonSource", "NdjsonSourceConfig"]
 
-_Item: TypeAlias = Record | ThreadEnd | Loss
-
 _HOPELESS = 1000  # malformed lines without one that is not, after which a file is given up
 
 
-class NdjsonSourceConfig(Config, frozen=True, kw_only=True):
+class NdjsonSourceConfig(FileSourceConfig, frozen=True, kw_only=True):
     path: Annotated[
         Path,
         option(
@@ -54,7 +48,7 @@ class NdjsonSourceConfig(Config, frozen=True, kw_only=True):
     ]
 
 
-class NdjsonSource(StreamSource[NdjsonSourceConfig]):
+class NdjsonSource(FileSource[NdjsonSourceConfig]):
     """Reads the file twice: whether a thread's lines all stand together is known only at its
     end. Threads that do are passed on line by line; the lines of others are gathered on disk.
     Standard input is kept on disk for that, and read to its end before the first thread comes.
@@ -69,20 +63,7 @@ class NdjsonSource(StreamSource[NdjsonSourceConfig]):
 
     def __init__(self, config: NdjsonSourceConfig) -> None:
         super().__init__(config)
-        self._input = Input(config.path)
         self._first: Header | None = None
-
-    async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._input.open)
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self._input.close)
 
     async def probe(self, context: Context) -> Probe:
         header = await self._header()
@@ -98,11 +79,9 @@ class NdjsonSource(StreamSource[NdjsonSourceConfig]):
         header = await self._header()
         return {"lgx-ndjson": str(header.version)} if header else {}
 
-    async def identity(self) -> str:
+    async def _origin(self) -> str | None:
         header = await self._header()
-        if header is not None and header.source is not None:
-            return header.source
-        return "stdin" if str(self.config.path) == "-" else str(self.config.path.resolve())
+        return header.source if header is not None else None
 
     async def _header(self) -> Header | None:
         """The header, where the file begins with one.
@@ -125,9 +104,7 @@ class NdjsonSource(StreamSource[NdjsonSourceConfig]):
 
     # -- reading -----------------------------------------------------------------------
 
-    async def scan(self, query: Query, context: Context) -> AsyncIterator[_Item]:
-        if query.as_of is not None:
-            raise UsageError("the ndjson source holds one state of each thread; drop --as-of")
+    async def scan(self, query: Query, context: Context) -> AsyncIterator[Item]:
         await context.budget.take(PIECE)
         try:
             survey = await self._survey(context)
@@ -204,7 +181,7 @@ class _Reading:
         self._loose_losses: dict[str, Losses] = {}
         self._orphans = Losses(None)
 
-    def line(self, line: bytes, *, ended: bool) -> Iterator[_Item]:
+    def line(self, line: bytes, *, ended: bool) -> Iterator[Item]:
         self._number += 1
         if not line:
             return
@@ -227,7 +204,7 @@ class _Reading:
                 self._open = _OpenThread(owner, self._query)
             yield from self._open.line(line, f"line {self._number}", why)
 
-    def end(self) -> Iterator[_Item]:
+    def end(self) -> Iterator[Item]:
         """What can be said only when all lines were read."""
         if self._input.cut is not None and self._open is not None:
             self._open.losses.add("what followed", f"{self._input.cut}; use a whole copy of it")
@@ -245,14 +222,14 @@ class _Reading:
     def close(self) -> None:
         self._loose.close()
 
-    def _close_open(self) -> Iterator[_Item]:
+    def _close_open(self) -> Iterator[Item]:
         assert self._open is not None
         yield from self._open.end()
         self._open = None
 
     def _without_thread(
         self, line: bytes, envelope: Envelope | None, why: str | None
-    ) -> Iterator[_Item]:
+    ) -> Iterator[Item]:
         what = f"line {self._number}"
         if envelope is None:
             self._orphans.add(what, why or "")
@@ -267,7 +244,7 @@ class _Reading:
                 f"{what}, of kind {envelope.kind!r}", "the record says of no thread that it is its"
             )
 
-    def _arranged(self, thread_id: str, losses: Losses | None) -> Iterator[_Item]:
+    def _arranged(self, thread_id: str, losses: Losses | None) -> Iterator[Item]:
         arrangement = self._loose.arrange(thread_id)
         thread = _OpenThread(thread_id, self._query, losses)
         if not arrangement.places and losses is None:

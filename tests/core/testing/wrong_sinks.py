@@ -76,7 +76,7 @@ class Changing(MemorySink):
 
     def store(self, bundle: Bundle) -> WriteOutcome:
         try:
-            return self.put(bundle, self.changed(list(bundle.lines())))
+            return self.put(bundle, self.changed([encode_line(record) for record in bundle]))
         except ThreadError as error:
             return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
 

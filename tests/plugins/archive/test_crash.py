@@ -283,6 +283,33 @@ async def test_a_cancelled_write_ends_before_the_archive_is_closed(
     assert await archives.read(path) == archives.lines({"a": archives.thread("a")})
 
 
+async def test_a_cancelled_begin_frees_the_lock(
+    archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive that was opened meanwhile is closed; another run can write at once."""
+    path = tmp_path / "archive"
+    begun, go_on, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def waiting(descriptor: int) -> None:
+        begun.set()
+        go_on.wait()
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", waiting)
+        async with archives.sink(path) as sink:
+            task = asyncio.create_task(sink.begin(archives.run()))
+            await asyncio.to_thread(begun.wait)
+            task.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (path / ".lgx-lock").exists()
+    assert sorted(archives.files(path)) == ["manifest.json"]
+    await archives.write(path, {"a": archives.thread("a")})
+    assert await archives.read(path) == archives.lines({"a": archives.thread("a")})
+
+
 def test_a_limit_on_file_sizes_is_one_clear_error(worker: Any, tmp_path: Path) -> None:
     """RLIMIT_FSIZE, as `ulimit -f` sets it, ends the run with the file's name and the cause."""
     path = tmp_path / "archive"

@@ -6,16 +6,20 @@ import asyncio
 import gzip
 import hashlib
 import json
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
 import lgx
 from lgx import (
+    Bundle,
     Checkpoint,
     Loss,
     Query,
@@ -38,6 +42,8 @@ HERE = Path(__file__).parent
 OLDER = HERE / "data" / "threads_backup.json.gz"
 GOLDEN = HERE / "golden" / "v1.json"
 GOLDEN_LINES = HERE.parent / "ndjson" / "golden" / "v1.ndjson"
+
+POINT: dict[str, Any] = {"thread_id": "a", "checkpoint_ns": "", "checkpoint_id": "c"}
 
 Item = Record | ThreadEnd | Loss
 
@@ -461,13 +467,50 @@ def test_a_document_without_threads_is_read_as_empty(tmp_path: Path) -> None:
     assert scan(write(tmp_path / "a.json", document())) == []
 
 
-def test_filters_and_the_state_of_a_moment(tmp_path: Path) -> None:
+def test_filters_judge_a_thread_by_its_record(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", document(element("a", 2), element("b", 1)))
     assert set(lines_of(scan(path, Query(thread_ids=("b",))))) == {"b"}
     assert lines_of(scan(path, Query(since="2027-01-01"))) == {}
     assert set(lines_of(scan(path, Query(metadata={"owner": raw("ü")})))) == {"a", "b"}
-    with pytest.raises(lgx.UsageError, match="drop --as-of"):
-        scan(path, Query(as_of="2026-01-01"))
+
+
+async def test_extras_that_are_not_json_are_refused_before_any_is_written(tmp_path: Path) -> None:
+    """The kind fails, and the document stays one that can be read."""
+    path = tmp_path / "threads.json"
+    context = make_context()
+    spool = context.spool()
+    spool.append(StoreItem(namespace=("n",), key="a", value=raw(1)))
+    spool.append(StoreItem(namespace=("n",), key="b", value=Raw(b"nothing")))
+    async with JsonSink(JsonSinkConfig(path=path)) as sink:
+        assert isinstance(sink, JsonSink)
+        await sink.begin(make_run())
+        with pytest.raises(lgx.ThreadError, match="not JSON"):
+            await sink.write_extras("store_item", Bundle(spool, ref=None, mark=None), context)
+        await sink.finish(context)
+    spool.close()
+    assert json.loads(path.read_bytes())["lgx"]["extras"] == []
+
+
+async def test_a_document_with_half_a_thread_does_not_appear(tmp_path: Path) -> None:
+    """Where a bundle can be read once and not a second time, the run ends with an error."""
+    path = tmp_path / "threads.json"
+    context = make_context()
+    bundle = make_bundle(context, [Thread(thread_id="a"), Checkpoint(**POINT), Checkpoint(**POINT)])
+
+    def broken_off() -> Iterator[bytes]:
+        yield encode_line(Checkpoint(**POINT, values=raw(1)))
+        raise lgx.ThreadError("the spool cannot be read")
+
+    bundle.spool.lines_reversed = broken_off  # type: ignore[method-assign]
+    async with JsonSink(JsonSinkConfig(path=path)) as sink:
+        assert isinstance(sink, JsonSink)
+        await sink.begin(make_run())
+        (outcome,) = await sink.write([bundle], context)
+        assert outcome.error == "the spool cannot be read"
+        with pytest.raises(lgx.FatalError, match="thread 'a' broke off in the middle"):
+            await sink.finish(context)
+    bundle.close()
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 -- in a coroutine
 
 
 def test_standard_output_is_not_for_a_file_that_stands_whole_or_not_at_all() -> None:

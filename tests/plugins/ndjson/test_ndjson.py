@@ -346,8 +346,6 @@ def test_filters_judge_a_thread_by_its_record_and_one_without_by_its_id(tmp_path
     assert set(lines_of(scan(path, Query(thread_ids=("b",))))) == {"b"}
     assert set(lines_of(scan(path, Query(since="2026-06-01")))) == {"c"}
     assert set(lines_of(scan(path, Query(thread_ids=("c",))))) == {"c"}
-    with pytest.raises(lgx.UsageError, match="drop --as-of"):
-        scan(path, Query(as_of="2026-01-01"))
 
 
 def test_a_malformed_line_costs_its_thread_alone_and_is_named(tmp_path: Path) -> None:
