@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lgx import ThreadError, UnknownRecord, decode_line
+from lgx import ThreadError, decode_line
 from lgx_plugins.archive.index import Entry, Frame
 from lgx_plugins.archive.store import NewFile
 
 if TYPE_CHECKING:
     import zstandard
 
-__all__ = ["FRAME_BYTES", "Compressor", "Part"]
+__all__ = ["CHECKPOINT", "FRAME_BYTES", "Compressor", "Part"]
 
 FRAME_BYTES = 2 << 20
 """Small threads share frames of about this size; a larger thread has frames of its own."""
 
 _WINDOW_LOG = 24
 _CHUNK = 1 << 18
-_CHECKPOINT = b'{"kind":"checkpoint"'
+CHECKPOINT = b'{"kind":"checkpoint"'
 _KIND = re.compile(rb'\{"kind":"([^"\\]+)"')
 
 
@@ -138,7 +138,7 @@ class Part:
 
     def _count(self, lines: list[bytes]) -> None:
         for line in lines:
-            if line.startswith(_CHECKPOINT):
+            if line.startswith(CHECKPOINT):
                 self.records["checkpoint"] += 1
             else:
                 self.records[_kind(line)] += 1
@@ -171,4 +171,4 @@ def _kind(line: bytes) -> str:
         record = decode_line(line)
     except ThreadError:
         return "unknown"
-    return record.name if isinstance(record, UnknownRecord) else record.kind
+    return record.kind

@@ -26,15 +26,18 @@ from lgx import (
     decode_line,
     option,
 )
-from lgx_plugins.archive.background import run_blocking
 from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.extras import read_extras
 from lgx_plugins.archive.index import MAX_WINDOW, Frame
 from lgx_plugins.archive.inspection import describe
+from lgx_plugins.archive.part import CHECKPOINT
 from lgx_plugins.archive.reader import STREAM_BYTES, PartReader, build_table
 from lgx_plugins.archive.state import State, load_state
 from lgx_plugins.archive.store import Store
 from lgx_plugins.archive.threads import Place, Summary, ThreadTable
+from lgx_plugins.blocking import run_blocking
+from lgx_plugins.ids import id_bytes
+from lgx_plugins.losses import Losses
 
 __all__ = ["ArchiveSource", "ArchiveSourceConfig"]
 
@@ -62,6 +65,7 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
     summary = "directory of compressed, checksummed parts"
     config_type = ArchiveSourceConfig
     ordered: ClassVar[bool] = True
+    keeps_earlier: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 500
     offers = ANY_KIND
 
@@ -73,8 +77,6 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         self._reader: PartReader | None = None
         self._table: ThreadTable | None = None
         self._opening = asyncio.Lock()
-        # Threads that no filter can be applied to: listed, so that each fails by itself.
-        self._unsure: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
         await run_blocking(self._store.check, writing=False)
@@ -112,7 +114,7 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         early = len(state.as_of(query.as_of))
         return [n for n in range(early) if state.parts[n].source == self._origin]
 
-    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef]:
+    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         state, reader = self._state, self._reader
         assert state is not None
         assert reader is not None
@@ -127,7 +129,8 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
                     if not await self._admits(query, summary):
                         continue
                 except ThreadError as error:
-                    self._unsure[summary.thread_id] = str(error)
+                    yield Loss(thread_id=summary.thread_id, what="thread", why=str(error))
+                    continue
                 if count == query.limit:
                     return
                 count += 1
@@ -190,9 +193,6 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         """Threads come in the order in which they stand in the parts."""
         reader = self._reader
         assert reader is not None
-        for ref in refs:
-            if ref.thread_id in self._unsure:
-                raise ThreadError(self._unsure[ref.thread_id])
         table = await self._opened_table(Query())
         found = await run_blocking(_locate, table, [ref.thread_id for ref in refs])
         frame: bytes | None = None
@@ -230,32 +230,33 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
             yield ThreadEnd(thread_id=thread_id, outcome="deleted")
             return
         digest = hashlib.sha256()
+        losses = Losses(thread_id)
+        number = 0
         for place in places:
             count = 0
             lines = self._lines(place, frame)
             while (some := await _next(lines, blocking=frame is None)) is not None:
                 count += len(some)
                 for line in some:
+                    number += 1
                     digest.update(line)
                     digest.update(b"\n")
                     try:
-                        record = decode_line(line)
+                        yield decode_line(line)
                     except ThreadError as error:
-                        what = f"a record of thread {thread_id!r}"
-                        loss = Loss(thread_id=thread_id, what=what, why=str(error))
-                        yield ThreadEnd(thread_id=thread_id, outcome="partial", losses=(loss,))
-                        return
-                    yield record
+                        is_checkpoint = line.startswith(CHECKPOINT)
+                        losses.add(f"record {number}", str(error), checkpoints=is_checkpoint)
             if count != place.records or digest.hexdigest()[:32] != place.sha256:
                 raise reader.damaged(place.part, f"thread {thread_id!r} is not as its index says")
             if frame is None:
                 context.received(place.frame_size)
         last = places[-1]
+        malformed = losses.take()
         yield ThreadEnd(
             thread_id=thread_id,
-            outcome="partial" if last.outcome == "partial" else "complete",
+            outcome="partial" if malformed or last.outcome == "partial" else "complete",
             version=last.sha256,
-            losses=last.losses,
+            losses=(*last.losses, *malformed),
         )
 
     async def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
@@ -296,7 +297,7 @@ def _choose(sources: Sequence[str], wanted: str | None, place: str) -> str | Non
 
 def _chosen(table: ThreadTable, thread_ids: Sequence[str]) -> Iterator[list[Summary]]:
     """The asked threads that are held, in order, a page for each."""
-    for thread_id in sorted(set(thread_ids), key=lambda t: t.encode("utf-8", "surrogatepass")):
+    for thread_id in sorted(set(thread_ids), key=id_bytes):
         summary = table.find(thread_id)
         if summary is not None:
             yield [summary]

@@ -152,7 +152,7 @@ class Archives:
         query = query or Query()
         found: dict[str, list[bytes]] = {}
         async with self.reader(path, origin) as source:
-            refs = [ref async for ref in source.list(query, context)]
+            refs = [ref async for ref in source.list(query, context) if isinstance(ref, ThreadRef)]
             ids = [ref.thread_id.encode("utf-8", "surrogatepass") for ref in refs]
             assert ids == sorted(set(ids))
             found = {ref.thread_id: [] for ref in refs}

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
-from lgx import EXTRA_KINDS, IntegrityError, StoreItem, raw
+from lgx import EXTRA_KINDS, IntegrityError, Query, StoreItem, ThreadEnd, raw
 from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.inspection import verify_archive
 from lgx_plugins.archive.manifest import decode_manifest, encode_manifest
@@ -178,3 +179,31 @@ async def test_a_part_behind_a_link_is_not_followed(archives: Any, tmp_path: Pat
     shutil.move(part, tmp_path / "elsewhere")
     part.symlink_to(tmp_path / "elsewhere")
     assert "is missing" in await found(archives, path)
+
+
+async def test_records_that_are_not_json_cost_themselves_alone(
+    archives: Any, tmp_path: Path
+) -> None:
+    """Each is named and counted; the thread's other records come, and it is partial."""
+    path = tmp_path / "archive"
+    records = archives.thread("a", 5)
+    spoiled = [*records]
+    for number in (2, 4):
+        spoiled[number] = msgspec.structs.replace(records[number], values=Raw(b'{"n": nothing}'))
+    await archives.write(path, {"a": spoiled, "b": archives.thread("b")})
+    context = archives.context()
+    async with archives.reader(path) as source:
+        refs = [ref async for ref in source.list(Query(), context)]
+        items = [item async for item in source.read(refs, context)]
+    ends = {item.thread_id: item for item in items if isinstance(item, ThreadEnd)}
+    came = [item for item in items if not isinstance(item, ThreadEnd) and item.thread_id == "a"]
+    assert came == [record for record in records if record not in (records[2], records[4])]
+    assert [(loss.what, loss.checkpoints) for loss in ends["a"].losses] == [
+        ("record 3", 1),
+        ("record 5", 1),
+    ]
+    assert all("not JSON" in loss.why for loss in ends["a"].losses)
+    assert {thread_id: end.outcome for thread_id, end in ends.items()} == {
+        "a": "partial",
+        "b": "complete",
+    }

@@ -153,6 +153,7 @@ async def read_whole(path: str, **_: Any) -> None:
     async with ArchiveSource(ArchiveSource.config_type(path=Path(path))) as source:
         refs = []
         async for ref in source.list(Query(), context):
+            assert isinstance(ref, ThreadRef)
             refs.append(ref)
             if len(refs) == source.refs_per_read:
                 count += await count_records(source, refs, context)
