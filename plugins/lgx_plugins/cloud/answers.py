@@ -17,6 +17,7 @@ __all__ = [
     "RefusedError",
     "TooLargeError",
     "check_content",
+    "excerpt",
     "failure",
     "http_date",
 ]
@@ -60,7 +61,7 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, what: str) -> 
         )
     if status in _PASSING or status >= 500:
         return RetryableError(
-            f"the server answered {status} to the {what}: {detail}",
+            f"the server answered {status}: {detail}",
             retry_after=_retry_after(headers.get("retry-after")),
             throttled=status == 429,
             outage=status in _OUTAGES,
@@ -93,10 +94,10 @@ def check_content(
     elif not opening:
         if text.isdigit():
             return
-        problem = f"{_excerpt(text)} in place of a number"
+        problem = f"{excerpt(text)} in place of a number"
     elif not text.startswith(opening):
         wanted = "a list" if opening == b"[" else "an object"
-        problem = f"{_excerpt(text)} in place of {wanted}"
+        problem = f"{excerpt(text)} in place of {wanted}"
     elif not text.endswith(b"]" if opening == b"[" else b"}"):
         problem = f"JSON that is cut short after {len(body)} bytes"
     else:
@@ -143,7 +144,7 @@ def _detail(headers: Mapping[str, str], body: bytes) -> str:
     return text[:300] or "nothing more"
 
 
-def _excerpt(text: bytes) -> str:
+def excerpt(text: bytes) -> str:
     """The first bytes of an answer, for a message; short, as it may be somebody's data."""
     shown = text[:60].decode("utf-8", "replace")
     return repr(shown) + ("…" if len(text) > 60 else "")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lgx import Context, RetryableError, UsageError
+from lgx import Context, RetryableError, ThreadError, UsageError, split_object
 from lgx_plugins.cloud.address import Address
 from lgx_plugins.cloud.answers import (
     Answer,
     TooLargeError,
     check_content,
+    excerpt,
     failure,
 )
 from lgx_plugins.cloud.config import CloudSourceConfig
@@ -146,6 +147,7 @@ class Client:
         opening: bytes,
         what: str,
         most: int | None = None,
+        holds: str | None = None,
     ) -> Answer:
         """One request, and its answer as it came, when it is JSON that begins so.
 
@@ -153,6 +155,7 @@ class Client:
             path: below the server's address, quoted, with its query.
             payload: what is sent as JSON; bytes are sent as they are.
             most: bytes that the answer may have, in place of the option's bound.
+            holds: a member that the answer, an object, must have.
 
         Raises:
             RetryableError: it may pass.
@@ -187,15 +190,20 @@ class Client:
         except httpx.DecodingError as error:
             raise RetryableError(f"the answer to the {what} cannot be unpacked: {error}") from None
         except httpx.InvalidURL as error:
-            raise UsageError(f"the {what} has no valid URL: {error}") from None
+            raise ThreadError(f"the {what} has no valid URL: {error}") from None
         except httpx.TimeoutException as error:
             # Both a silent server and, by the transport's own account, a lost connection.
             reason = str(error) or f"silent for {self._config.timeout:g} s"
-            raise RetryableError(f"no answer to the {what}: {reason}", outage=True) from None
+            raise RetryableError(f"no answer: {reason}", outage=True) from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError, EOFError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise RetryableError(f"no answer to the {what}: {reason}", outage=True) from None
+            raise RetryableError(f"no answer: {_reason(error)}", outage=True) from None
         check_content(status, got, body, opening=opening, what=what)
+        if holds is not None and holds not in split_object(body):
+            # An error that came as a success must not pass for an empty list.
+            raise RetryableError(
+                f"the server gave, as {what}, an object without {holds!r}: {excerpt(body)}",
+                status=status,
+            )
         return Answer(body, got.get("date"))
 
     async def _read(self, response: httpx.Response, most: int, what: str) -> bytes:
@@ -230,11 +238,12 @@ class Client:
         opening: bytes,
         what: str,
         attempts: int | None = None,
+        holds: str | None = None,
     ) -> Answer:
         """A small answer, retried by the engine; counted, but not under the memory budget."""
 
         async def call() -> Answer:
-            return await self.ask(method, path, payload, opening=opening, what=what)
+            return await self.ask(method, path, payload, opening=opening, what=what, holds=holds)
 
         answer = await context.request(call, what=what, attempts=attempts)
         context.received(len(answer.body))
@@ -249,6 +258,17 @@ def _plain(headers: httpx.Headers) -> dict[str, str]:
 def _stream(response: httpx.Response) -> AsyncIterator[bytes]:
     assert isinstance(response.stream, AsyncIterable)
     return response.stream.__aiter__()
+
+
+def _reason(error: BaseException) -> str:
+    """Why there was no answer; the system's own words, without the layers around them."""
+    cause: BaseException | None = error
+    while cause is not None:
+        told = getattr(cause, "os_error", cause)
+        if isinstance(told, OSError) and told.strerror and not told.strerror.startswith("["):
+            return told.strerror[:1].lower() + told.strerror[1:]
+        cause = cause.__cause__ or cause.__context__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 async def _read_some(response: httpx.Response) -> bytes:

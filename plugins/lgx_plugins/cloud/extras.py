@@ -147,13 +147,17 @@ class Extras:
 
     async def _outermost(self) -> AsyncIterator[tuple[str, ...]]:
         """The namespaces of one label; a search in one covers all that lie below it."""
-        page = _Pages(self, "/store/namespaces", {"max_depth": 1}, "list of store namespaces", b"{")
+        page = _Pages(
+            self,
+            "/store/namespaces",
+            {"max_depth": 1},
+            "list of store namespaces",
+            "namespaces",
+        )
 
         async def fetch(offset: int) -> list[tuple[str, tuple[str, ...]]]:
             fields = split_object((await page.at(offset)).body)
-            listed = msgspec.json.decode(
-                fields.get("namespaces", Raw(b"[]")), type=list[tuple[str, ...]]
-            )
+            listed = msgspec.json.decode(fields["namespaces"], type=list[tuple[str, ...]])
             page.came(len(listed))
             return [(namespace[0], namespace[:1]) for namespace in listed if namespace]
 
@@ -166,12 +170,12 @@ class Extras:
             "/store/items/search",
             {"namespace_prefix": namespace, "refresh_ttl": False},
             "items of the store",
-            b"{",
+            "items",
         )
 
         async def fetch(offset: int) -> list[tuple[str, StoreItem]]:
             fields = split_object((await page.at(offset)).body)
-            rows = split_array(fields.get("items", Raw(b"[]")))
+            rows = split_array(fields["items"])
             page.came(len(rows))
             found = []
             for row in rows:
@@ -185,9 +189,16 @@ class Extras:
         async for item in shifting_rows(fetch):
             yield item
 
-    async def ask(self, path: str, body: dict[str, object], what: str, opening: bytes) -> Answer:
+    async def ask(self, path: str, body: dict[str, object], what: str, holds: str | None) -> Answer:
+        """`holds`: the member of the answer that is the list; None where the answer is."""
         answer = await self._client.light(
-            self._context, "POST", path, body, opening=opening, what=what
+            self._context,
+            "POST",
+            path,
+            body,
+            opening=b"{" if holds else b"[",
+            what=what,
+            holds=holds,
         )
         self._answered = True
         return answer
@@ -197,19 +208,24 @@ class _Pages:
     """One list of the server, asked for in pages of a bearable size."""
 
     def __init__(
-        self, extras: Extras, path: str, body: dict[str, object], what: str, opening: bytes = b"["
+        self,
+        extras: Extras,
+        path: str,
+        body: dict[str, object],
+        what: str,
+        holds: str | None = None,
     ) -> None:
         self._extras = extras
         self._path = path
         self._body = body
         self._what = what
-        self._opening = opening
+        self._holds = holds
         self._limit = 100
         self._size = 0
 
     async def at(self, offset: int) -> Answer:
         body = {**self._body, "limit": self._limit, "offset": offset}
-        answer = await self._extras.ask(self._path, body, self._what, self._opening)
+        answer = await self._extras.ask(self._path, body, self._what, self._holds)
         self._size = len(answer.body)
         return answer
 

@@ -61,9 +61,10 @@ class Lookup:
         self._decided = asyncio.Event()
 
     async def close(self) -> None:
-        for lane in self._lanes:
+        lanes = tuple(self._lanes)
+        for lane in lanes:
             lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        await asyncio.gather(*lanes, return_exceptions=True)
 
     async def record(self, thread_id: str, size: int, context: Context) -> Thread | None:
         """The record of a thread, None where there is no such thread.
@@ -80,9 +81,7 @@ class Lookup:
         wanted = _Wanted(thread_id, size, context, loop.create_future())
         self._waiting.append(wanted)
         if len(self._lanes) < _LANES:
-            lane = loop.create_task(self._serve())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            self._lanes.add(loop.create_task(self._serve()))
         try:
             thread = await wanted.answer
         except _AloneError:
@@ -167,6 +166,16 @@ class Lookup:
     # -- lanes ------------------------------------------------------------------------
 
     async def _serve(self) -> None:
+        try:
+            await self._serve_all()
+        finally:
+            # In the same step in which it found nothing more to do: whoever asks from now on
+            # must see that this lane is gone, and start another.
+            lane = asyncio.current_task()
+            assert lane is not None
+            self._lanes.discard(lane)
+
+    async def _serve_all(self) -> None:
         while self._waiting:
             batch = self._next()
             try:

@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from lgx import FatalError, UsageError, parse_time
+from lgx import Loss, UsageError, parse_time
 from lgx_plugins.cloud.seen import Seen
 
 __all__ = ["Fetch", "Page", "Row", "Sort", "list_rows"]
@@ -64,11 +64,9 @@ async def list_rows(
     *,
     limit: int = _LIMIT,
     check_count: bool = True,
-) -> AsyncIterator[Row]:
-    """Each row that exists from start to end exactly once, and most of those created meanwhile.
-
-    Raises:
-        FatalError: the server counts more rows than it lists.
+) -> AsyncIterator[Row | Loss]:
+    """Each row that exists from start to end exactly once, and most of those created meanwhile;
+    at the end a loss, where the server counts more rows than it lists.
     """
     seen = Seen()
     try:
@@ -78,8 +76,8 @@ async def list_rows(
         if listing.sorted:
             async for row in listing.catch_up(note):
                 yield row
-        async for row in listing.settle(count, note, check_count=check_count):
-            yield row
+        async for found in listing.settle(count, note, check_count=check_count):
+            yield found
     finally:
         seen.close()
 
@@ -191,7 +189,7 @@ class _Listing:
 
     async def settle(
         self, count: Count, note: Callable[[str], None], *, check_count: bool
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[Row | Loss]:
         """Passes over the whole list until the server's count is reached: none, where the
         first was complete. Without a stable order, until two in a row find nothing.
         """
@@ -216,10 +214,11 @@ class _Listing:
                 "until nothing new came"
             )
         if not enough and quiet and check_count:
-            raise FatalError(
-                f"the server counts {total} threads and lists {self._seen.count}, also when asked "
-                "again; what it listed was read. If its count is wrong, pass "
-                "--no-source-check-count"
+            assert total is not None
+            yield Loss(
+                what=f"{total - self._seen.count} threads",
+                why=f"the server counts {total} threads and lists {self._seen.count}, also when "
+                "asked again; if its count is wrong, pass --no-source-check-count",
             )
 
     async def _unordered(self) -> AsyncIterator[Row]:

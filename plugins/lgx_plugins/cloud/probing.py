@@ -13,7 +13,7 @@ from lgx_plugins.cloud.storage import StorageReader
 
 __all__ = ["probe", "server_versions"]
 
-_ATTEMPTS = 2
+_ATTEMPTS = 4  # enough for a blip, and few enough to tell soon that an address is wrong
 
 
 class _Info(Struct):

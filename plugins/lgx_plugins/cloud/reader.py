@@ -123,10 +123,16 @@ class ThreadReader:
         storage = await self._storage.read(thread_id, context)
         reading = Walk(self._history, gathering, thread_id, storage, context)
         await reading.all()
+        if storage is not None and reading.in_doubt:
+            # Steps that came since the count was taken must not hide those that were refused.
+            storage = await self._storage.read(thread_id, context) or storage
+            reading.recount(storage)
         if self._runs:
             await read_runs(self._client, gathering, thread_id, context)
         thread, losses, held = await self._record(thread_id, gathering, storage, context)
         reason = reading.refused or (_without_graph(thread) if thread else None)
+        if thread is not None and storage is None and not reason and _has_values(thread):
+            reason = "the server gives an empty history of a thread that has values"
         if reason and not (gathering.count or gathering.tried or reading.interrupted):
             losses += _unreachable(thread, reason, storage, context)
         else:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar
 
-from lgx import Context, Probe, Query, Record, Source, ThreadEnd, ThreadError, ThreadRef
+from lgx import Context, Loss, Probe, Query, Record, Source, ThreadEnd, ThreadError, ThreadRef
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.config import CloudSourceConfig
 from lgx_plugins.cloud.extras import Extras
@@ -70,7 +70,7 @@ class CloudSource(Source[CloudSourceConfig]):
     async def probe(self, context: Context) -> Probe:
         return await probe(self._client, self._storage, self._history, context)
 
-    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef]:
+    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         withheld = self._client.key.withheld
         if withheld:
             context.note(

@@ -12,8 +12,10 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from lgx import (
     Context,
     FatalError,
+    Loss,
     Query,
     RetryableError,
+    Thread,
     ThreadError,
     ThreadRef,
     split_array,
@@ -31,6 +33,7 @@ _SELECT = ("thread_id", "updated_at", "status")
 _AT_ONCE = 1000
 _PAGE_BYTES = 8 << 20  # of rows that come with their state, from servers that ignore `select`
 _FIRST = 20
+_DIGITS = 30  # of a number of threads that can be meant
 _SORTS: dict[Sort, dict[str, str]] = {
     "id": {"sort_by": "thread_id", "sort_order": "asc"},
     "updated": {"sort_by": "updated_at", "sort_order": "desc"},
@@ -67,7 +70,7 @@ class ThreadList:
         self.unsure: dict[str, str] = {}
         """Listed threads that a filter cannot be applied to, and why."""
 
-    async def refs(self, *, check_count: bool) -> AsyncIterator[ThreadRef]:
+    async def refs(self, *, check_count: bool) -> AsyncIterator[ThreadRef | Loss]:
         """Raises:
         FatalError: the server's answers are no list of threads.
         """
@@ -78,7 +81,9 @@ class ThreadList:
         )
         try:
             async for row in rows:
-                if self._in_window(row):
+                if isinstance(row, Loss):
+                    yield row
+                elif self._in_window(row):
                     yield _ref(row)
         except (ThreadError, RetryableError) as error:
             raise denied(error, self._client) from error
@@ -152,12 +157,14 @@ class ThreadList:
                 "threads listed was not checked against it"
             )
             return None
+        if len(answer.body) > _DIGITS:
+            raise RetryableError(f"the server gave, as number of threads, {answer.body[:40]!r}…")
         return int(answer.body)
 
     # -- threads by id ----------------------------------------------------------------
 
-    async def _chosen(self, thread_ids: Sequence[str]) -> AsyncIterator[Row]:
-        """The rows of these threads; a note for each that is not there."""
+    async def _chosen(self, thread_ids: Sequence[str]) -> AsyncIterator[Row | Loss]:
+        """The rows of those of these threads that are there."""
         unique = builtins.list(dict.fromkeys(thread_ids))
         proper = [thread_id for thread_id in unique if _is_uuid(thread_id)]
         for start in range(0, len(proper), _AT_ONCE):
@@ -170,7 +177,7 @@ class ThreadList:
                 async for row in self._one_by_one([thread_id]):
                     yield row
 
-    async def _of(self, asked: Sequence[str]) -> AsyncIterator[Row]:
+    async def _of(self, asked: Sequence[str]) -> AsyncIterator[Row | Loss]:
         found: dict[str, Row] = {}
         wanted = {thread_id.lower(): thread_id for thread_id in asked}
         offset = 0
@@ -196,20 +203,24 @@ class ThreadList:
         async for row in self._one_by_one(absent):
             yield row
 
-    async def _one_by_one(self, thread_ids: Sequence[str]) -> AsyncIterator[Row]:
+    async def _one_by_one(self, thread_ids: Sequence[str]) -> AsyncIterator[Row | Loss]:
         for thread_id in thread_ids:
             try:
-                record = await self._lookup.get(thread_id, self._context)
+                record = await self._record(thread_id)
             except ThreadError as error:
-                self._missing(thread_id, str(error))
+                yield Loss(what="thread", why=str(error), thread_id=thread_id)
                 continue
-            if record is None:
-                self._missing(thread_id)
-            elif self._untimed.admits(record):
+            if record is not None and self._untimed.admits(record):
                 yield Row(record.thread_id, record.updated_at, record.status)
 
-    def _missing(self, thread_id: str, why: str = "it was deleted, or never was") -> None:
-        self._context.note(f"the server has no such thread: {why}", thread_id=thread_id)
+    async def _record(self, thread_id: str) -> Thread | None:
+        try:
+            return await self._lookup.get(thread_id, self._context)
+        except RetryableError as error:
+            if error.outage or error.throttled or (error.status or 0) < 500:
+                raise
+            # A state that the server cannot render; the thread is there all the same.
+            return await self._lookup.bare(thread_id, self._context)
 
 
 def _rows(answer: Answer) -> builtins.list[_Listed]:

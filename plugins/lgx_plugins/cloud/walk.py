@@ -19,6 +19,8 @@ from lgx_plugins.cloud.storage import Storage
 
 __all__ = ["Walk"]
 
+_DEEPEST = 30  # subgraphs within subgraphs; a hostile server names ever deeper ones
+
 
 class Walk:
     """The walk over all namespaces of one thread."""
@@ -41,6 +43,7 @@ class Walk:
         self._waiting: list[str] = []
         self._begun = False  # whether the namespace at hand is known to have a history
         self._refusals: list[Loss] = []
+        self._too_deep = False
         self.refused: str | None = None
         """Why the server gives no history of this thread at all."""
 
@@ -52,6 +55,15 @@ class Walk:
     def interrupted(self) -> bool:
         """Whether the server refused a part of a history that is known to be there."""
         return bool(self._refusals)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something was refused or could not be rendered, so that counts matter."""
+        return bool(self._refusals) or self._gathering.tried
+
+    def recount(self, storage: Storage) -> None:
+        """Takes a count of after the walk in place of that of before."""
+        self._stored = storage.count
 
     async def all(self) -> None:
         """Raises:
@@ -98,6 +110,17 @@ class Walk:
 
     def _note_namespace(self, namespace: str) -> None:
         if namespace in self._asked:
+            return
+        if namespace.count("|") >= _DEEPEST:
+            if not self._too_deep:
+                self._too_deep = True
+                self._refusals.append(
+                    Loss(
+                        what=f"namespaces nested more than {_DEEPEST} deep",
+                        why="no graph is so deep; the server names ever deeper ones",
+                        thread_id=self._thread_id,
+                    )
+                )
             return
         for form in reversed(forms(namespace)):
             if form not in self._asked:

@@ -322,8 +322,10 @@ async def test_an_outcome_that_nobody_asked_for_ends_the_run(bench: Any) -> None
         (5, "transform t: it gave int in place of a record"),
         (
             Checkpoint(thread_id="b", checkpoint_ns="", checkpoint_id="c"),
-            "transform t: it gave a record of thread 'b' in place of one of 'a'; a transform "
-            + "that changes ids says so by map_ref",
+            (
+                "transform t: it gave a record of thread 'b' in place of one of 'a'; a transform "
+                "that changes ids says so by map_ref"
+            ),
         ),
     ],
 )

@@ -177,9 +177,7 @@ async def test_a_silent_server_ends_the_run(requests: Requests) -> None:
     for _ in range(7):
         with pytest.raises(RetryableError):
             await requests(failing(*[ConnectionRefusedError("refused")] * 9), what="x", attempts=1)
-    with pytest.raises(
-        FatalError, match="8 requests in a row were given up, the last was the x: refused"
-    ):
+    with pytest.raises(FatalError, match=r"8 requests .* given up, the last was the x: refused"):
         await requests(failing(*[ConnectionRefusedError("refused")] * 9), what="x", attempts=1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lgx import Checkpoint, Loss, Query, Record, Secret, ThreadEnd
+from lgx import Checkpoint, Loss, Query, Record, Secret, ThreadEnd, ThreadRef
 from lgx.engine.run_context import RunContext
 from lgx.testing import make_context
 from lgx_plugins.cloud import CloudSource
@@ -83,6 +83,7 @@ def read(make_source: Sources) -> Reading:
         result = Read(context or make_context())
         async with make_source(url, **options) as source:
             async for ref in source.list(query or Query(), result.context):
+                assert isinstance(ref, ThreadRef)
                 records: list[Record] = []
                 async for item in source.read([ref], result.context):
                     if isinstance(item, ThreadEnd):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lgx import Assistant, Cron, Query, Record, StoreItem, ThreadError
+from lgx import Assistant, Cron, Query, Record, RetryableError, StoreItem, ThreadError
 from lgx.testing import Deployment, StubServer, make_context
 from lgx.testing.stub import Answer, Request, Response, dump
 
@@ -125,6 +125,22 @@ async def test_what_is_refused_in_the_middle_is_a_failure(kind: str, make_source
         stub.fail("*", Answer(b'{"detail":"Not Found"}', 404)).skip = 1
         with pytest.raises(ThreadError, match="404"):
             await extras(source, kind)
+
+
+@pytest.mark.parametrize("endpoint", ["namespaces", "store_items"])
+@pytest.mark.parametrize("body", [b"{}", b'{"detail":"store is warming up"}'])
+async def test_an_error_that_comes_as_a_success_is_no_empty_store(
+    make_source: Any, endpoint: str, body: bytes
+) -> None:
+    """Once, it is asked again; for ever, it is a failure: what a target holds must not go."""
+    deployment = Deployment.sample(threads=1)
+    deployment.add_item(("a",), "k", 1)
+    async with StubServer(deployment) as stub, make_source(stub.url) as source:
+        stub.fail(endpoint, Answer(body), times=1)
+        assert len(await extras(source, "store_item")) == 1
+        stub.fail(endpoint, Answer(body))
+        with pytest.raises(RetryableError, match="an object without"):
+            await extras(source, "store_item")
 
 
 async def test_crons_come_with_their_payload(make_source: Any) -> None:

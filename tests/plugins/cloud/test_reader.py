@@ -9,7 +9,7 @@ import pytest
 
 from lgx import Checkpoint, FatalError, Query, Run, Thread, ThreadRef
 from lgx.testing import Deployment, Quirks, StubServer, StubThread, make_context
-from lgx.testing.stub import Request, Response, dump
+from lgx.testing.stub import Answer, Request, Response, dump
 
 
 def places(thread: StubThread) -> list[tuple[str, str]]:
@@ -347,3 +347,38 @@ async def test_a_record_whose_values_cannot_be_rendered_comes_without_them(read:
     assert result.outcomes == {thread.thread_id: "partial"}
     assert result.states(thread.thread_id) == places(thread)
     assert [loss.what for loss in result.losses] == ["the thread's present values"]
+
+
+async def test_an_empty_history_of_a_thread_with_values_is_a_loss(read: Any) -> None:
+    """Without a storage count the thread's own values tell that there must be more."""
+    deployment = Deployment.sample(threads=1, checkpoints=3, size=300)
+    [thread_id] = deployment.threads
+    async with StubServer(deployment, quirks=Quirks(storage=False)) as stub:
+        stub.fail("history", Answer(b"[]"))
+        result = await read(stub.url)
+    assert result.outcomes == {thread_id: "partial"}
+    assert [loss.what for loss in result.losses] == ["its history"]
+
+
+async def test_ever_deeper_namespaces_come_to_an_end(read: Any) -> None:
+    """A server that names another subgraph in each is followed so far, and no further."""
+    deployment = Deployment.sample(threads=1, checkpoints=1, size=300)
+    [thread_id] = deployment.threads
+
+    def deeper(request: Request) -> Response | None:
+        if request.endpoint != "history":
+            return None
+        asked = (request.json().get("checkpoint") or {}).get("checkpoint_ns", "")
+        name = f"{asked}|n:1" if asked else "n:1"
+        place = {"thread_id": thread_id, "checkpoint_ns": asked, "checkpoint_id": f"c{len(asked)}"}
+        task = {"id": "t", "checkpoint": {"thread_id": thread_id, "checkpoint_ns": name}}
+        return Response(
+            dump([{"checkpoint": place, "checkpoint_id": place["checkpoint_id"], "tasks": [task]}])
+        )
+
+    async with StubServer(deployment, quirks=Quirks(storage=False)) as stub:
+        stub.on_request = deeper
+        result = await read(stub.url)
+        assert stub.requests["history"] < 500
+    assert result.outcomes == {thread_id: "partial"}
+    assert "namespaces nested more than 30 deep" in [loss.what for loss in result.losses]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from lgx import Query, ThreadRef, UsageError, raw, run_async, use
+from lgx import Loss, Query, ThreadRef, UsageError, raw, run_async, use
 from lgx.testing import Deployment, Quirks, StubServer, make_context
 from lgx.testing.stub import Answer, Status
 
 
-async def listed(source: Any, query: Query, context: Any = None) -> list[ThreadRef]:
+async def listed(source: Any, query: Query, context: Any = None) -> list[Any]:
+    """References and losses, as they come."""
     return [ref async for ref in source.list(query, context or make_context())]
 
 
@@ -49,16 +50,32 @@ async def test_threads_are_found_by_id_a_thousand_at_once(quirks: Quirks, make_s
     assert sorted(ref.thread_id for ref in refs) == sorted(chosen)
 
 
-async def test_ids_that_are_not_there_are_noted(make_source: Any) -> None:
-    """Deleted ones and those that no server could have; the others still come."""
+async def test_ids_that_are_not_there_do_not_come(make_source: Any) -> None:
+    """Deleted ones, and those that no server could have, which it refuses; the others come."""
     deployment = Deployment.sample(threads=2, checkpoints=1, size=100)
     there = next(iter(deployment.threads))
     absent = ["11111111-1111-4111-8111-111111111111", "a/../b", "..", "", "emoji-🦜", "x" * 300]
-    context = make_context()
     async with StubServer(deployment) as stub, make_source(stub.url) as source:
-        refs = await listed(source, Query(thread_ids=(there, *absent)), context)
-    assert [ref.thread_id for ref in refs] == [there]
-    assert {note.thread_id for note in context.notes.values()} == set(absent)
+        items = await listed(source, Query(thread_ids=(there, *absent)))
+    assert [item.thread_id for item in items if isinstance(item, ThreadRef)] == [there]
+    refused = {item.thread_id for item in items if isinstance(item, Loss)}
+    assert refused
+    assert refused < set(absent)
+
+
+async def test_asking_for_a_thread_whose_state_is_beyond_the_server_lists_it(
+    make_source: Any,
+) -> None:
+    """A server that ignores `ids` renders the whole thread; where it cannot, without its state."""
+    deployment = Deployment.sample(threads=2, checkpoints=1, size=100)
+    there = next(iter(deployment.threads))
+    async with (
+        StubServer(deployment, quirks=Quirks(ids=False)) as stub,
+        make_source(stub.url) as source,
+    ):
+        stub.fail("thread", Status(500))
+        items = await listed(source, Query(thread_ids=(there,)))
+    assert [item.thread_id for item in items] == [there]
 
 
 async def test_the_window_of_time_is_kept_here(make_source: Any) -> None:
@@ -110,15 +127,16 @@ async def test_a_filter_that_the_server_refuses_is_a_usage_error(make_source: An
             await listed(source, Query(status="nonsense"))
 
 
-async def test_a_list_shorter_than_the_servers_count_ends_the_run(tmp_path: Path) -> None:
-    """What was listed is written; without the check it is taken for all there is."""
+async def test_a_list_shorter_than_the_servers_count_is_a_loss(tmp_path: Path) -> None:
+    """What was listed is written, exit 3; without the check it is taken for all there is."""
     async with StubServer(Deployment.sample(threads=3, checkpoints=1, size=100)) as stub:
         stub.fail("count", Answer(b"5"))
         source, target = use("cloud", url=stub.url), use("ndjson", path=tmp_path / "out")
         report = await run_async(source, target)
-        assert report.exit_code == 1
-        assert report.aborted is not None
-        assert "the server counts 5 threads and lists 3" in report.aborted
+        assert (report.exit_code, report.threads.written) == (3, 3)
+        [failure] = report.failures
+        assert failure.what == "2 threads"
+        assert "the server counts 5 threads and lists 3" in failure.why
         source = use("cloud", url=stub.url, check_count=False)
         report = await run_async(source, target)
         assert (report.exit_code, report.threads.written) == (0, 3)
