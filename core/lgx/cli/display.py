@@ -85,8 +85,8 @@ def _render(meter: Meter, title: str, console: Console) -> Group:
     meter.look()
     progress = meter.progress
     head = Table.grid(padding=(0, 1))
-    if progress.total:
-        bar = ProgressBar(total=progress.total, completed=progress.settled, width=_width(console))
+    if meter.total:
+        bar = ProgressBar(total=meter.total, completed=progress.settled, width=_width(console))
     else:
         bar = ProgressBar(total=None, width=_width(console), pulse=True)
     head.add_row(Text(title, style="bold"), bar, Text(meter.threads()))

@@ -7,6 +7,7 @@ Then click parses everything, with the plugins' flags beside the command's own.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use", "secr
 
 ROLES = ("source", "sink")
 _KEY = "lgx.chosen"
+_OTHERS = ("PLUGINS", "NO_PLUGINS")  # variables that are no option of a command
 
 
 class Chosen(Struct, kw_only=True):
@@ -72,6 +74,8 @@ class EndpointCommand(click.Command):
         ctx.meta[_KEY] = choice = _choose(scan, session)
         ctx.default_map = _defaults(choice, own, ignores=self._ignores)
         _learn_literals(choice, scan, session)
+        if not ctx.resilient_parsing:
+            _warn_of_variables(choice, own, session, ignores=self._ignores)
         rest = super().parse_args(ctx, args)
         if "pipeline" in ctx.params and ctx.params["pipeline"] != choice.pipeline:
             raise UsageError(
@@ -220,6 +224,35 @@ def _defaults(choice: Chosen, own: Sequence[click.Parameter], *, ignores: bool) 
                 f"{closest(flag, known)}; options are named like flags"
             )
     return defaults
+
+
+def _warn_of_variables(
+    choice: Chosen, own: Sequence[click.Parameter], session: Session, *, ignores: bool
+) -> None:
+    """Says which variables were probably meant for an option and are none.
+
+    One that looks like no option of the chosen source or sink is taken to be another one's.
+    """
+    flags = {param.name.upper() for param in own if isinstance(param, Flag) and param.name}
+    for variable in sorted(os.environ):
+        name = variable.removeprefix("LGX_")
+        if name == variable or name in _OTHERS or name.startswith("TEST_"):
+            continue
+        role, _, option = name.lower().partition("_")
+        if role in ROLES and option:
+            if role not in choice.infos:
+                continue
+            known = {f"{role}_{info.name}".upper(): info for info in choice.infos[role]}
+            near = difflib.get_close_matches(option, [info.name for info in known.values()], n=1)
+            if name not in known and near:
+                session.warn(
+                    f"{variable} is no option of {role} {choice.names[role]} and was not used; "
+                    f"did you mean LGX_{role.upper()}_{near[0].upper()}?"
+                )
+        elif not ignores and name not in flags:
+            near = difflib.get_close_matches(name, flags, n=1)
+            meant = f"; did you mean LGX_{near[0]}?" if near else ""
+            session.warn(f"{variable} is no option of lgx and was not used{meant}")
 
 
 def _learn_literals(choice: Chosen, scan: _Scan, session: Session) -> None:

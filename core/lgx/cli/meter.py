@@ -11,6 +11,7 @@ from lgx.progress import Progress
 __all__ = ["Meter", "duration", "size"]
 
 _WINDOW = 15.0  # seconds over which rates are taken
+_PATIENCE = 5.0  # seconds without anything new, after which it is said that we wait
 
 
 class Meter:
@@ -20,10 +21,13 @@ class Meter:
         self.progress = progress
         self._clock = clock
         self._looks: deque[tuple[float, int, int]] = deque()
+        self._still = (clock(), progress.retries)  # when something moved last, and retries then
         self.look()
 
     def look(self) -> None:
         now = self._clock()
+        if not self._looks or self._looks[-1][1:] != (self.moved, self.progress.read):
+            self._still = (now, self.progress.retries)
         self._looks.append((now, self.moved, self.progress.read))
         while now - self._looks[0][0] > _WINDOW:
             self._looks.popleft()
@@ -34,14 +38,26 @@ class Meter:
         return self.progress.received or self.progress.bytes
 
     @property
+    def total(self) -> int | None:
+        """Threads to be expected, never fewer than were found: a source's count may be old."""
+        total = self.progress.total
+        return None if total is None else max(total, self.progress.listed, self.progress.settled)
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether requests are tried again and nothing has come for some seconds."""
+        since, retries = self._still
+        return self._clock() - since >= _PATIENCE and self.progress.retries > retries
+
+    @property
     def bytes_per_second(self) -> float:
         return self._rate(1)
 
     @property
     def seconds_left(self) -> float | None:
         """At the rate of the last seconds; None while that cannot be told."""
-        total, rate = self.progress.total, self._rate(2)
-        if total is None or rate <= 0:
+        total, rate = self.total, self._rate(2)
+        if total is None or rate <= 0 or self.in_vain:
             return None
         return max(0.0, (total - self.progress.read) / rate)
 
@@ -56,9 +72,9 @@ class Meter:
         if progress.phase == "opening":
             return "connecting"
         settled = f"{progress.settled:,}"
-        if progress.total is None:
+        if self.total is None:
             return f"{settled} threads ({progress.listed:,} found so far)"
-        return f"{settled}/{progress.total:,} threads"
+        return f"{settled}/{self.total:,} threads"
 
     def details(self) -> list[str]:
         """The other facts, as few words each."""
@@ -81,6 +97,8 @@ class Meter:
         left = self.seconds_left
         if progress.phase == "finishing":
             facts.append("finishing")
+        elif self.in_vain:
+            facts.append("waiting for the server")
         elif left:
             facts.append(f"{duration(left)} left")
         return facts

@@ -26,7 +26,7 @@ from lgx.cli.flags import Flag, count, metadata_values, size, time
 from lgx.cli.meter import Meter
 from lgx.cli.pipelines import pipeline_names
 from lgx.cli.session import Session, printable
-from lgx.cli.signals import graceful_stop
+from lgx.cli.signals import graceful_stop, reader_gone
 from lgx.cli.summary import summary
 from lgx.cli.uses import parse_use, parse_validator
 from lgx.config import OptionInfo, convert, describe
@@ -137,7 +137,8 @@ _PARAMS: list[click.Parameter] = [
     _output(
         ["--dry-run"],
         is_flag=True,
-        help="List the threads that would move on stdout (id, version, bytes); write nothing.",
+        help="List the threads that would move on stdout (id, version, bytes if known); "
+        "write nothing.",
     ),
     _output(
         ["--report"],
@@ -186,8 +187,9 @@ def _run(ctx: click.Context, **given: Any) -> int:
     if given["spool_dir"] is not None:
         check_spool_directory(given["spool_dir"])
     begun = datetime.now(UTC).isoformat(timespec="seconds")
+    progress = Progress()
     try:
-        report = asyncio.run(_move(spec, session, quiet=given["quiet"]))
+        report = asyncio.run(_move(spec, session, progress, quiet=given["quiet"]))
     except UsageError:
         raise
     except LgxError as error:
@@ -202,7 +204,8 @@ def _run(ctx: click.Context, **given: Any) -> int:
     report = without_secrets(report, session.redact)
     if given["report"] is not None:
         write_report(given["report"], report)
-    _show(report, session, given)
+    if report.aborted is None or spec.sink.options.get("path") != "-" or not reader_gone():
+        _show(report, session, given, listed_all=progress.total == progress.listed)
     return report.exit_code
 
 
@@ -287,10 +290,10 @@ def _warn_of_literals(role: str, use: Use, infos: Sequence[OptionInfo], session:
             )
 
 
-async def _move(spec: RunSpec, session: Session, *, quiet: bool) -> Report:
+async def _move(spec: RunSpec, session: Session, progress: Progress, *, quiet: bool) -> Report:
     from lgx.engine.stop import Stop
 
-    progress, stop = Progress(), Stop()
+    stop = Stop()
     title = f"{spec.source.name} → {spec.sink.name}"
     with (
         show_progress(Meter(progress), title, session, quiet=quiet),
@@ -299,16 +302,19 @@ async def _move(spec: RunSpec, session: Session, *, quiet: bool) -> Report:
         return await run_spec(spec, session.registry, progress=progress, stop=stop)
 
 
-def _show(report: Report, session: Session, given: dict[str, Any]) -> None:
+def _show(report: Report, session: Session, given: dict[str, Any], *, listed_all: bool) -> None:
     if given["json"]:
         click.echo(report.to_json(), nl=False)
     elif report.dry_run:
+        sized = any(item.size_hint is not None for item in report.would_move)
         for item in report.would_move:
-            size_hint = "-" if item.size_hint is None else str(item.size_hint)
-            click.echo("\t".join((printable(item.thread_id), printable(item.version), size_hint)))
+            cells = [printable(item.thread_id), printable(item.version)]
+            if sized:
+                cells.append("-" if item.size_hint is None else str(item.size_hint))
+            click.echo("\t".join(cells))
     if not (given["quiet"] or given["json"]):
         path = given["report"] and str(given["report"])
-        for line in summary(report, report_path=path):
+        for line in summary(report, report_path=path, listed_all=listed_all):
             click.echo(line, err=True)
     if report.aborted is not None:
         session.say(f"error: {printable(report.aborted)}")

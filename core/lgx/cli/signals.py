@@ -1,10 +1,14 @@
-"""SIGINT and SIGTERM: the first lets what is in flight finish, the second ends the process."""
+"""What the outside tells a run: SIGINT and SIGTERM, and that nobody reads its output any more.
+
+The first signal lets what is in flight finish, the second ends the process.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lgx.engine.stop import Stop
 
-__all__ = ["graceful_stop"]
+__all__ = ["graceful_stop", "reader_gone"]
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -47,3 +51,14 @@ def graceful_stop(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def reader_gone() -> bool:
+    """Whether stdout is a pipe whose reader has closed it, as `head` does when it has enough."""
+    try:
+        stdout = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False
+    poll = select.poll()
+    poll.register(stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from lgx.cli.meter import duration, size
 from lgx.cli.session import printable
@@ -14,6 +15,9 @@ __all__ = ["summary"]
 
 _COLUMNS = 80
 _SHOWN = 10
+_NAMED = 3  # of threads, or things of a thread, in one entry
+_TELLING = 8  # characters of an id that is not part of a word by chance
+_Fact: TypeAlias = tuple[str | None, str, str]  # thread, what, why
 _STATES = (
     ("written", "written"),
     ("unchanged", "unchanged"),
@@ -23,15 +27,19 @@ _STATES = (
 )
 
 
-def summary(report: Report, *, report_path: str | None = None) -> list[str]:
+def summary(
+    report: Report, *, report_path: str | None = None, listed_all: bool = True
+) -> list[str]:
     """The lines for stderr: counts, what is missing, what the target cannot hold.
 
     Args:
         report_path: where the whole report was written, for the pointer to it.
+        listed_all: whether the listing had ended, so that the number of threads is known.
     """
     if report.aborted is not None and not report.threads.listed:
         return []
     lines = [f"{report.source} → {report.sink} ({_how(report)})"]
+    unreached = 0
     for noun, counts in (("threads", report.threads), ("checkpoints", report.checkpoints)):
         facts = [
             f"{getattr(counts, name):,} {word}"
@@ -43,29 +51,46 @@ def summary(report: Report, *, report_path: str | None = None) -> list[str]:
         left = counts.listed - sum(getattr(counts, name) for name, _ in _STATES)
         if left > 0 and not report.dry_run:
             facts.append(f"{left:,} not reached")
+            unreached += left
         if facts:
-            lines += _wrap(f"  {noun:<12} ", f"{', '.join(facts)} (of {counts.listed:,})")
-    extras = [f"{count:,} {kind}" for kind, count in sorted(report.extras.items()) if count]
+            of = "of" if listed_all or noun != "threads" else "of at least"
+            lines += _wrap(f"  {noun:<12} ", f"{', '.join(facts)} ({of} {counts.listed:,})")
+    extras = [_number(count, kind) for kind, count in sorted(report.extras.items()) if count]
     if extras:
         lines += _wrap(f"  {'others':<12} ", ", ".join(extras))
-    if report.bytes or report.requests:
-        traffic = [f"{size(report.bytes)} of records"]
-        if report.received:
-            traffic.append(f"{size(report.received)} received")
-        if report.requests:
-            traffic.append(f"{report.requests:,} requests")
-        if report.retries:
-            traffic.append(f"{report.retries:,} retries")
+    traffic = [f"{size(report.bytes)} of records"] if report.bytes else []
+    if report.received:
+        traffic.append(f"{size(report.received)} received")
+    if report.requests:
+        traffic.append(_number(report.requests, "request"))
+    if report.retries:
+        traffic.append("1 retry" if report.retries == 1 else f"{report.retries:,} retries")
+    if traffic:
         lines += _wrap(f"  {'traffic':<12} ", ", ".join(traffic))
-    missing = [_entry(f.thread_id, f.what, f.why) for f in report.failures]
-    unheld = [_entry(loss.thread_id, loss.what, loss.why) for loss in _unheld(report.losses)]
-    notes = [_entry(note.thread_id, note.message, "") for note in report.notes]
+    missing = [(f.thread_id, f.what, f.why) for f in report.failures]
+    unheld = [(loss.thread_id, loss.what, loss.why) for loss in _unheld(report.losses)]
+    notes = [(note.thread_id, note.message, "") for note in report.notes]
     lines += _section("missing", missing, report_path)
-    if report_path and any(failure.thread_id is not None for failure in report.failures):
-        lines.append(f"  try these threads again with --retry {report_path}")
+    lines += _advice(report, unreached, report_path)
     lines += _section("cannot be held there", unheld, report_path)
     lines += _section("notes", notes, report_path)
     return lines
+
+
+def _number(count: int, noun: str) -> str:
+    """`1 store item`, `1,200 requests`."""
+    return f"{count:,} {noun.replace('_', ' ')}{'' if count == 1 else 's'}"
+
+
+def _advice(report: Report, unreached: int, report_path: str | None) -> list[str]:
+    """One sentence that finishes the job: what was not reached is in no list to retry from."""
+    if report.aborted is not None or report.signal is not None or unreached:
+        said = report.aborted is not None and "run again" in report.aborted
+        again = "  run the same command again: it goes on with all that is missing"
+        return [again] if report.failures and not said else []
+    if report_path and any(failure.thread_id is not None for failure in report.failures):
+        return [f"  try these threads again with --retry {report_path}"]
+    return []
 
 
 def _how(report: Report) -> str:
@@ -78,24 +103,58 @@ def _unheld(losses: Sequence[Loss]) -> Iterator[Loss]:
     return (loss for loss in losses if not loss.holdable)
 
 
-def _entry(thread_id: str | None, what: str, why: str) -> str:
-    parts = [f"thread {thread_id}" if thread_id is not None else "", what, why]
-    if thread_id is not None and what == "thread":
-        parts[1] = ""
-    return printable(": ".join(part for part in parts if part))
-
-
-def _section(title: str, entries: Sequence[str], report_path: str | None) -> list[str]:
-    """A list with its first entries; the same text for many threads is told once."""
-    if not entries:
+def _section(title: str, facts: Sequence[_Fact], report_path: str | None) -> list[str]:
+    """A list with its first entries; what is said of many threads is said once."""
+    if not facts:
         return []
-    lines = [f"{title} ({len(entries):,}):"]
-    for entry in entries[:_SHOWN]:
-        lines += _wrap("  - ", entry)
-    if len(entries) > _SHOWN:
+    lines = [f"{title} ({len(facts):,}):"]
+    entries = list(_grouped(facts))
+    for text, _ in entries[:_SHOWN]:
+        lines += _wrap("  - ", printable(text))
+    if left := sum(count for _, count in entries[_SHOWN:]):
         where = f"see {report_path}" if report_path else "use --report FILE to see all"
-        lines.append(f"  and {len(entries) - _SHOWN:,} more; {where}")
+        lines.append(f"  and {left:,} more; {where}")
     return lines
+
+
+def _grouped(facts: Sequence[_Fact]) -> Iterator[tuple[str, int]]:
+    """Sentences, each with the number of facts in it: a thread is named once, and threads of
+    which the same is to be said are named together."""
+    by_thread: dict[str | None, list[_Fact]] = {}
+    for fact in facts:
+        by_thread.setdefault(fact[0], []).append(fact)
+    for fact in by_thread.pop(None, []):
+        yield ": ".join(part for part in fact[1:] if part), 1
+    groups: dict[str, list[str]] = {}
+    for thread_id, own in by_thread.items():
+        assert thread_id is not None
+        # A reason that names its thread is the same for others all the same.
+        said = _said(own)
+        common = said.replace(thread_id, "…") if len(thread_id) >= _TELLING else said
+        groups.setdefault(common, []).append(thread_id)
+    for common, ids in groups.items():
+        count = sum(len(by_thread[thread_id]) for thread_id in ids)
+        if len(ids) == 1:
+            yield f"thread {ids[0]}: {_said(by_thread[ids[0]])}", count
+        else:
+            yield f"{len(ids):,} threads: {common} ({_first(ids)})", count
+
+
+def _said(facts: Sequence[_Fact]) -> str:
+    """What is to be said of one thread."""
+    by_reason: dict[str, dict[str, None]] = {}
+    for _, what, why in facts:
+        by_reason.setdefault(why, {})[what] = None
+    return "; ".join(
+        ": ".join(part for part in (_first([w for w in whats if w != "thread"]), why) if part)
+        for why, whats in by_reason.items()
+    )
+
+
+def _first(items: Sequence[str]) -> str:
+    """The first few, and how many more."""
+    more = len(items) - _NAMED
+    return ", ".join(items[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _wrap(first: str, text: str) -> list[str]:

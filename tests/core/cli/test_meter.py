@@ -121,3 +121,28 @@ def test_counts_what_came_over_the_wire_where_there_is_one() -> None:
     progress.bytes, progress.received = 300, 7_500_000
 
     assert Meter(progress, clock=lambda: 0.0).line() == "0/5 threads, 0 checkpoints, 7.5 MB"
+
+
+def test_a_source_s_count_may_be_old() -> None:
+    """More threads than were expected are not more than all of them."""
+    progress = Progress()
+    progress.phase, progress.total, progress.listed, progress.written = "moving", 5, 8, 7
+
+    assert Meter(progress, clock=lambda: 0.0).threads() == "7/8 threads"
+
+
+def test_during_an_outage_it_waits_for_the_server() -> None:
+    """Requests are tried again, nothing comes: no time that is left can be told."""
+    now = 0.0
+    progress = Progress()
+    meter = Meter(progress, clock=lambda: now)
+    progress.phase, progress.total = "moving", 1000
+    now, progress.written = 1.0, 10
+    meter.look()
+    now, progress.retries = 7.0, 4
+    meter.look()
+    assert meter.line() == "10/1,000 threads, 0 checkpoints, 0 B, 4 retries, waiting for the server"
+
+    now, progress.written = 8.0, 20
+    meter.look()
+    assert meter.line().endswith("4 retries, 6:32 left")

@@ -83,6 +83,20 @@ def test_a_closed_pipe_is_no_traceback(start: Start) -> None:
     assert (process.wait(timeout=30), err) == (1, "")
 
 
+def test_a_reader_that_has_enough_ends_a_stream_quietly(start: Start) -> None:
+    """`lgx run … --sink-path - | head -1`: nothing is said, and the exit code is not 0."""
+    process = start("run", "--source", "tiny", "--source-place", "x", "--source-threads", "20000",
+                    "--sink", "ndjson", "--sink-path", "-")  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.stderr.close()
+
+    assert (process.wait(timeout=30), err) == (1, "")
+
+
 def test_a_terminal_that_cannot_show_it_gets_an_escape() -> None:
     """What cannot be shown is escaped, not an error."""
     environ = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "1"}

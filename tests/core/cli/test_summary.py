@@ -41,13 +41,13 @@ def test_everything_that_a_report_can_tell() -> None:
         "  threads      1,190 written, 100 unchanged, 2 in part, 3 failed, 5 gone",
         "               meanwhile (of 1,300)",
         "  checkpoints  19,990 written, 7 in part, 3 failed (of 20,000)",
-        "  others       12 assistant, 500 store_item",
+        "  others       12 assistants, 500 store items",
         "  traffic      1.2 GB of records, 235 MB received, 1,400 requests, 6 retries",
         "missing (2):",
+        "  - store items: the server answered 403",
         "  - thread a\\n\\x1b[2J: the server answered 500 to this and to everything else",
         "    that was asked of it the server answered 500 to this and to everything else",
         "    that was asked of it",
-        "  - store items: the server answered 403",
         "  try these threads again with --retry r.json",
         "cannot be held there (1):",
         "  - crons: the server shows them without their keys",
@@ -82,3 +82,63 @@ def test_an_endless_word_is_broken() -> None:
 
 def test_a_run_that_could_not_begin_has_nothing_to_sum_up() -> None:
     assert summary(Report(source="a", sink="b", aborted="the key was refused")) == []
+
+
+def test_one_is_one() -> None:
+    """Nothing is `1 assistants`, and no kind is spelt as in a file."""
+    report = Report(extras={"assistant": 1, "cron": 2, "store_item": 1}, requests=1, retries=1)
+
+    assert summary(report)[3:] == [
+        "  others       1 assistant, 2 crons, 1 store item",
+        "  traffic      1 request, 1 retry",
+    ]
+
+
+def test_a_thread_is_named_once() -> None:
+    """All that it lacks stands together, and one reason of many threads is told once, also
+    where it names the thread; ten entries, and how many failures the others are."""
+    ids = [f"thread-{number:04}" for number in range(7)]
+    failures = [
+        *(Failure(thread_id=i, what="thread", why=f"no answer to GET /{i}") for i in ids),
+        *(Failure(thread_id="x", what=f"checkpoint {n}", why="500") for n in range(5)),
+        Failure(thread_id="x", what="thread", why="it was read in part only"),
+        *(Failure(thread_id=f"y{n}", what="thread", why=f"reason {n}") for n in range(9)),
+    ]
+
+    assert summary(Report(failures=failures), report_path="r.json")[3:] == [
+        "missing (22):",
+        "  - 7 threads: no answer to GET /… (thread-0000, thread-0001, thread-0002 and 4",
+        "    more)",
+        "  - thread x: checkpoint 0, checkpoint 1, checkpoint 2 and 2 more: 500; it was",
+        "    read in part only",
+        *(f"  - thread y{n}: reason {n}" for n in range(8)),
+        "  and 1 more; see r.json",
+        "  try these threads again with --retry r.json",
+    ]
+
+
+def test_what_was_not_reached_is_finished_by_the_same_command() -> None:
+    """One advice: a run that only tries the failed threads again would leave the others."""
+    failed = [Failure(thread_id="a", what="thread", why="gone wrong")]
+    report = Report(
+        source="a", sink="b", seconds=3, signal=2, failures=failed,
+        threads=Counts(listed=500, written=200, failed=1),
+    )  # fmt: skip
+
+    assert summary(report, report_path="r.json", listed_all=False) == [
+        "a → b (ended early, after 3.0 s)",
+        "  threads      200 written, 1 failed, 299 not reached (of at least 500)",
+        "  checkpoints  0 written (of 0)",
+        "missing (1):",
+        "  - thread a: gone wrong",
+        "  run the same command again: it goes on with all that is missing",
+    ]
+    report.signal, report.aborted = None, "nothing was heard; run again when it is back"
+    assert summary(report, report_path="r.json")[-1] == "  - thread a: gone wrong"
+
+
+def test_a_dry_run_that_asked_for_nothing_shows_no_traffic() -> None:
+    assert summary(Report(source="a", sink="b", dry_run=True, threads=Counts(listed=2))) == [
+        "a → b (dry run: nothing was written)",
+        "  threads      0 would move (of 2)",
+    ]
