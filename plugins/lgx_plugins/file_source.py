@@ -32,7 +32,11 @@ class FileSource(StreamSource[C]):
         self._input = Input(config.path)
 
     async def __aenter__(self) -> Self:
-        await run_blocking(self._input.open)
+        try:
+            await run_blocking(self._input.open)
+        except BaseException:
+            self._input.close()
+            raise
         return self
 
     async def __aexit__(

@@ -152,8 +152,13 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         async with self._opening:
             if self._table is None:
                 numbers = [n for n in self._numbers(state, query) if state.parts[n].extras is None]
-                self._table = await run_blocking(build_table, reader, numbers)
+                await run_blocking(self._build_table, reader, numbers)
+            assert self._table is not None
             return self._table
+
+    def _build_table(self, reader: PartReader, numbers: Sequence[int]) -> None:
+        """In the thread itself: by cancellation the result would be lost, and never closed."""
+        self._table = build_table(reader, numbers)
 
     async def _admits(self, query: Query, summary: Summary) -> bool:
         if not query.filtered:
