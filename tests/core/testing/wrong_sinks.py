@@ -18,12 +18,14 @@ import pytest
 from lgx import (
     Bundle,
     Context,
+    LockedError,
     Mark,
     Record,
     RunInfo,
     ThreadError,
     ThreadRef,
     UnknownRecord,
+    UsageError,
     WriteOutcome,
     decode_line,
     encode_line,
@@ -98,6 +100,9 @@ CONTENT = (  # every test that compares what stands in the target
     "test_a_dry_run_creates_nothing",
     "test_an_aborted_run_leaves_nothing_broken",
     "test_a_thread_that_breaks_off_leaves_the_old_copy",
+    "test_a_record_that_is_not_json_costs_its_thread_alone",
+    "test_a_cancelled_begin_leaves_nothing_behind",
+    "test_a_cancelled_write_is_over_when_it_returns",
 )
 MARKS = (  # every test that looks at marks
     "test_a_new_copy_replaces_the_old_one",
@@ -345,6 +350,7 @@ class TestAppends(SinkCase):
         "test_extras_arrive_and_replace",
         "test_an_aborted_run_leaves_nothing_broken",
         "test_a_thread_that_breaks_off_leaves_the_old_copy",
+        "test_a_cancelled_write_is_over_when_it_returns",
     )
 
 
@@ -471,7 +477,7 @@ class TestFoldsIds(SinkCase):
             return {name: item.mark for name, item in stored.items() if item and item.mark}
 
         def store(self, bundle: Bundle) -> WriteOutcome:
-            lines = StoredThread(list(bundle.lines()), bundle.mark)
+            lines = StoredThread([encode_line(record) for record in bundle], bundle.mark)
             self.target.threads[self.source, self.key(bundle.thread_id)] = lines
             return WriteOutcome(thread_id=bundle.thread_id)
 
@@ -486,7 +492,7 @@ class TestHalfWrites(SinkCase):
             stored = StoredThread([], bundle.mark)
             self.target.threads[self.source, bundle.thread_id] = stored
             try:
-                stored.lines.extend(bundle.lines())
+                stored.lines.extend(encode_line(record) for record in bundle)
             except ThreadError as error:
                 return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
             return WriteOutcome(thread_id=bundle.thread_id)
@@ -580,7 +586,7 @@ class TestReadsMemoryOnly(SinkCase):
         def store(self, bundle: Bundle) -> WriteOutcome:
             list(bundle.lines()) if bundle.size < 1 << 18 else None
             try:
-                lines = list(bundle.lines())
+                lines = [encode_line(record) for record in bundle]
             except ThreadError as error:
                 return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
             return self.put(bundle, lines[:10])
@@ -601,6 +607,61 @@ class TestLosesUpdates(SinkCase):
             return await super().write(bundles, context)
 
     fails = ("test_writers_may_work_at_once",)
+
+
+class TestKeepsWhatNobodyCanRead(SinkCase):
+    class sink(MemorySink):
+        """Copies lines, and its target cannot be read any more."""
+
+        def store(self, bundle: Bundle) -> WriteOutcome:
+            if not super().store(bundle).error:
+                return WriteOutcome(thread_id=bundle.thread_id)
+            try:
+                stored = StoredThread(list(bundle.lines()), bundle.mark)
+            except ThreadError as error:
+                return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
+            self.target.threads[self.source, bundle.thread_id] = stored
+            return WriteOutcome(thread_id=bundle.thread_id)
+
+    fails = ("test_a_record_that_is_not_json_costs_its_thread_alone",)
+
+
+class TestLeavesItsThreadAlone(SinkCase):
+    class sink(MemorySink):
+        """A worker thread goes on reading what the engine has closed."""
+
+        async def write(
+            self, bundles: Sequence[Bundle], context: Context
+        ) -> Sequence[WriteOutcome]:
+            return await asyncio.to_thread(lambda: [self.store(bundle) for bundle in bundles])
+
+    fails = ("test_a_cancelled_write_is_over_when_it_returns",)
+
+
+class TestKeepsItsLock(SinkCase):
+    class sink(MemorySink):
+        """It forgets that it holds the lock where `begin` is cancelled."""
+
+        has_begun = False
+
+        async def begin(self, run: RunInfo) -> None:
+            if getattr(self.target, "locked", False):
+                raise LockedError("another run writes there")
+            if not run.dry_run:
+                setattr(self.target, "locked", True)  # noqa: B010 -- it is not one of its own
+            try:
+                await super().begin(run)
+            except UsageError:
+                setattr(self.target, "locked", False)  # noqa: B010
+                raise
+            await asyncio.sleep(0)
+            self.has_begun = True
+
+        async def __aexit__(self, *_: object) -> None:
+            if self.has_begun:
+                setattr(self.target, "locked", False)  # noqa: B010
+
+    fails = ("test_a_cancelled_begin_leaves_nothing_behind",)
 
 
 class TestTakesAnySource(SinkCase):
@@ -756,6 +817,7 @@ class TestDocumentShowsEarly(DocumentCase):
     fails = (
         "test_an_aborted_run_leaves_nothing_broken",
         "test_nothing_shows_before_the_end_without_marks",
+        "test_a_cancelled_write_is_over_when_it_returns",
     )
 
 

@@ -33,7 +33,13 @@ from lgx.testing.conformance.bundles import (
     make_bundle,
     make_run,
 )
-from lgx.testing.conformance.reading import Contents, ReadBack, read_target, same_records
+from lgx.testing.conformance.reading import (
+    Contents,
+    ReadBack,
+    order_faults,
+    read_target,
+    same_records,
+)
 from lgx.testing.conformance.samples import PLAIN, chain, sample_extras, sample_threads
 from lgx.testing.contexts import make_context
 from lgx.threads import Mark, ThreadRef, WriteOutcome
@@ -573,6 +579,7 @@ class SinkConformance:
             for records in (before, after):
                 came = contents.threads[_thread(records)]
                 assert same_records(came, records, exact=self.exact_bytes) == []
+                assert order_faults(came) == []
 
         _run(test)
 
