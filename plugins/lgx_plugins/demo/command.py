@@ -20,6 +20,7 @@ from lgx_plugins.demo.conversations import hold_conversations
 from lgx_plugins.demo.output import Output
 from lgx_plugins.demo.server import RealServer
 from lgx_plugins.demo.summary import next_commands, summarize
+from lgx_plugins.invocation import program
 
 __all__ = ["demo"]
 
@@ -59,7 +60,8 @@ def demo(directory: Path) -> int:
     for line in next_commands(output):
         click.echo(f"  {line}")
     _heading("The same for a server of yours:")
-    click.echo("  lgx run --source cloud --source-url URL --sink sqlite --sink-path threads.db")
+    click.echo(f"  {program()} run --source cloud --source-url URL \\")
+    click.echo("    --sink sqlite --sink-path threads.db")
     return max(database.exit_code, archive.exit_code)
 
 

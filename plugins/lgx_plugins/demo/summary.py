@@ -9,6 +9,7 @@ from contextlib import closing
 
 from lgx import Report
 from lgx_plugins.demo.output import Output
+from lgx_plugins.invocation import program
 
 __all__ = ["next_commands", "summarize"]
 
@@ -22,7 +23,7 @@ SELECT json_extract(t.metadata, '$.title'), t.status,
 _HEADS = ("thread", "status", "checkpoints", "namespaces", "messages")
 
 _QUERIES = (
-    "SELECT type, content FROM langgraph_messages",
+    "SELECT content FROM langgraph_messages LIMIT 10",
     "SELECT thread_id, status FROM langgraph_threads",
     "SELECT key, value FROM langgraph_store_items",
 )
@@ -56,8 +57,8 @@ def next_commands(output: Output) -> Iterator[str]:
     database, archive = shlex.quote(str(output.database)), shlex.quote(str(output.archive))
     for query in _QUERIES:
         yield f'sqlite3 {database} "{query}"'
-    yield f"lgx run --source archive --source-path {archive} \\"
-    yield "  --sink ndjson --sink-path -"
+    yield f"{program()} run --source archive --source-path {archive} \\"
+    yield "  --sink ndjson --sink-path - | cut -c 1-100 | head"
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from lgx import Component, Registry, UsageError, describe
 from lgx_plugins.files import AtomicFile
 from lgx_plugins.init.settings import Chosen, env_example, toml_text
+from lgx_plugins.invocation import program
 
 __all__ = ["init"]
 
@@ -20,7 +22,7 @@ _ENV = Path(".env.example")
 @click.command()
 @click.option("--source", default="cloud", show_default=True, metavar="NAME", help="Read from it.")
 @click.option("--sink", default="sqlite", show_default=True, metavar="NAME", help="Write to it.")
-@click.option("--name", default="main", show_default=True, help="What to call the pipeline.")
+@click.option("--name", default="nightly", show_default=True, help="What to call the pipeline.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.pass_context
 def init(ctx: click.Context, source: str, sink: str, name: str, force: bool) -> None:
@@ -29,6 +31,8 @@ def init(ctx: click.Context, source: str, sink: str, name: str, force: bool) -> 
     lgx.toml gets one pipeline with every option of the two plugins, explained. The files
     can be read by their owner alone, and none that exists is replaced without --force.
     """
+    if not name.isprintable() or name.startswith("-") or not name:
+        raise UsageError(f"--name {name!r} cannot be typed as an argument; choose plain text")
     registry = getattr(ctx.obj, "registry", None) or Registry.from_environment()
     chosen = [
         _chosen("source", source, registry.source(source)),
@@ -44,7 +48,10 @@ def init(ctx: click.Context, source: str, sink: str, name: str, force: bool) -> 
             file.write(text.encode())
             file.commit()
     click.echo(f"wrote {_TOML} and {_ENV}", err=True)
-    click.echo(f"next: fill in {_TOML}, then: lgx doctor {name} && lgx run {name}", err=True)
+    lgx, quoted = program(), shlex.quote(name)
+    click.echo(
+        f"next: fill in {_TOML}, then: {lgx} doctor {quoted} && {lgx} run {quoted}", err=True
+    )
 
 
 def _chosen(role: str, name: str, cls: type[Component[Any]]) -> Chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,15 +31,19 @@ class Chosen:
 
     def variable(self, info: OptionInfo) -> str:
         """The environment variable that the option is read from without being told."""
-        return info.env or f"LGX_{self.role}_{info.name}".upper()
+        if info.env:
+            return info.env
+        if info.secret and info.example and info.example.startswith("env:"):
+            return info.example.removeprefix("env:")
+        return f"LGX_{self.role}_{info.name}".upper()
 
 
 def toml_text(name: str, chosen: Sequence[Chosen], run: Iterable[click.Parameter]) -> str:
     """A pipeline in which every option is explained; those that need no value are comments."""
     names = " ".join(f"--{plugin.role} {plugin.name}" for plugin in chosen)
     lines = [
-        f"# What moves where. Run it with:  lgx run {name}",
-        "# Look at it first with:" + " " * 10 + f"lgx run {name} --dry-run",
+        f"# What moves where. Run it with:  lgx run {shlex.quote(name)}",
+        "# Look at it first with:" + " " * 10 + f"lgx run {shlex.quote(name)} --dry-run",
         "#",
         f"# The options are those of `lgx run {names} --help`, by the same names.",
         "# A flag goes before a variable LGX_<FLAG>, and that before this file.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from lgx import Registry, describe
 from lgx.config import convert
 
+PROGRAM = f"{shlex.quote(sys.executable)} -m lgx"
 Lgx = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -39,7 +41,7 @@ def test_writes_two_files_for_their_owner_alone(lgx: Lgx, tmp_path: Path) -> Non
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == (
         "wrote lgx.toml and .env.example\n"
-        "next: fill in lgx.toml, then: lgx doctor main && lgx run main\n"
+        f"next: fill in lgx.toml, then: {PROGRAM} doctor nightly && {PROGRAM} run nightly\n"
     )
     files = sorted(tmp_path.iterdir())
     assert [path.name for path in files] == [".env.example", "lgx.toml"]
@@ -72,7 +74,7 @@ def test_every_example_is_a_value_that_the_option_takes(lgx: Lgx, tmp_path: Path
     """Uncommented as they are, the lines convert: nobody starts from a wrong example."""
     lgx("init")
     text = re.sub(r"(?m)^# ([a-z-]+ = )", r"\1", (tmp_path / "lgx.toml").read_text())
-    table = tomllib.loads(text)["pipelines"]["main"]
+    table = tomllib.loads(text)["pipelines"]["nightly"]
     environ = {"LANGSMITH_SOURCE_API_KEY": "k", "SOURCE_TOKEN": "t"}
 
     registry = Registry()
@@ -106,15 +108,27 @@ def test_replaces_nothing_unless_told_to(lgx: Lgx, tmp_path: Path) -> None:
     assert (tmp_path / "lgx.toml").read_text() == "mine"
 
     assert lgx("init", "--source", "sqlite", "--force").returncode == 0
-    assert "[pipelines.main]" in (tmp_path / "lgx.toml").read_text()
+    assert "[pipelines.nightly]" in (tmp_path / "lgx.toml").read_text()
 
 
 def test_the_pipeline_runs(lgx: Lgx, tmp_path: Path) -> None:
     """What was written is a pipeline that `lgx run` and `lgx doctor` understand."""
     lgx("init", "--source", "sqlite", "--sink", "sqlite")
 
-    done = lgx("run", "main")
+    done = lgx("run", "nightly")
 
     # There is no database to read yet, which is the source's to say, not the file's.
     assert "threads.db" in done.stderr
     assert "lgx.toml" not in done.stderr
+
+
+def test_a_name_with_a_blank_can_be_pasted(lgx: Lgx, tmp_path: Path) -> None:
+    """In what is printed and in the file's comments; what cannot be typed is refused."""
+    done = lgx("init", "--source", "sqlite", "--sink", "sqlite", "--name", "a b")
+    assert done.stderr.splitlines()[1] == (
+        f"next: fill in lgx.toml, then: {PROGRAM} doctor 'a b' && {PROGRAM} run 'a b'"
+    )
+    assert "lgx run 'a b' --dry-run\n" in (tmp_path / "lgx.toml").read_text()
+    assert lgx("init", "--force", "--name", "a\nb").stderr == (
+        "lgx: error: --name 'a\\nb' cannot be typed as an argument; choose plain text\n"
+    )
