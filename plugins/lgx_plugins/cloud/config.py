@@ -36,7 +36,6 @@ class CloudSourceConfig(Config, frozen=True, kw_only=True):
             "Key for x-api-key. Without it: LANGSMITH_SOURCE_API_KEY, then, for LangChain's "
             "own domains and this machine only, LANGSMITH_API_KEY and LANGGRAPH_API_KEY.",
             example="env:LANGSMITH_SOURCE_API_KEY",
-            env="LANGSMITH_SOURCE_API_KEY",
         ),
     ] = None
     headers: Annotated[

@@ -56,7 +56,7 @@ def _find(config: CloudSourceConfig, url: SplitResult, environ: Mapping[str, str
     if config.api_key is not None:
         # The option may be set to nothing, to send no key at all.
         text = _clean(config.api_key.reveal())
-        return Key(secret=Secret(text) if text else None, origin="the option api-key")
+        return Key(secret=Secret(text) if text else None, origin="--source-api-key")
     own = _clean(environ.get("LANGSMITH_SOURCE_API_KEY", ""))
     if own:
         return Key(secret=Secret(own), origin="LANGSMITH_SOURCE_API_KEY")
