@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+import shutil
 import textwrap
 from pathlib import Path
 from typing import Any, Literal
@@ -12,17 +14,21 @@ import click
 from lgx.api import probe
 from lgx.cli.endpoints import ROLES, EndpointCommand, endpoint_use
 from lgx.cli.flags import Flag
+from lgx.cli.meter import size
 from lgx.cli.session import Session, printable
 from lgx.config import convert
 from lgx.contracts import Fact
 from lgx.errors import LgxError, UsageError
 from lgx.spec import Use
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "show"]
 
 _what = functools.partial(Flag, section="What to look at")
 _other = functools.partial(Flag, section="Other")
-_MARKS = {"ok": ("ok", "green"), "warn": ("warn", "yellow"), "error": ("error", "red")}
+_LEVELS = ("ok", "warn", "error")
+_COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
+_WIDEST = 100
+_FRACTION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+")
 
 _PARAMS: list[click.Parameter] = [
     click.Argument(["pipeline"], required=False),
@@ -56,11 +62,12 @@ def _doctor(ctx: click.Context, **_: Any) -> int:
     healthy = True
     for role, use in uses:
         facts = _facts("source" if role == "source" else "sink", use, session)
-        click.echo(f"{role} {use.name}")
+        worst = max((fact.level for fact in facts), key=_LEVELS.index, default="ok")
+        click.echo(f"{role} {use.name}  {_mark(worst)}")
         width = max((len(fact.name) for fact in facts), default=0)
         for fact in facts:
             healthy = healthy and fact.level != "error"
-            _show(fact, width, session)
+            show(fact, width, session)
     return 0 if healthy else 1
 
 
@@ -78,19 +85,34 @@ def _facts(role: Literal["source", "sink"], use: Use, session: Session) -> list[
     return list(found.facts)
 
 
-def _show(fact: Fact, width: int, session: Session) -> None:
-    word, colour = _MARKS[fact.level]
-    lead = f"  {word:<5}  {printable(fact.name):<{width}}  "
+def show(fact: Fact, width: int, session: Session) -> None:
+    """One finding; only what asks for attention bears a mark."""
+    word = "" if fact.level == "ok" else fact.level
+    lead = " " * (2 + 5 + 2 + width + 2)
+    columns = min(_WIDEST, shutil.get_terminal_size().columns)
     lines = textwrap.wrap(
-        printable(session.redact(fact.value)),
-        max(40, 100 - len(lead)),
+        printable(session.redact(_formatted(fact))),
+        max(20, columns - len(lead)),
         break_on_hyphens=False,
         break_long_words=False,
     )
-    mark = click.style(f"{word:<5}", fg=colour)
-    click.echo(f"  {mark}  {printable(fact.name):<{width}}  {lines[0] if lines else ''}")
+    mark = _mark(fact.level) + " " * (5 - len(word)) if word else " " * 5
+    name = f"{printable(fact.name):<{width}}"
+    click.echo(f"  {mark}  {name}  {lines[0] if lines else ''}".rstrip())
     for line in lines[1:]:
-        click.echo(" " * len(lead) + line)
+        click.echo(lead + line)
+
+
+def _mark(level: str) -> str:
+    return click.style(level, fg=_COLOURS[level])
+
+
+def _formatted(fact: Fact) -> str:
+    """Numbers and times as `lgx run` shows them: `1,600`, `28.5 MB`, no fractions of seconds."""
+    if fact.value.isascii() and fact.value.isdigit():
+        number = int(fact.value)
+        return size(number) if fact.name.split()[0] == "bytes" else f"{number:,}"
+    return _FRACTION.sub(r"\1", fact.value)
 
 
 doctor = EndpointCommand(

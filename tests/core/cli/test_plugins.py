@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from lgx import Fact
+from lgx.cli.doctor import show
+from lgx.cli.session import Session
+
 Lgx = Callable[..., Any]
 Install = Callable[..., list[Path]]
 
@@ -143,24 +147,24 @@ class TestShow:
 
 class TestDoctor:
     def test_shows_what_it_found(self, lgx: Lgx) -> None:
-        """Facts with their marks, of the source, then of the sink."""
+        """Facts of the source, then of the sink; what asks for attention is marked."""
         assert lgx(
             "doctor", "--source", "tiny", "--source-place", "here", "--sink", "tiny",
             "--sink-path", "out.txt",
         ) == (
             0,
-            ("source tiny\n"
-            "  ok     place  here\n"
+            ("source tiny  warn\n"
+            "         place  here\n"
             "  warn   key    key none accepted\n"
-            "sink tiny\n"
-            "  ok     path  out.txt\n"),
+            "sink tiny  ok\n"
+            "         path  out.txt\n"),
             "",
         )  # fmt: skip
 
     def test_an_error_fact_makes_it_exit_with_one(self, lgx: Lgx) -> None:
         args = ("doctor", "--source", "tiny", "--source-place", "here", "--source-trouble")
 
-        assert lgx(*args, "probe") == (1, "source tiny\n  error  server  gone\n", "")
+        assert lgx(*args, "probe") == (1, "source tiny  error\n  error  server  gone\n", "")
 
     def test_an_error_is_a_finding(self, lgx: Lgx) -> None:
         """Where probing itself fails, the message is shown among the facts."""
@@ -168,7 +172,7 @@ class TestDoctor:
 
         assert lgx(*args, "fatal") == (
             1,
-            "source tiny\n  error  source  here is closed; open it\n",
+            "source tiny  error\n  error  source  here is closed; open it\n",
             "",
         )
 
@@ -178,7 +182,41 @@ class TestDoctor:
             '[pipelines.p]\nsource = "tiny"\nsource-place = "there"\nlimit = 3\n'
         )
 
-        assert lgx("doctor", "p").out.startswith("source tiny\n  ok     place  there\n")
+        assert lgx("doctor", "p").out.startswith("source tiny  warn\n         place  there\n")
+
+
+class TestFormats:
+    @pytest.mark.parametrize(
+        ("name", "value", "shown"),
+        [
+            ("threads", "1600", "1,600"),
+            ("bytes", "28500000", "28.5 MB"),
+            ("bytes of records", "999", "999 B"),
+            ("last written", "2026-11-20T03:00:00.123456+00:00", "2026-11-20T03:00:00+00:00"),
+            ("version", "1.2, 2000", "1.2, 2000"),
+        ],
+    )
+    def test_numbers_are_those_of_a_run(
+        self, capsys: pytest.CaptureFixture[str], name: str, value: str, shown: str
+    ) -> None:
+        """Sizes, counts and times look as in the summary of `lgx run`."""
+        show(Fact(name=name, value=value), 0, Session())
+
+        assert capsys.readouterr().out == f"         {name}  {shown}\n"
+
+    def test_lines_are_as_wide_as_the_terminal(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """80 columns where it cannot be asked."""
+        monkeypatch.delenv("COLUMNS", raising=False)
+        show(Fact(name="words", value="word " * 40, level="warn"), 5, Session())
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert lines[0].startswith("  warn   words  word")
+
+        monkeypatch.setenv("COLUMNS", "60")
+        show(Fact(name="words", value="word " * 40), 5, Session())
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
 
 
 class TestCommands:
