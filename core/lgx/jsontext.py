@@ -22,7 +22,7 @@ __all__ = ["check_utf8", "compact", "split_array", "split_object", "tokens"]
 
 _Text: TypeAlias = bytes | bytearray | memoryview | Raw
 
-_WINDOW = 1 << 20
+_WINDOW = 1 << 16  # one emoji makes every character of what is decoded with it four bytes
 
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])
 _array_decoder = msgspec.json.Decoder(list[Raw])
@@ -38,26 +38,20 @@ _NOT_JSON = re.compile(rb"[ \t\n\r]*(NaN|-?Infinity)")
 
 
 def check_utf8(text: _Text, what: str = "text") -> None:
-    """Looks at the bytes alone, and never at more than a megabyte of them at once.
+    """Looks at the bytes alone, a window of them at a time.
 
     Raises:
         ThreadError: not UTF-8; `what` is named in the message.
     """
     view = memoryview(text)
-    if len(view) <= _WINDOW:
+    begin, size = 0, len(view)
+    while begin < size:
+        end = begin + _WINDOW
         try:
-            codecs.utf_8_decode(view, "strict", True)
+            # A character that the window cuts is left to the next one.
+            begin += codecs.utf_8_decode(view[begin:end], "strict", end >= size)[1]
         except UnicodeDecodeError as error:
-            raise ThreadError(f"{what} is not UTF-8 at byte {error.start}") from None
-        return
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for begin in range(0, len(view), _WINDOW):
-        carried = len(decoder.getstate()[0])
-        try:
-            decoder.decode(view[begin : begin + _WINDOW], begin + _WINDOW >= len(view))
-        except UnicodeDecodeError as error:
-            at = begin - carried + error.start
-            raise ThreadError(f"{what} is not UTF-8 at byte {at}") from None
+            raise ThreadError(f"{what} is not UTF-8 at byte {begin + error.start}") from None
 
 
 def compact(text: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
@@ -49,23 +49,29 @@ class Gathering:
         if not travels:
             self.unheld[kind] += 1
             return False
-        owner: str | None = getattr(record, "thread_id", None)
-        if owner != self._owner and owner is not None:
-            if self._owner is not None:
-                self._fail(f"a record of thread {owner!r} came among those of {self._owner!r}")
-            self._owner = owner
         if type(record) is Checkpoint:
             self.checkpoints += 1
-            for value in (record.values, record.tasks):
-                if not isinstance(value, UnsetType):
-                    self._pending_bytes += memoryview(value).nbytes
+            if record.thread_id != self._owner:
+                self._belongs(record.thread_id)
+            if record.values is not UNSET:
+                self._pending_bytes += memoryview(record.values).nbytes
+            if record.tasks is not UNSET:
+                self._pending_bytes += memoryview(record.tasks).nbytes
         else:
+            self._belongs(getattr(record, "thread_id", None))
             self._pending_bytes += _weight(record)
         self._pending.append(record)
         if len(self._pending) < _TOGETHER and self._pending_bytes < _TOGETHER_BYTES:
             return False
         self.flush()
         return True
+
+    def _belongs(self, owner: str | None) -> None:
+        if owner is None or owner == self._owner:
+            return
+        if self._owner is not None:
+            self._fail(f"a record of thread {owner!r} came among those of {self._owner!r}")
+        self._owner = owner
 
     def end(self, thread_id: str) -> None:
         """The thread of that id has ended."""

@@ -99,15 +99,14 @@ class Gathering:
         values = rows[0].values
         if not isinstance(values, UnsetType):
             self.newest_values = memoryview(values).nbytes
-        ids = {(row.checkpoint_ns, row.checkpoint_id) for row in rows}
+        ids = {row.checkpoint_id for row in rows}
         self._page = page
         if len(ids) != len(rows) or any(row.checkpoint_ns for row in rows):
             self.stow()  # keeps each once
             return self.count
         self.count = len(rows)
-        self._awaited = {
-            place for row in rows if (place := _parent(row)) is not None and place not in ids
-        }
+        parents = {row.parent_checkpoint_id for row in rows}
+        self._awaited = {("", parent) for parent in parents - ids if parent is not None}
         return len(rows)
 
     def _add(self, row: Checkpoint, name: str) -> bool:
