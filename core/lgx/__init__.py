@@ -50,6 +50,7 @@ from lgx.errors import (
 )
 from lgx.hookspecs import hookimpl
 from lgx.jsontext import compact, split_array, split_object
+from lgx.progress import Progress
 from lgx.query import Query, parse_time
 from lgx.records import (
     ANY_KIND,
@@ -65,7 +66,7 @@ from lgx.records import (
     Tombstone,
     UnknownRecord,
 )
-from lgx.report import Counts, Failure, Note, Report
+from lgx.report import Counts, Failure, Note, Report, Unmoved
 from lgx.secrets import Secret, redact_url
 from lgx.spec import RunSpec, Use, ValidatorUse, use
 from lgx.spool import Bundle, Spool
@@ -74,11 +75,13 @@ from lgx.threads import Loss, Mark, ReadOutcome, ThreadEnd, ThreadRef, WriteOutc
 
 if TYPE_CHECKING:
     from lgx.api import probe, probe_async, run, run_async
+    from lgx.engine.stop import Stop
     from lgx.registry import Registry
 else:
     # Loaded when first used: a plugin that imports lgx needs none of them.
     _LATER = {
         "Registry": "lgx.registry",
+        "Stop": "lgx.engine.stop",
         "probe": "lgx.api",
         "probe_async": "lgx.api",
         "run": "lgx.api",
@@ -123,6 +126,7 @@ __all__ = [
     "PluginConflictError",
     "PluginLoadError",
     "Probe",
+    "Progress",
     "Query",
     "ReadOutcome",
     "Record",
@@ -139,6 +143,7 @@ __all__ = [
     "Source",
     "SourceBase",
     "Spool",
+    "Stop",
     "StoreItem",
     "StreamSource",
     "Thread",
@@ -149,6 +154,7 @@ __all__ = [
     "Tombstone",
     "Transform",
     "UnknownRecord",
+    "Unmoved",
     "UsageError",
     "Use",
     "Validator",

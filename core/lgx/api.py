@@ -37,60 +37,73 @@ __all__ = [
 
 T = TypeVar("T")
 
+# What `make_query` takes.
+_FILTERS = (
+    "thread_ids",
+    "metadata",
+    "status",
+    "since",
+    "until",
+    "as_of",
+    "limit",
+    "extras",
+)
+
 STATUSES = ("idle", "busy", "interrupted", "error")
 
 
 class RunOptions(TypedDict, total=False):
-    """What `run` takes besides source and sink, and says what it means."""
+    """What `run` takes besides source and sink; what is not given is as in `RunSpec`."""
 
     transforms: Iterable[Use | str]
+    """Applied in this order."""
     validators: Iterable[ValidatorUse | Use | str]
+    """See the transformed data; a `ValidatorUse(at="source")` sees the source's."""
     query: Query | None
+    """Which threads, in place of the eight that follow."""
     thread_ids: Iterable[str]
+    """These threads alone."""
     metadata: Mapping[str, object] | None
+    """Each key of the thread's metadata contains this value."""
     status: str | None
+    """idle, busy, interrupted or error."""
     since: datetime | str | None
+    """`updated_at` not before this time; without an offset it is UTC."""
     until: datetime | str | None
+    """`updated_at` before this time."""
     as_of: datetime | str | None
+    """The state at that moment, for sources that keep earlier ones."""
     limit: int | None
+    """At most so many threads."""
     extras: bool | None
+    """Assistants, crons and store too; None: yes, unless threads are filtered."""
     full: bool
+    """Read and write every thread again, whatever the sink holds."""
     merge: bool
+    """Allow threads of several sources in one target."""
     fidelity: Literal["raw", "state"] | None
+    """None: the most that both ends can hold."""
     concurrency: int
+    """How many bulk requests or reads of the source run at once."""
     memory: int
+    """Bytes of bulk data in flight."""
     attempts: int
+    """How often a request is tried."""
     on_violation: Literal["fail", "quarantine", "warn"]
+    """fail: end the run; quarantine: leave the thread out; warn: list it."""
     dry_run: bool
+    """List what would move (`Report.would_move`, of `Unmoved`), write nothing."""
     spool_directory: Path | None
+    """Where large threads spill; None: the temporary directory."""
 
 
 def run(
     source: Use | str,
     sink: Use | str,
     *,
-    transforms: Iterable[Use | str] = (),
-    validators: Iterable[ValidatorUse | Use | str] = (),
-    query: Query | None = None,
-    thread_ids: Iterable[str] = (),
-    metadata: Mapping[str, object] | None = None,
-    status: str | None = None,
-    since: datetime | str | None = None,
-    until: datetime | str | None = None,
-    as_of: datetime | str | None = None,
-    limit: int | None = None,
-    extras: bool | None = None,
-    full: bool = False,
-    merge: bool = False,
-    fidelity: Literal["raw", "state"] | None = None,
-    concurrency: int = 16,
-    memory: int = 64 << 20,
-    attempts: int = 8,
-    on_violation: Literal["fail", "quarantine", "warn"] = "fail",
-    dry_run: bool = False,
-    spool_directory: Path | None = None,
     progress: Progress | None = None,
     registry: Registry | None = None,
+    **options: Unpack[RunOptions],
 ) -> Report:
     """Moves threads from a source to a sink, and returns what became of each.
 
@@ -101,58 +114,15 @@ def run(
     Args:
         source: a plugin's name, or `use("cloud", url=…)` to give it options.
         sink: likewise.
-        transforms: applied in this order.
-        validators: see the transformed data; a `ValidatorUse(at="source")` sees the source's.
-        query: which threads, in place of the eight arguments that follow.
-        thread_ids: these threads alone.
-        metadata: each key of the thread's metadata contains this value.
-        status: idle, busy, interrupted or error.
-        since: `updated_at` not before this time; without an offset it is UTC.
-        until: `updated_at` before this time.
-        as_of: the state at that moment, for sources that keep earlier ones.
-        limit: at most so many threads.
-        extras: assistants, crons and store too; None: yes, unless threads are filtered.
-        full: read and write every thread again, whatever the sink holds.
-        merge: allow threads of several sources in one target.
-        fidelity: None: the most that both ends can hold.
-        concurrency: how many bulk requests or reads of the source run at once.
-        memory: bytes of bulk data in flight.
-        attempts: how often a request is tried.
-        on_violation: fail: end the run; quarantine: leave the thread out; warn: list it.
-        dry_run: list what would move (`Report.would_move`), write nothing.
-        spool_directory: where large threads spill; None: the temporary directory.
-        progress: counters to watch from another thread or task.
+        progress: a `lgx.Progress`: counters to watch from another thread or task.
         registry: the plugins that may be used; None: those installed, within LGX_PLUGINS.
+        **options: which threads and how: see `RunOptions`.
 
     Raises:
         UsageError: nothing was begun, for the reason given. What happens after that is in
             the report: see `Report.exit_code`, `aborted` and `failures`.
     """
-    spec = make_spec(
-        source,
-        sink,
-        transforms=transforms,
-        validators=validators,
-        query=query,
-        thread_ids=thread_ids,
-        metadata=metadata,
-        status=status,
-        since=since,
-        until=until,
-        as_of=as_of,
-        limit=limit,
-        extras=extras,
-        full=full,
-        merge=merge,
-        fidelity=fidelity,
-        concurrency=concurrency,
-        memory=memory,
-        attempts=attempts,
-        on_violation=on_violation,
-        dry_run=dry_run,
-        spool_directory=spool_directory,
-    )
-    return _wait_for(run_spec(spec, registry, progress=progress))
+    return _wait_for(run_spec(make_spec(source, sink, **options), registry, progress=progress))
 
 
 async def run_async(
@@ -167,7 +137,7 @@ async def run_async(
     """As `run`, on the running event loop; takes the same arguments.
 
     Args:
-        stop: a `lgx.engine.stop.Stop`, by which another task ends the run early: what is
+        stop: a `lgx.Stop`, by which another task ends the run early: what is
             being written is finished, and the report says that the run was stopped.
     """
     return await run_spec(
@@ -241,49 +211,31 @@ async def probe_async(
         return await endpoint.probe(context)
 
 
-def make_spec(
-    source: Use | str,
-    sink: Use | str,
-    *,
-    transforms: Iterable[Use | str] = (),
-    validators: Iterable[ValidatorUse | Use | str] = (),
-    query: Query | None = None,
-    full: bool = False,
-    merge: bool = False,
-    fidelity: Literal["raw", "state"] | None = None,
-    concurrency: int = 16,
-    memory: int = 64 << 20,
-    attempts: int = 8,
-    on_violation: Literal["fail", "quarantine", "warn"] = "fail",
-    dry_run: bool = False,
-    spool_directory: Path | None = None,
-    **filters: Any,
-) -> RunSpec:
+def make_spec(source: Use | str, sink: Use | str, **options: Unpack[RunOptions]) -> RunSpec:
     """The plain data of a run, from the arguments of `run`."""
+    values: dict[str, Any] = dict(options)
+    filters = {name: values.pop(name) for name in _FILTERS if name in values}
+    query = values.pop("query", None)
+    unknown = sorted(set(values) - set(RunSpec.__struct_fields__))
+    if unknown:
+        raise TypeError(f"run() got an unexpected keyword argument {unknown[0]!r}")
     given = sorted(name for name, value in filters.items() if value not in (None, (), [], {}))
     if query is not None and given:
         raise UsageError(f"query and {', '.join(given)} exclude each other; put all into the query")
-    for name, number in (("concurrency", concurrency), ("memory", memory), ("attempts", attempts)):
-        if number < 1:
-            raise UsageError(f"{name} must be at least 1, not {number}")
-    _one_of("fidelity", fidelity, ("raw", "state", None))
-    _one_of("on_violation", on_violation, ("fail", "quarantine", "warn"))
-    return RunSpec(
+    spec = RunSpec(
         source=_use(source),
         sink=_use(sink),
-        transforms=tuple(_use(item) for item in transforms),
-        validators=tuple(_validator_use(item) for item in validators),
+        transforms=tuple(_use(item) for item in values.pop("transforms", ())),
+        validators=tuple(_validator_use(item) for item in values.pop("validators", ())),
         query=make_query(**filters) if query is None else query,
-        full=full,
-        merge=merge,
-        fidelity=fidelity,
-        concurrency=concurrency,
-        memory=memory,
-        attempts=attempts,
-        on_violation=on_violation,
-        dry_run=dry_run,
-        spool_directory=spool_directory,
+        **values,
     )
+    for name in ("concurrency", "memory", "attempts"):
+        if getattr(spec, name) < 1:
+            raise UsageError(f"{name} must be at least 1, not {getattr(spec, name)}")
+    _one_of("fidelity", spec.fidelity, ("raw", "state", None))
+    _one_of("on_violation", spec.on_violation, ("fail", "quarantine", "warn"))
+    return spec
 
 
 def make_query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +15,7 @@ import msgspec
 import pytest
 
 import lgx
-from lgx.api import make_query, make_spec
-from lgx.engine.stop import Stop
-from lgx.progress import Progress
+from lgx.api import RunOptions, make_query, make_spec
 from lgx.spec import RunSpec
 
 Install = Callable[..., list[Path]]
@@ -32,7 +31,7 @@ def ends(install: Install, tmp_path: Path) -> tuple[lgx.Use, lgx.Use]:
 class TestRun:
     def test_moves_threads(self, ends: tuple[lgx.Use, lgx.Use], tmp_path: Path) -> None:
         """Called from plain code it returns the report."""
-        progress = Progress()
+        progress = lgx.Progress()
 
         report = lgx.run(*ends, progress=progress)
 
@@ -55,7 +54,7 @@ class TestRun:
     async def test_can_be_stopped(self, ends: tuple[lgx.Use, lgx.Use], tmp_path: Path) -> None:
         """A `Stop` ends the run in good order; the report says so."""
         source = lgx.use("tiny", place=str(tmp_path / "begun"), trouble="endless")
-        stop = Stop()
+        stop = lgx.Stop()
         run = asyncio.create_task(lgx.run_async(source, ends[1], stop=stop))
         asyncio.get_running_loop().call_later(0.05, stop.request, 15)
 
@@ -250,3 +249,16 @@ def test_importing_lgx_imports_neither_api_nor_registry() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'lgx' has no attribute 'runn'"):
         lgx.runn  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_the_options_of_a_run_are_declared_once() -> None:
+    """`RunOptions` names each field of `RunSpec` and each filter; defaults are the spec's."""
+    filters = set(inspect.signature(make_query).parameters)
+    fields = set(RunSpec.__struct_fields__) - {"source", "sink"}
+    assert set(RunOptions.__annotations__) == fields | filters
+    assert make_spec("a", "b") == RunSpec(source=lgx.Use(name="a"), sink=lgx.Use(name="b"))
+
+
+def test_an_option_that_does_not_exist_is_a_mistake_in_the_program() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'limmit'"):
+        lgx.run("a", "b", limmit=3)  # type: ignore[call-arg]

@@ -43,6 +43,11 @@ _how = functools.partial(Flag, section="How")
 _output = functools.partial(Flag, section="Output")
 _other = functools.partial(Flag, section="Other")
 
+# Flags that `lgx.run` takes under the same names.
+_AS_GIVEN = (
+    *("status", "since", "until", "as_of", "limit", "extras", "full", "merge", "fidelity"),
+    *("concurrency", "memory", "attempts", "on_violation", "dry_run"),
+)
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(RunSpec)}
 
 _PARAMS: list[click.Parameter] = [
@@ -115,7 +120,7 @@ _PARAMS: list[click.Parameter] = [
     _how(
         ["--memory"],
         type=size,
-        default="64M",
+        default=f"{_DEFAULTS['memory'] >> 20}M",
         show_default=True,
         metavar="SIZE",
         help="How much data is in flight at most; what is larger goes to disk.",
@@ -232,21 +237,8 @@ def _spec(ctx: click.Context, given: dict[str, Any]) -> RunSpec:
         validators=[parse_validator(text) for text in given["validator"]],
         thread_ids=given["thread_id"],
         metadata=metadata_values(given["metadata"]),
-        status=given["status"],
-        since=given["since"],
-        until=given["until"],
-        as_of=given["as_of"],
-        limit=given["limit"],
-        extras=given["extras"],
-        full=given["full"],
-        merge=given["merge"],
-        fidelity=given["fidelity"],
-        concurrency=given["concurrency"],
-        memory=given["memory"],
-        attempts=given["attempts"],
-        on_violation=given["on_violation"],
-        dry_run=given["dry_run"],
         spool_directory=given["spool_dir"],
+        **{name: given[name] for name in _AS_GIVEN},
     )
 
 
