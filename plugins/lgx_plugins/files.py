@@ -2,7 +2,7 @@
 
 A name of the user's is never opened for writing: bytes go to a temporary file beside it,
 which takes the name once they are on the disk. All of it is synchronous; call it through
-`asyncio.to_thread` where it may wait for a disk.
+`run_blocking` where it may wait for a disk.
 """
 
 from __future__ import annotations
