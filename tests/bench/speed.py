@@ -20,7 +20,7 @@ _CONCURRENCY = 16
 
 
 def figures(*, quick: bool = False) -> list[Figure]:
-    return [*_large_histories(150 if quick else 1500), *_latency(800 if quick else 6000)]
+    return [*_large_histories(150 if quick else 1500), *_latency(800 if quick else 12_000)]
 
 
 def _large_histories(count: int) -> list[Figure]:

@@ -19,7 +19,7 @@ __all__ = ["Verification", "describe", "verify_archive"]
 
 
 def describe(store: Store, state: State) -> Probe:
-    """Facts for `lgx doctor`, from the manifest alone."""
+    """Facts for `lgx doctor`: what the manifest says, and whether every byte is as it says."""
     parts, manifest = state.parts, state.manifest
     facts = [
         Fact(name="archive", value=manifest.archive),
@@ -43,6 +43,10 @@ def describe(store: Store, state: State) -> Probe:
             f"{len(state.foreign)} files that are not of the archive, such as {state.foreign[0]!r}"
         )
         facts.append(Fact(name="foreign files", value=words, level="warn"))
+    verified = verify_archive(store)
+    facts += [Fact(name="damage", value=problem, level="error") for problem in verified.problems]
+    if not verified.problems:
+        facts.append(Fact(name="content", value="every part was read, and is as it was written"))
     return Probe(facts=tuple(facts))
 
 

@@ -198,6 +198,26 @@ async def test_leftovers_of_a_crash_are_told_and_then_removed(
     assert "last run" not in facts
 
 
+async def test_a_probe_reads_every_byte(archives: Any, tmp_path: Path) -> None:
+    """`lgx doctor` is how a nightly backup finds a disk that forgets; it names the part."""
+    path = tmp_path / "archive"
+    await archives.write(path, {"a": archives.thread("a")})
+    async with archives.reader(path) as source:
+        whole = {fact.name: fact for fact in (await source.probe(archives.context())).facts}
+    assert whole["content"].value == "every part was read, and is as it was written"
+    (part,) = path.glob("parts/*.ndjson.zst")
+    damaged = bytearray(part.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    part.write_bytes(damaged)
+
+    async with archives.reader(path) as source:
+        facts = (await source.probe(archives.context())).facts
+
+    (damage,) = (fact for fact in facts if fact.level == "error")
+    assert part.name.removesuffix(".ndjson.zst") in damage.value
+    assert "content" not in {fact.name for fact in facts}
+
+
 async def test_a_level_that_needs_too_much_memory_is_refused(archives: Any, tmp_path: Path) -> None:
     """The error says which levels there are."""
     with pytest.raises(UsageError, match="level 23 is too high; choose 1 to 19"):
