@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+import lgx
+from lgx import Failure, FatalError, LgxError, Report, UsageError
 from lgx.testing import StubProcess
 
 ROOT = Path(__file__).parents[1]
@@ -74,7 +78,7 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
     printed = {
         text: execute(language, filled_in(text, server), tmp_path, environ)
         for language, text in EXAMPLES
-        if language != "json" and not text.startswith("export ")
+        if language not in ("json", "crontab") and not text.startswith("export ")
     }
     assert {path.name for path in tmp_path.iterdir()} >= {
         "backup",
@@ -84,6 +88,8 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
         "new.ndjson",
         "zoe.ndjson",
         "report.json",
+        "last.json",
+        "nightly.json",
         "restored.db",
         "then.json",
     }
@@ -97,8 +103,43 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
 
 def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
     """Scripts depend on them."""
-    codes = re.findall(r"^\| (\d+(?:, \d+)*) \|", README, re.MULTILINE)
-    assert codes == ["0", "1", "2", "3", "130, 143"]
+    missing = Failure(thread_id="a", what="thread", why="gone wrong")
+    outcomes: list[Report | LgxError] = [
+        Report(),
+        Report(aborted="the disk is full", failures=[missing]),
+        FatalError("the disk is full"),
+        UsageError("no such option"),
+        Report(failures=[missing]),
+        *(Report(signal=number, failures=[missing]) for number in (signal.SIGINT, signal.SIGTERM)),
+    ]
+    cells = re.findall(r"^\| (\d+(?:, \d+)*) \|", README, re.MULTILINE)
+    codes = [int(code) for cell in cells for code in cell.split(", ")]
+    assert codes == list(dict.fromkeys(outcome.exit_code for outcome in outcomes))
+
+
+def test_the_tables_of_sqlite_are_all_told(server: str, tmp_path: Path) -> None:
+    """A user who finds another one would not know what it is for."""
+    database = tmp_path / "threads.db"
+    lgx.run(lgx.use("cloud", url=server), lgx.use("sqlite", path=database), limit=1)
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+        names = {name for (name,) in connection.execute(query) if not name.startswith("sqlite_")}
+    assert names == set(re.findall(r"`(langgraph_\w+)`", README))
+
+
+def test_the_script_for_every_night_says_what_went_wrong(tmp_path: Path) -> None:
+    """It prints nothing else, and passes the exit code on."""
+    [script] = [text for _, text in EXAMPLES if text.startswith("# nightly.sh")]
+    (tmp_path / "lgx").symlink_to("/bin/false")
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "lgx: no backup tonight (exit code 1)\n")
 
 
 def test_every_link_leads_somewhere() -> None:
