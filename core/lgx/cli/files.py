@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from lgx.report import Report
 __all__ = [
     "check_report_path",
     "check_spool_directory",
+    "path_is_wrong",
     "threads_to_retry",
     "without_secrets",
     "write_report",
@@ -27,6 +29,12 @@ __all__ = [
 T = TypeVar("T", bound=Struct)
 
 
+_PATH_ERRORS = frozenset(
+    (
+        *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ELOOP, errno.ENAMETOOLONG),
+    )
+)
 _REPORT = re.compile(rb'\s*\{\s*"format"\s*:\s*"lgx-report/')
 
 
@@ -69,6 +77,17 @@ def check_spool_directory(path: Path) -> None:
         raise UsageError(f"--spool-dir {path} is no directory that exists; create it first")
     if not os.access(path, os.W_OK | os.X_OK):
         raise UsageError(f"--spool-dir {path} cannot be written to; name another directory")
+
+
+def path_is_wrong(error: BaseException) -> bool:
+    """Whether what a source or sink could not open is a path that the user can correct, unlike
+    a disk that fails or a server that does not answer."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.filename is not None:
+            return cause.errno in _PATH_ERRORS
+        cause = cause.__cause__
+    return False
 
 
 def without_secrets(report: Report, redact: Callable[[str], str]) -> Report:

@@ -18,6 +18,7 @@ from lgx.cli.endpoints import ROLES, EndpointCommand, chosen, endpoint_use, secr
 from lgx.cli.files import (
     check_report_path,
     check_spool_directory,
+    path_is_wrong,
     threads_to_retry,
     without_secrets,
     write_report,
@@ -198,6 +199,8 @@ def _run(ctx: click.Context, **given: Any) -> int:
     except UsageError:
         raise
     except LgxError as error:
+        if path_is_wrong(error):
+            raise UsageError(str(error)) from error
         # Source or sink could not be opened: that is a report, too.
         report = Report(
             source=spec.source.name,
@@ -266,6 +269,9 @@ def _check_options(spec: RunSpec, session: Session) -> dict[str, Path]:
                 for name, value in msgspec.structs.asdict(config).items():
                     if isinstance(value, Path) and str(value) != "-":
                         paths[f"--{role}-{name.replace('_', '-')}"] = value
+    source, sink = paths.get("--source-path"), paths.get("--sink-path")
+    if source is not None and sink is not None and source.resolve() == sink.resolve():
+        raise UsageError(f"--source-path and --sink-path are both {source}; name another sink")
     return paths
 
 
