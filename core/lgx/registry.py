@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-import sys
 from collections.abc import Collection, Mapping
-from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, cast
 
 from msgspec import Struct
@@ -18,6 +14,7 @@ from lgx.contracts import Component, Sink, SourceBase, Transform, Validator
 from lgx.errors import PluginConflictError, PluginLoadError, UsageError
 from lgx.hints import closest
 from lgx.loading import Role, import_object, load_components
+from lgx.static import static_roles, static_summary
 
 __all__ = ["Listed", "Registry"]
 
@@ -124,7 +121,13 @@ class Registry:
 
     def command_summary(self, listed: Listed) -> str:
         """The first line of a command's docstring, read from its source without importing it."""
-        return _static_summary(listed.target) or f"from {listed.owner}"
+        return static_summary(listed.target) or f"from {listed.owner}"
+
+    def roles(self, listed: Listed) -> tuple[Role, ...] | None:
+        """What a plugin registers, read from its source without importing it; None where that
+        does not tell: the module is none of Python's text, or serves several names."""
+        same = [item for item in self.listed() if item.target == listed.target]
+        return static_roles(listed.target) if len(same) == 1 else None
 
     def _component(self, name: str, role: Role) -> type[Component[Any]]:
         components = self.components(name)
@@ -199,53 +202,3 @@ def _describe(entry_point: EntryPoint, *, conflict: bool) -> Listed:
         location=str(dist.locate_file("")) if dist else "",
         conflict=conflict,
     )
-
-
-def _static_summary(target: str) -> str | None:
-    """The first docstring line of what an entry point names; None where it cannot be read.
-
-    Nothing is imported: sources are read, also where a package takes the object from one of
-    its modules.
-    """
-    module, _, attribute = (part.strip() for part in target.partition(":"))
-    seen: set[str] = set()
-    while module not in seen:
-        seen.add(module)
-        tree = _parse(module)
-        if tree is None:
-            return None
-        moved = False
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute:
-                return _first_line(node)
-            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                for alias in node.names:
-                    if (alias.asname or alias.name) == attribute:
-                        module, attribute, moved = node.module, alias.name, True
-        if not moved:
-            return _first_line(tree)
-    return None
-
-
-def _first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str | None:
-    text = ast.get_docstring(node)
-    return text.splitlines()[0] if text else None
-
-
-def _parse(module: str) -> ast.Module | None:
-    """The source of a module: each part of its name is looked up on the path of the part
-    before it, which imports no parent package as `importlib.util.find_spec` would."""
-    path: list[str] | None = list(sys.path)
-    spec: ModuleSpec | None = None
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:end]), path)
-        if spec is None:
-            return None
-        path = list(spec.submodule_search_locations or ())
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    try:
-        return ast.parse(Path(spec.origin).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return None

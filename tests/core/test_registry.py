@@ -53,6 +53,19 @@ class TestListing:
         assert summaries["broken-command"] == "from lgx-broken 2.1"
         assert fakes() == set()
 
+    def test_reads_roles_from_the_source(self, install: Install) -> None:
+        """The hooks that a module defines say what it registers; what is no module, or gives
+        several names, does not tell, and nothing is imported to find out."""
+        install("tiny", "breaches")
+        registry = Registry()
+
+        roles = {item.name: registry.roles(item) for item in registry.listed()}
+
+        assert roles["tiny"] == ("source", "sink", "transform", "validator")
+        assert roles["cloud"] == ("source",)
+        assert roles["typo"] is None
+        assert fakes() == set()
+
     def test_marks_conflicts(self, install: Install) -> None:
         """Both claims to one name are listed, in the order of their distributions."""
         install("twin_b", "twin_a")

@@ -23,7 +23,8 @@ __all__ = ["plugins"]
 
 
 class _Row(Struct, kw_only=True):
-    """One line of the list; `roles` and `problem` are known after `--check` only."""
+    """One line of the list; `problem` and `summary` are known after `--check` only, and `roles`
+    without it where they can be read from the source."""
 
     name: str
     kind: str
@@ -43,8 +44,9 @@ class _Row(Struct, kw_only=True):
 def plugins(ctx: click.Context, check: bool, as_json: bool) -> int:
     """Lists the plugins that are installed, and from which distribution.
 
-    None of them is imported, unless --check is given: then each is, and one that cannot be
-    used is told with the reason, and makes the exit code 1.
+    None of them is imported: whether one is a source or a sink is read from its source, with ?
+    where that does not tell. With --check each is imported, and one that cannot be used is told
+    with the reason, and makes the exit code 1.
     """
     if ctx.invoked_subcommand is not None:
         return 0
@@ -76,6 +78,9 @@ def _rows(registry: Registry, *, check: bool) -> list[_Row]:
                 location=item.location,
             )
             rows.append(row)
+            if kind == "plugin" and not check:
+                roles = registry.roles(item)
+                row.roles = None if roles is None else list(roles)
             if kind == "command" and item.name in CORE_COMMANDS:
                 row.problem = (
                     f"command {item.name!r} of {item.owner} is refused: lgx has one of that name"
@@ -102,10 +107,9 @@ def _print_table(rows: list[_Row], *, check: bool) -> None:
     cells = []
     for row in rows:
         state = "cannot be used" if row.problem else ""
-        if check and not state:
-            state = ", ".join(row.roles) if row.roles else row.kind
+        what = "command" if row.kind == "command" else ", ".join(row.roles or ("?",))
         owner = f"{row.distribution} {row.version}"
-        cells.append((row.name, row.kind if not check else state, owner, "" if check else state))
+        cells.append((row.name, (state or what) if check else what, owner, "" if check else state))
     if not cells:
         click.echo("no plugin is installed", err=True)
         return

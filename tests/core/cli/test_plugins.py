@@ -18,20 +18,20 @@ Install = Callable[..., list[Path]]
 
 
 class TestList:
-    def test_shows_owner_and_kind(self, lgx: Lgx) -> None:
+    def test_shows_owner_and_roles(self, lgx: Lgx) -> None:
         """Everything that is installed, with its distribution; components, then commands."""
         assert lgx("plugins") == (
             0,
             (
-                "archive  plugin   lgx 0.1.0\n"
-                "cloud    plugin   lgx 0.1.0\n"
-                "json     plugin   lgx 0.1.0\n"
-                "ndjson   plugin   lgx 0.1.0\n"
-                "sqlite   plugin   lgx 0.1.0\n"
-                "tiny     plugin   lgx-tiny 1.0\n"
-                "demo     command  lgx 0.1.0\n"
-                "hello    command  lgx-tiny 1.0\n"
-                "init     command  lgx 0.1.0\n"
+                "archive  source, sink                        lgx 0.1.0\n"
+                "cloud    source                              lgx 0.1.0\n"
+                "json     source, sink                        lgx 0.1.0\n"
+                "ndjson   source, sink                        lgx 0.1.0\n"
+                "sqlite   source, sink                        lgx 0.1.0\n"
+                "tiny     source, sink, transform, validator  lgx-tiny 1.0\n"
+                "demo     command                             lgx 0.1.0\n"
+                "hello    command                             lgx-tiny 1.0\n"
+                "init     command                             lgx 0.1.0\n"
             ),
             "",
         )
@@ -46,8 +46,8 @@ class TestList:
         assert lgx("plugins") == (
             0,
             (
-                "twin  plugin   lgx-twin-a 1.0   cannot be used\n"
-                "twin  plugin   lgx-twin-b 2.5   cannot be used\n"
+                "twin  ?        lgx-twin-a 1.0   cannot be used\n"
+                "twin  ?        lgx-twin-b 2.5   cannot be used\n"
                 "run   command  lgx-usurper 6.6  cannot be used\n"
             ),
             (
