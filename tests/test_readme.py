@@ -93,6 +93,8 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
         "restored.db",
         "then.json",
     }
+    [doctor] = [output for text, output in printed.items() if text == "lgx doctor --source cloud\n"]
+    assert re.search(r"^ +key +from LANGSMITH_SOURCE_API_KEY$", doctor, re.MULTILINE)
     [grep] = [output for text, output in printed.items() if "grep" in text]
     assert grep == "18\n"
     assert (tmp_path / "one.ndjson").read_text().count('"kind":"checkpoint"') == 3

@@ -80,7 +80,7 @@ class Meter:
         """The other facts, as few words each."""
         progress = self.progress
         if progress.phase == "opening":
-            return []
+            return ["waiting for the server"] if self.in_vain else []
         facts = [f"{progress.checkpoints:,} checkpoints", size(self.moved)]
         if self.bytes_per_second:
             facts.append(f"{size(self.bytes_per_second)}/s")

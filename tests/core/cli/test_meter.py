@@ -131,6 +131,16 @@ def test_a_source_s_count_may_be_old() -> None:
     assert Meter(progress, clock=lambda: 0.0).threads() == "7/8 threads"
 
 
+def test_a_server_that_does_not_answer_at_all_is_waited_for() -> None:
+    now = 0.0
+    progress = Progress()
+    meter = Meter(progress, clock=lambda: now)
+    now, progress.retries = 6.0, 3
+    meter.look()
+
+    assert meter.line() == "connecting, waiting for the server"
+
+
 def test_during_an_outage_it_waits_for_the_server() -> None:
     """Requests are tried again, nothing comes: no time that is left can be told."""
     now = 0.0
