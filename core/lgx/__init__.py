@@ -23,8 +23,6 @@ from lgx.contracts import (
     BundleValidator,
     Component,
     Endpoint,
-    Fact,
-    Probe,
     RecordTransform,
     RecordValidator,
     RunInfo,
@@ -48,6 +46,7 @@ from lgx.errors import (
     ThreadError,
     UsageError,
 )
+from lgx.facts import Fact, Probe
 from lgx.hookspecs import hookimpl
 from lgx.jsontext import compact, split_array, split_object
 from lgx.progress import Progress

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
-from lgx.contracts import Endpoint, Probe
+from lgx.contracts import Endpoint
 from lgx.errors import UsageError
+from lgx.facts import Probe
 from lgx.progress import Progress
 from lgx.query import Query, parse_time
 from lgx.registry import Registry

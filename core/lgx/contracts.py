@@ -14,12 +14,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct
 
 from lgx.config import Config
 from lgx.context import Context
+from lgx.facts import Probe
 from lgx.query import Query
 from lgx.records import Record
 from lgx.spool import Bundle
@@ -29,8 +30,6 @@ __all__ = [
     "BundleValidator",
     "Component",
     "Endpoint",
-    "Fact",
-    "Probe",
     "RecordTransform",
     "RecordValidator",
     "RunInfo",
@@ -63,24 +62,6 @@ class Component(ABC, Generic[C]):
 
     def __init__(self, config: C) -> None:
         self.config = config
-
-
-class Fact(Struct, frozen=True, kw_only=True):
-    """One finding of a probe. `level` is ok, warn (something will be lost) or error."""
-
-    name: str
-    value: str
-    level: Literal["ok", "warn", "error"] = "ok"
-
-
-class Probe(Struct, frozen=True, kw_only=True):
-    """What `lgx doctor` shows of a source or sink.
-
-    Attributes:
-        facts: in the order of showing; an error-level one makes `doctor` exit with 1.
-    """
-
-    facts: tuple[Fact, ...] = ()
 
 
 class Endpoint(Component[C]):

@@ -17,8 +17,8 @@ from lgx.cli.flags import Flag
 from lgx.cli.meter import size
 from lgx.cli.session import Session, printable
 from lgx.config import convert
-from lgx.contracts import Fact
 from lgx.errors import LgxError, UsageError
+from lgx.facts import Fact
 from lgx.spec import Use
 
 __all__ = ["doctor", "show"]

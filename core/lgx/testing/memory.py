@@ -12,8 +12,9 @@ from typing import ClassVar
 from lgx.codec import decode_line, encode_line
 from lgx.config import Config
 from lgx.context import Context
-from lgx.contracts import Fact, Probe, RunInfo, Sink, Source, StreamSource
+from lgx.contracts import RunInfo, Sink, Source, StreamSource
 from lgx.errors import ThreadError, UsageError
+from lgx.facts import Fact, Probe
 from lgx.query import Query
 from lgx.records import ANY_KIND, EXTRA_KINDS, Record, Thread
 from lgx.spool import Bundle

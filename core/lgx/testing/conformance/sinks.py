@@ -22,8 +22,9 @@ import pytest
 from msgspec import Raw
 
 from lgx.context import Context
-from lgx.contracts import Probe, RunInfo, Sink
+from lgx.contracts import RunInfo, Sink
 from lgx.errors import LgxError, RetryableError, ThreadError, UsageError
+from lgx.facts import Probe
 from lgx.records import ANY_KIND, EXTRA_KINDS, Record
 from lgx.spool import Bundle
 from lgx.testing.conformance.bundles import (

@@ -23,8 +23,9 @@ import pytest
 from msgspec import Raw, UnsetType
 
 from lgx.context import Context
-from lgx.contracts import Probe, Source, SourceBase
+from lgx.contracts import Source, SourceBase
 from lgx.errors import ThreadError
+from lgx.facts import Probe
 from lgx.jsontext import split_object
 from lgx.query import Query
 from lgx.records import EXTRA_KINDS, Record, Thread
