@@ -75,7 +75,7 @@ def test_a_secret_file_that_cannot_be_read_is_an_error(
         path.write_bytes(content)
         path.chmod(0o600)
     with pytest.raises(
-        UsageError, match="does not exist; correct the path$|is not UTF-8 text; save it as UTF-8$"
+        UsageError, match=r"does not exist; correct the path$|is not UTF-8 text; save it as UTF-8$"
     ):
         resolve_reference(f"file:{path}")
 
