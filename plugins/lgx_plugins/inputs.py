@@ -16,6 +16,7 @@ import tempfile
 import threading
 import zlib
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,7 +107,8 @@ class Input:
                 os.close(self._descriptor)
                 self._descriptor = None
             if self._kept is not None:
-                self._kept.close()
+                with suppress(OSError):  # of a last flush to a full disk: nobody wants it
+                    self._kept.close()
                 self._kept = None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:

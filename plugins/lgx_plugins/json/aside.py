@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -52,4 +53,5 @@ class Aside:
 
     def close(self) -> None:
         """May be called again."""
-        self._file.close()
+        with suppress(OSError):  # of a last flush to a full disk: nobody wants it
+            self._file.close()

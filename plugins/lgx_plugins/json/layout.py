@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from lgx import FatalError, ThreadError, decode_line, split_object
+from lgx import ThreadError, UsageError, decode_line, split_object
 
 __all__ = ["FORMAT", "LAYOUT", "VERSION", "Entry", "check_format", "read_entry", "read_placed"]
 
@@ -86,23 +86,23 @@ def check_format(fields: dict[str, Raw], name: str) -> None:
     """Looks at the small members of `lgx`.
 
     Raises:
-        FatalError: this version of lgx does not read them.
+        UsageError: this version of lgx does not read them.
     """
     try:
         found = msgspec.convert(
             {key: msgspec.json.decode(value) for key, value in fields.items()}, _Format
         )
     except msgspec.MsgspecError as error:
-        raise FatalError(f"the key lgx of {name} is malformed: {str(error).lower()}") from error
+        raise UsageError(f"the key lgx of {name} is malformed: {str(error).lower()}") from error
     if found.format != FORMAT or isinstance(found.version, UnsetType):
-        raise FatalError(
+        raise UsageError(
             f"the key lgx of {name} is not of the format {FORMAT}, but {found.format!r}; was the "
             "file written by another program?"
         )
     if found.version > VERSION:
-        raise FatalError(
+        raise UsageError(
             f"{name} has version {found.version} of {FORMAT}, and this lgx reads up to {VERSION}; "
             "upgrade lgx"
         )
     if found.encryption is not None:
-        raise FatalError(f"{name} is encrypted, which this lgx does not read; upgrade lgx")
+        raise UsageError(f"{name} is encrypted, which this lgx does not read; upgrade lgx")

@@ -115,7 +115,7 @@ class JsonSource(FileSource[JsonSourceConfig]):
             ):
                 async for item in items:
                     yield item
-            for loss in (*reading.end(), *self._damage(survey)):
+            for loss in (*reading.end(), *self._damage(survey), *self._missing(survey)):
                 yield loss
             self._tell(survey, context)
         finally:
@@ -128,11 +128,24 @@ class JsonSource(FileSource[JsonSourceConfig]):
         if why is not None:
             yield Loss(what=f"the rest of {self._input.name}", why=f"{why}; use a whole copy of it")
 
+    def _missing(self, survey: Survey) -> Iterator[Loss]:
+        """Threads that the document says it holds."""
+        promised = survey.promised.get("total_threads", 0)
+        if promised > survey.threads:
+            lost = promised - survey.threads
+            yield Loss(
+                what=f"{lost} thread{'s' if lost > 1 else ''}",
+                why=f"{self._input.name} says total_threads {promised}, and holds "
+                f"{survey.threads} of them; use a whole copy of it",
+            )
+
     def _tell(self, survey: Survey, context: Context) -> None:
         for key in survey.others:
             context.note(f"the key {key!r} of {self._input.name} is not carried over")
         found = {"total_threads": survey.threads, "total_checkpoints": survey.checkpoints}
         for key, promised in survey.promised.items():
+            if key == "total_threads" and promised > found[key]:
+                continue  # that is a loss
             if promised != found[key]:
                 context.note(
                     f"{self._input.name} says {key} {promised}, and holds {found[key]} of them"
@@ -208,9 +221,9 @@ class _Reading:
             )
             return
         entry, others = self._survey.take(thread_id)
-        thread = self._record(entry)
+        thread, lost = self._record(entry)
         try:
-            if not admits(self._query, thread_id, thread):
+            if not admits(self._query, thread_id, thread, lost=lost):
                 return
         except ThreadError as error:
             yield Loss(what="thread", why=str(error), thread_id=thread_id)
@@ -231,12 +244,13 @@ class _Reading:
             )
         yield from self._end(thread_id, digest.hexdigest(), given)
 
-    def _record(self, entry: Entry) -> Thread | None:
+    def _record(self, entry: Entry) -> tuple[Thread | None, bool]:
+        """The thread's own record, and whether there is one that cannot be read."""
         try:
-            return self._element.record(entry)
+            return self._element.record(entry), False
         except ThreadError as error:
             self._element.losses.add("the thread's own record", str(error))
-            return None
+            return None, True
 
     def _end(self, thread_id: str, version: str, given: int) -> Iterator[ThreadEnd | Loss]:
         losses = self._element.losses.take()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 from msgspec import Raw
 
-from lgx import FatalError, Record, ThreadError, compact, decode_line
+from lgx import Record, ThreadError, UsageError, compact, decode_line
 from lgx_plugins.ids import id_digest
 from lgx_plugins.json.layout import Entry, check_format, read_entry, read_placed
 from lgx_plugins.json.scanner import Scanner, UnreadableRestError
@@ -84,18 +84,18 @@ class Survey:
         """Passes over the document; where it is cut short, over what there is of it.
 
         Raises:
-            FatalError: it is no document of threads, or not for this lgx.
+            UsageError: it is no document of threads, or not for this lgx.
         """
         opening = await scanner.peek()
         if not opening:
-            raise FatalError(f"{self._name} is empty; was the export that wrote it cut short?")
+            raise UsageError(f"{self._name} is empty; was the export that wrote it cut short?")
         try:
             if opening != b"{":
                 raise UnreadableRestError("it does not begin with {")
             await self._document(scanner)
         except UnreadableRestError as error:
             if not self._found_threads:
-                raise FatalError(
+                raise UsageError(
                     f"{self._name} is not a JSON document of threads: {error}; name another file"
                 ) from error
             self.unreadable = str(error)
@@ -117,7 +117,7 @@ class Survey:
                 await scanner.skip(PARTS)
             more = await scanner.another(b"{")
         if not self._found_threads:
-            raise FatalError(
+            raise UsageError(
                 f'{self._name} has no key "threads"; a file of one record a line is read by the '
                 "ndjson source"
             )
@@ -137,9 +137,12 @@ class Survey:
             self.promised[key] = value
 
     async def _threads(self, scanner: Scanner) -> None:
-        if await scanner.peek() != b"[":
-            await scanner.skip(PARTS)
-            return
+        opening = await scanner.peek()
+        if opening and opening != b"[":
+            raise UsageError(
+                f"{self._name} is not a threads backup: `threads` is {_sort(opening)}, not a list; "
+                "name another file"
+            )
         more = await scanner.enter(b"[")
         while more:
             thread_id = await self._thread(scanner)
@@ -181,18 +184,22 @@ class Survey:
     # -- under `lgx` -------------------------------------------------------------------
 
     async def _lgx(self, scanner: Scanner) -> None:
-        if await scanner.peek() != b"{":
-            self.others.append("lgx")
-            await scanner.skip(PARTS)
+        if (opening := await scanner.peek()) != b"{":
+            await self._misplaced(scanner, "lgx", opening, "an object")
             return
         fields: dict[str, Raw] = {}
         more = await scanner.enter(b"{")
         while more:
             key = await scanner.key()
             opening = await scanner.peek()
-            if key == "threads" and opening == b"{":
-                await self._all_entries(scanner)
-            elif key == "extras" and opening == b"[":
+            if key == "threads":
+                if opening == b"{":
+                    await self._all_entries(scanner)
+                else:
+                    await self._misplaced(scanner, "lgx.threads", opening, "an object")
+            elif key == "extras" and opening != b"[":
+                await self._misplaced(scanner, "lgx.extras", opening, "a list")
+            elif key == "extras":
                 self._extras = await self._kept(scanner, "record {} of the deployment", decode_line)
             elif key in ("format", "version", "encryption"):
                 fields[key] = Raw(await scanner.value())
@@ -200,6 +207,11 @@ class Survey:
                 await scanner.skip(PARTS)
             more = await scanner.another(b"{")
         check_format(fields, self._name)
+
+    async def _misplaced(self, scanner: Scanner, what: str, opening: bytes, wanted: str) -> None:
+        """Passes over a value of the wrong sort, and lists it."""
+        self.losses.add(f"what stands under {what}", f"it is {_sort(opening)}, not {wanted}")
+        await scanner.skip(PARTS)
 
     async def _all_entries(self, scanner: Scanner) -> None:
         more = await scanner.enter(b"{")
@@ -218,7 +230,11 @@ class Survey:
         more = await scanner.enter(b"{")
         while more:
             key = await scanner.key()
-            if key == "records" and await scanner.peek() == b"[":
+            opening = await scanner.peek()
+            if key == "records" and opening != b"[":
+                what = f"records of {thread_id!r} under lgx"
+                await self._misplaced(scanner, what, opening, "a list")
+            elif key == "records":
                 chain = await self._kept(scanner, f"record {{}} of {thread_id!r}", read_placed)
             elif key in ("thread", "at", "unset"):
                 try:
@@ -255,6 +271,12 @@ class Survey:
                 chain = self._scratch.append(text, chain)
             more = await scanner.another(b"[")
         return chain
+
+
+def _sort(opening: bytes) -> str:
+    """What a value is that begins so."""
+    sorts = {b"{": "an object", b"[": "a list", b'"': "text", b"n": "null", b"t": "true"}
+    return sorts.get(opening, "false" if opening == b"f" else "a number")
 
 
 async def text_of(scanner: Scanner) -> str | None:

@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,12 +214,12 @@ def test_a_thread_that_stands_twice_comes_once_and_the_last_is_taken(tmp_path: P
 
 
 def test_what_is_not_carried_over_is_noted(tmp_path: Path) -> None:
-    """Unknown keys, and totals that do not hold."""
-    path = write(tmp_path / "a.json", document(element("t", 1), note={"a": [1]}, total_threads=7))
+    """Unknown keys, and totals that are too small."""
+    path = write(tmp_path / "a.json", document(element("t", 1), note={"a": [1]}, total_threads=0))
     report = lgx.run(use("json", path=path), use("ndjson", path=tmp_path / "out"))
     assert [note.message for note in report.notes] == [
         f"the key 'note' of {str(path)!r} is not carried over",
-        f"{str(path)!r} says total_threads 7, and holds 1 of them",
+        f"{str(path)!r} says total_threads 0, and holds 1 of them",
     ]
 
 
@@ -282,7 +284,7 @@ def test_what_lgx_holds_of_a_thread_that_is_gone_is_told(tmp_path: Path) -> None
     path = tmp_path / "a.json"
     store(path, EVERYTHING)
     found = json.loads(path.read_bytes())
-    found["threads"] = []
+    found["threads"], found["total_threads"] = [], 0
     assert losses_of(scan(write(path, found))) == [
         (None, "what lgx holds of 't/é'", "threads has no such thread")
     ]
@@ -459,8 +461,102 @@ def test_a_cut_document_ends_the_run_with_three(tmp_path: Path) -> None:
 def test_a_file_that_is_no_document_of_threads_is_refused_in_one_sentence(
     tmp_path: Path, content: bytes, words: str
 ) -> None:
-    with pytest.raises(lgx.FatalError, match=words.replace("?", r"\?")):
+    with pytest.raises(lgx.UsageError, match=words.replace("?", r"\?")):
         scan(write(tmp_path / "a.json", content))
+
+
+@pytest.mark.parametrize(
+    ("threads", "sort"),
+    [({"a": {}}, "an object"), ("oops", "text"), (5, "a number"), (None, "null")],
+)
+def test_threads_that_are_no_list_are_refused_and_the_target_stays(
+    tmp_path: Path, threads: object, sort: str
+) -> None:
+    """A document of another sort is not one of no threads."""
+    path = write(tmp_path / "a.json", {"threads": threads})
+    target = write(tmp_path / "out.json", document(element("t", 1)))
+    before = target.read_bytes()
+    with pytest.raises(lgx.UsageError) as refused:
+        lgx.run(use("json", path=path), use("json", path=target))
+    assert str(refused.value) == (
+        f"{str(path)!r} is not a threads backup: `threads` is {sort}, not a list; name another file"
+    )
+    assert target.read_bytes() == before
+
+
+def test_what_has_the_wrong_sort_under_lgx_is_listed(tmp_path: Path) -> None:
+    """Extras, entries of threads, and their records."""
+    path = tmp_path / "a.json"
+    store(path, EVERYTHING)
+    found = json.loads(path.read_bytes())
+    found["lgx"]["extras"] = {"a": 1}
+    found["lgx"]["threads"]["t/é"]["records"] = "r"
+    items = scan(write(path, found))
+    assert losses_of(items) == [
+        (None, "what stands under lgx.extras", "it is an object, not a list"),
+        (None, "what stands under records of 't/é' under lgx", "it is text, not a list"),
+    ]
+    found["lgx"]["threads"] = []
+    assert (None, "what stands under lgx.threads", "it is a list, not an object") in losses_of(
+        scan(write(path, found))
+    )
+    found["lgx"] = 5
+    assert losses_of(scan(write(path, found))) == [
+        (None, "what stands under lgx", "it is a number, not an object")
+    ]
+
+
+def test_threads_that_the_document_says_it_holds_and_does_not_are_lost(tmp_path: Path) -> None:
+    """They may have been cut out of it; the run says that it is not complete."""
+    path = write(tmp_path / "a.json", document(element("t", 1), total_threads=7))
+    report = lgx.run(use("json", path=path), use("ndjson", path=tmp_path / "out"))
+    assert (report.exit_code, report.notes) == (3, [])
+    assert [(loss.what, loss.why) for loss in report.losses] == [
+        (
+            "6 threads",
+            f"{str(path)!r} says total_threads 7, and holds 1 of them; use a whole copy of it",
+        )
+    ]
+
+
+FULL_DISK = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from lgx import FatalError, Run, Thread
+from lgx.testing import make_bundle, make_context, make_run
+from lgx_plugins.json.sink import JsonSink, JsonSinkConfig
+
+async def main():
+    context = make_context()
+    async with JsonSink(JsonSinkConfig(path=Path(sys.argv[1]))) as sink:
+        await sink.begin(make_run())
+        for n in range(400):
+            t = str(n)
+            records = [Thread(thread_id=t), *(Run(thread_id=t, run_id=str(r)) for r in range(50))]
+            bundle = make_bundle(context, records)
+            await sink.write([bundle], context)
+            bundle.close()
+        await sink.finish(context)
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    asyncio.run(main())
+except FatalError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    """Neither what was put aside, nor the temporary file, nor the lock."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path / "o.json"], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.endswith(
+        "is larger than files may be here; raise the limit (ulimit -f), or go elsewhere\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_document_without_threads_is_read_as_empty(tmp_path: Path) -> None:
