@@ -36,6 +36,7 @@ from lgx_plugins.archive.state import State, load_state
 from lgx_plugins.archive.store import Store
 from lgx_plugins.archive.threads import Place, Summary, ThreadTable
 from lgx_plugins.blocking import run_blocking
+from lgx_plugins.filters import admits
 from lgx_plugins.ids import id_bytes
 from lgx_plugins.losses import Losses
 
@@ -166,15 +167,14 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         if query.metadata and summary.metadata_left_out:
             record = await run_blocking(self._first_record, summary.thread_id)
             if isinstance(record, Thread):
-                return query.admits(record)
-        return query.admits(
-            Thread(
-                thread_id=summary.thread_id,
-                updated_at=summary.updated_at,
-                status=summary.status,
-                metadata=summary.metadata,
-            )
+                return admits(query, summary.thread_id, record)
+        thread = Thread(
+            thread_id=summary.thread_id,
+            updated_at=summary.updated_at,
+            status=summary.status,
+            metadata=summary.metadata,
         )
+        return admits(query, summary.thread_id, thread)
 
     def _first_record(self, thread_id: str) -> Record | None:
         assert self._table is not None

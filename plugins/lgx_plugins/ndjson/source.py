@@ -271,12 +271,14 @@ class _OpenThread:
         self._query = query
         self._admitted: bool | None = None
         self._unsure: str | None = None
+        self._malformed = losses is not None
         self._given = 0
         self._digest = hashlib.blake2b(digest_size=16)
 
     def line(self, line: bytes, what: str, why: str | None) -> Iterator[Record]:
         """The record of a line, where it is wanted and not malformed."""
         if why is not None:
+            self._malformed = True
             self.losses.add(what, why)
             return
         if self._admitted is False:
@@ -284,6 +286,7 @@ class _OpenThread:
         try:
             record = decode_line(line)
         except ThreadError as error:
+            self._malformed = True
             self.losses.add(what, str(error))
             return
         if self._admitted is None:
@@ -296,7 +299,8 @@ class _OpenThread:
 
     def _admits(self, first: Record) -> bool:
         try:
-            return admits(self._query, self.thread_id, first if isinstance(first, Thread) else None)
+            thread = first if isinstance(first, Thread) else None
+            return admits(self._query, self.thread_id, thread, lost=self._malformed)
         except ThreadError as error:
             self._unsure = str(error)
             return False

@@ -27,6 +27,7 @@ from lgx import (
     UsageError,
 )
 from lgx_plugins.files import check_target
+from lgx_plugins.filters import admits
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
 from lgx_plugins.sqlite.connection import open_to_read, state, unguarded
 from lgx_plugins.sqlite.facts import database_facts
@@ -181,7 +182,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
                         thread = Thread(
                             thread_id=name, status=status, updated_at=updated_at, metadata=metadata
                         )
-                        if not query.admits(thread):
+                        if not admits(query, name, thread):
                             continue
                     except ThreadError as error:
                         yield Loss(thread_id=name, what="thread", why=str(error))
