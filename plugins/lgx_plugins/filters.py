@@ -25,5 +25,7 @@ def admits(query: Query, thread_id: str, thread: Thread | None, *, lost: bool = 
         raise ThreadError("the filters cannot be applied to it: its own record cannot be read")
     try:
         return query.admits(Thread(thread_id=thread_id) if thread is None else thread)
-    except (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except ThreadError:
+        raise  # it says so itself
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ThreadError(f"the filters cannot be applied to it: {error}") from error

@@ -19,9 +19,13 @@ __all__ = ["Layout", "find_layout"]
 class Layout:
     """The tables under a prefix, and SQL for what differs between layouts."""
 
-    def __init__(self, names: Names, columns: dict[str, frozenset[str]]) -> None:
+    def __init__(
+        self, names: Names, columns: dict[str, frozenset[str]], *, text_ids: bool = True
+    ) -> None:
         self.names = names
         self._columns = columns
+        self.thread_id = "t.thread_id" if text_ids else "CAST(t.thread_id AS TEXT)"
+        """A thread's id as text; the column may hold numbers where others made the table."""
 
     def has(self, table: str, column: str | None = None) -> bool:
         """Whether there is such a table, or such a column of it."""
@@ -82,14 +86,24 @@ async def find_layout(connection: aiosqlite.Connection, path: Path, names: Names
         UsageError: there is no table of threads under that prefix.
     """
     columns: dict[str, frozenset[str]] = {}
+    text_ids = True
     for table in TABLES:
         rows = await connection.execute_fetchall(
-            "SELECT name FROM pragma_table_info(?)", (names.plain(table.name),)
+            "SELECT name, type FROM pragma_table_info(?)", (names.plain(table.name),)
         )
-        columns[table.name] = frozenset(name.decode("utf-8", "replace") for (name,) in rows)
+        types = {name.decode("utf-8", "replace"): kind for name, kind in rows}
+        columns[table.name] = frozenset(types)
+        if table is THREADS:
+            text_ids = _holds_text(types.get("thread_id", b""))
     if "thread_id" not in columns["threads"]:
         raise UsageError(
             f"{str(path)!r} has no table {names.plain('threads')!r} of threads; "
             "choose another file or --source-table-prefix"
         )
-    return Layout(names, columns)
+    return Layout(names, columns, text_ids=text_ids)
+
+
+def _holds_text(declared: bytes) -> bool:
+    """Whether SQLite turns numbers into text in a column of that type."""
+    words = declared.upper()
+    return b"INT" not in words and any(word in words for word in (b"CHAR", b"CLOB", b"TEXT"))

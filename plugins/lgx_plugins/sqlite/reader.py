@@ -20,6 +20,7 @@ from lgx_plugins.tables import (
     THREADS,
     Table,
     from_cells,
+    is_bare,
     json_cell,
 )
 
@@ -108,7 +109,8 @@ class Reader:
             rows = await self._together(threads, parts, context)
             for thread in threads:
                 for table, cells in rows[thread.row]:
-                    yield thread.thread_id, _read(table, cells, thread.thread_id)
+                    if not (table is THREADS and is_bare(cells)):
+                        yield thread.thread_id, _read(table, cells, thread.thread_id)
         finally:
             context.budget.give_page(CHUNK_BYTES)
 
@@ -120,6 +122,8 @@ class Reader:
             async with aclosing(self.pages(sql, (), context)) as pages:
                 async for page in pages:
                     for _, *cells in page:
+                        if table is THREADS and is_bare(cells):
+                            continue
                         yield thread.thread_id, _read(table, cells, thread.thread_id)
 
     async def _together(

@@ -20,6 +20,7 @@ from lgx_plugins.tables import (
     Cell,
     Column,
     Table,
+    to_bare_cells,
     to_cells,
 )
 
@@ -114,10 +115,10 @@ def thread_rows(
             else:
                 yield _other_row(record, row, position, source, size)
         if thread is None:
-            yield _thread_row(bundle, Thread(thread_id=thread_id), row, source, 0)
+            yield _thread_row(bundle, None, row, source, 0)
 
 
-def _thread_row(bundle: Bundle, thread: Thread, row: int, source: str, size: int) -> Row:
+def _thread_row(bundle: Bundle, thread: Thread | None, row: int, source: str, size: int) -> Row:
     mark = bundle.mark
     beside: tuple[Cell, ...] = (
         row,
@@ -128,7 +129,8 @@ def _thread_row(bundle: Bundle, thread: Thread, row: int, source: str, size: int
         mark.checkpoints if mark else None,
         bundle.size,
     )
-    return Row(THREADS, (*beside, *to_cells(THREADS, thread)), size)
+    cells = to_bare_cells(bundle.thread_id) if thread is None else to_cells(THREADS, thread)
+    return Row(THREADS, (*beside, *cells), size)
 
 
 def _other_row(record: Record, row: int | None, position: int, source: str, size: int) -> Row:

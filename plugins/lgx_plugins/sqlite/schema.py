@@ -32,7 +32,7 @@ def _threads(n: Names) -> tuple[str, ...]:
             config TEXT,
             interrupts TEXT,
             "values" TEXT,
-            extra TEXT,            -- fields that have no column of their own
+            extra TEXT,            -- other fields; the JSON null where there is no record of it
             UNIQUE (thread_id, source_url)
         )""",
         f"CREATE INDEX {n('threads_by_update')} ON {n('threads')} (updated_at)",

@@ -169,9 +169,10 @@ class SqliteSource(Source[SqliteSourceConfig]):
         where, values = self._where(query)
         columns = ("status", "updated_at", *(("metadata",) if query.metadata else ()))
         sql = (
-            f"SELECT t.rowid, t.thread_id, {layout.column('size')}, "
+            f"SELECT t.rowid, {layout.thread_id}, {layout.column('size')}, "
             f"{kept_version(layout)}, {', '.join(map(layout.column, columns))} "
-            f"FROM {self._names('threads')} AS t {where} ORDER BY t.thread_id COLLATE BINARY"
+            f"FROM {self._names('threads')} AS t {where} "
+            f"ORDER BY {layout.thread_id} COLLATE BINARY"
         )
         async with aclosing(self._reader().pages(sql, values, context)) as pages:
             async for rows in pages:
@@ -199,7 +200,9 @@ class SqliteSource(Source[SqliteSourceConfig]):
             conditions.append("t.status = ?")
             values.append(query.status)
         if 0 < len(query.thread_ids) <= _PARAMETERS:
-            conditions.append(f"t.thread_id IN ({', '.join('?' for _ in query.thread_ids)})")
+            conditions.append(
+                f"{self._found().thread_id} IN ({', '.join('?' for _ in query.thread_ids)})"
+            )
             values += query.thread_ids
         return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
 
@@ -271,7 +274,8 @@ class SqliteSource(Source[SqliteSourceConfig]):
         size = "CASE t.revision WHEN 0 THEN t.size END" if layout.own else "NULL"
         where, values = self._where(Query(thread_ids=tuple(thread_ids)))
         rows = await self._reader().fetch(
-            f"SELECT t.thread_id, t.rowid, {size} FROM {self._names('threads')} AS t {where}",
+            f"SELECT {layout.thread_id}, t.rowid, {size} "
+            f"FROM {self._names('threads')} AS t {where}",
             values,
         )
         stored = (Stored(thread_id.decode(), row, size) for thread_id, row, size in rows)

@@ -13,7 +13,15 @@ first two are a superset of those that an older export tool created in PostgreSQ
 
 from __future__ import annotations
 
-from lgx_plugins.tables.cells import Cell, from_cells, json_cell, text_cell, to_cells
+from lgx_plugins.tables.cells import (
+    Cell,
+    from_cells,
+    is_bare,
+    json_cell,
+    text_cell,
+    to_bare_cells,
+    to_cells,
+)
 from lgx_plugins.tables.columns import (
     ASSISTANTS,
     CHECKPOINTS,
@@ -44,7 +52,9 @@ __all__ = [
     "Column",
     "Table",
     "from_cells",
+    "is_bare",
     "json_cell",
     "text_cell",
+    "to_bare_cells",
     "to_cells",
 ]

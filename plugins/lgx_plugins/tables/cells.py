@@ -15,15 +15,24 @@ from msgspec import UNSET, Raw, UnsetType
 from lgx import (
     Checkpoint,
     Record,
+    Thread,
     ThreadError,
     encode_line,
     raw,
     split_array,
     split_object,
 )
-from lgx_plugins.tables.columns import RECORDS, Column, Table
+from lgx_plugins.tables.columns import RECORDS, THREADS, Column, Table
 
-__all__ = ["Cell", "from_cells", "json_cell", "text_cell", "to_cells"]
+__all__ = [
+    "Cell",
+    "from_cells",
+    "is_bare",
+    "json_cell",
+    "text_cell",
+    "to_bare_cells",
+    "to_cells",
+]
 
 Cell: TypeAlias = str | int | bytes | None
 """What a cell holds: bytes are JSON text."""
@@ -39,6 +48,19 @@ def to_cells(table: Table, record: Record) -> tuple[Cell, ...]:
     if isinstance(record, Checkpoint):
         cells.append(_checkpoint_data(record))
     return tuple(cells)
+
+
+_NONE = b"null"  # in the place of the fields beyond the columns, which else are an object
+
+
+def to_bare_cells(thread_id: str) -> tuple[Cell, ...]:
+    """The row that stands for a thread without a record of its own."""
+    return (*to_cells(THREADS, Thread(thread_id=thread_id))[:-1], _NONE)
+
+
+def is_bare(cells: Sequence[object]) -> bool:
+    """Whether a row of the threads' table stands for a thread without a record of its own."""
+    return cells[-1] == _NONE and all(cell is None for cell in cells[1:-1])
 
 
 def _to_cell(column: Column, value: Any) -> Cell:
@@ -74,6 +96,8 @@ def from_cells(table: Table, cells: Sequence[object]) -> Record:
     assert table.record is not None
     fields: dict[str, Any] = {}
     for column, cell in zip(table.columns, cells, strict=True):
+        if table is THREADS and column.name == "extra" and cell == _NONE:
+            continue  # a thread that had no record, until somebody filled its row
         if cell is not None:
             fields[column.name] = _from_cell(column, cell)
     try:

@@ -161,3 +161,15 @@ def _fill_older(shop: Any) -> None:
             f'{{"n":{number}}}',
             f"2026-01-01 00:00:0{number}",
         )
+
+
+@pytest.mark.parametrize("kind", ["INTEGER", "NUMERIC", ""])
+async def test_ids_that_are_numbers_are_read_as_text(shop: Any, kind: str) -> None:
+    """A table that somebody else made may hold them so; they are listed in the order of texts."""
+    shop.query(f"CREATE TABLE langgraph_threads (thread_id {kind}, status TEXT)")
+    shop.query("CREATE TABLE langgraph_checkpoints (thread_id TEXT, checkpoint_id TEXT)")
+    shop.query("INSERT INTO langgraph_threads VALUES (9, 'idle'), (10, 'idle')")
+    shop.query("INSERT INTO langgraph_checkpoints VALUES ('9', 'c')")
+    found = await shop.lines()
+    assert [*found] == ["10", "9"]
+    assert [len(lines) for lines in found.values()] == [1, 1 + (kind != "")]

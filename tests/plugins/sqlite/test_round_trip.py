@@ -198,3 +198,13 @@ async def test_two_prefixes_share_a_file(shop: Any) -> None:
     assert list(await shop.lines(table_prefix="b_")) == ["two"]
     async with shop.source(table_prefix="a_") as one, shop.source(table_prefix="b_") as two:
         assert await one.identity() != await two.identity()
+
+
+async def test_a_thread_without_a_record_of_its_own_gets_none(shop: Any) -> None:
+    """None is made up for it; one that somebody fills in by SQL comes."""
+    bare = Checkpoint(thread_id="a", checkpoint_ns="", checkpoint_id="1")
+    await shop.write([bare])
+    assert await shop.lines() == {"a": [encode_line(bare)]}
+    shop.query("UPDATE langgraph_threads SET status = 'idle'")
+    filled = Thread(thread_id="a", status="idle")
+    assert await shop.lines() == {"a": [encode_line(filled), encode_line(bare)]}
