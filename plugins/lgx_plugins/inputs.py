@@ -150,7 +150,7 @@ class Input:
         start = self._read(0, 8)
         for magic, what in _FOREIGN.items():
             if start.startswith(magic):
-                raise FatalError(f"{self.name} is {what}")
+                raise UsageError(f"{self.name} is {what}")
         if start.startswith(b"\x1f\x8b"):
             yield from self._gunzip()
         elif start.startswith(b"\x28\xb5\x2f\xfd"):

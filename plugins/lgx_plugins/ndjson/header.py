@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from lgx import FatalError
+from lgx import UsageError
 
 __all__ = ["VERSION", "Header", "check_header"]
 
@@ -36,20 +36,20 @@ def check_header(line: bytes, name: str) -> Header:
     """The header that a line holds.
 
     Raises:
-        FatalError: it is of another format, or of a version that this lgx does not read.
+        UsageError: it is of another format, or of a version that this lgx does not read.
     """
     try:
         header = msgspec.json.decode(line, type=Header)
     except msgspec.MsgspecError as error:
-        raise FatalError(
+        raise UsageError(
             f"the header of {name} is not one of lgx-ndjson: {str(error).lower()}; was the file "
             "written by another program?"
         ) from error
     if header.version > VERSION:
-        raise FatalError(
+        raise UsageError(
             f"{name} has version {header.version} of lgx-ndjson, and this lgx reads up to "
             f"{VERSION}; upgrade lgx"
         )
     if header.encryption is not None:
-        raise FatalError(f"{name} is encrypted, which this lgx does not read; upgrade lgx")
+        raise UsageError(f"{name} is encrypted, which this lgx does not read; upgrade lgx")
     return header

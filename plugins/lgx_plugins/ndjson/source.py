@@ -13,7 +13,6 @@ from lgx import (
     EXTRA_KINDS,
     Context,
     Fact,
-    FatalError,
     Loss,
     Probe,
     Query,
@@ -21,6 +20,7 @@ from lgx import (
     Thread,
     ThreadEnd,
     ThreadError,
+    UsageError,
     decode_line,
     option,
 )
@@ -64,6 +64,7 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
     def __init__(self, config: NdjsonSourceConfig) -> None:
         super().__init__(config)
         self._first: Header | None = None
+        self._surveyed: Survey | None = None
 
     async def probe(self, context: Context) -> Probe:
         header = await self._header()
@@ -81,13 +82,14 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
 
     async def _origin(self) -> str | None:
         header = await self._header()
+        await self._survey()  # which refuses a file of two sources, before anything is begun
         return header.source if header is not None else None
 
     async def _header(self) -> Header | None:
         """The header, where the file begins with one.
 
         Raises:
-            FatalError: nothing at all is in the file, or its header is not for this lgx.
+            UsageError: nothing at all is in the file, or its header is not for this lgx.
         """
         if self._first is None:
             async with aclosing(lines_of(self._input.pieces())) as lines:
@@ -96,7 +98,7 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
                         self._first = _header_of(line, self._input.name)
                         break
                 else:
-                    raise FatalError(
+                    raise UsageError(
                         f"{self._input.name} is empty: not even a header is in it; was the export "
                         "that wrote it cut short?"
                     )
@@ -107,7 +109,7 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
     async def scan(self, query: Query, context: Context) -> AsyncIterator[Item]:
         await context.budget.take(PIECE)
         try:
-            survey = await self._survey(context)
+            survey = await self._survey()
             reading = _Reading(query, context, survey, self._input)
             try:
                 async with aclosing(lines_of(self._input.pieces())) as lines:
@@ -122,8 +124,18 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
         finally:
             context.budget.give_page(PIECE)
 
-    async def _survey(self, context: Context) -> Survey:
+    async def _survey(self) -> Survey:
+        if self._surveyed is None:
+            self._surveyed = await self._looked_through()
+        return self._surveyed
+
+    async def _looked_through(self) -> Survey:
+        """
+        Raises:
+            UsageError: the file holds no records, is not for this lgx, or is of two sources.
+        """
         survey = Survey()
+        source: str | None = None
         number = 0
         current: str | None = None
         malformed: str | None = None
@@ -134,7 +146,14 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
                     continue
                 envelope, owner, why = _place(line, current)
                 if envelope is not None and envelope.kind == "header":
-                    check_header(line, self._input.name)
+                    header = check_header(line, self._input.name)
+                    if source is not None and header.source not in (None, source):
+                        raise UsageError(
+                            f"{self._input.name} holds what was exported from {source!r} and "
+                            f"from {header.source!r}; read the files that it was made of one "
+                            "by one, with --merge into one target"
+                        )
+                    source = source or header.source
                 survey.show(envelope, owner)
                 current = owner
                 if why is not None and malformed is None:
@@ -142,7 +161,7 @@ class NdjsonSource(FileSource[NdjsonSourceConfig]):
                 if malformed is not None and not survey.records and number >= _HOPELESS:
                     break
         if malformed is not None and not survey.records:
-            raise FatalError(
+            raise UsageError(
                 f"{self._input.name} holds no records, one a line ({malformed}); a file that is "
                 "one JSON document is read by the json source"
             )

@@ -341,7 +341,22 @@ def test_lines_that_come_twice_count_once_and_the_later_one_is_taken(tmp_path: P
     ]
 
 
-def test_filters_judge_a_thread_by_its_record_and_one_without_passes_none_but_that_by_ids(tmp_path: Path) -> None:
+def test_a_file_of_two_sources_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
+    """Their threads may have the same ids; both sources are named."""
+    other = HEADER.replace(b'"http://', b'"http://other-')
+    assert other != HEADER
+    path = write(tmp_path / "in", [HEADER, *thread("a", 1), other, *thread("b", 1)])
+    with pytest.raises(lgx.UsageError) as refused:
+        lgx.run(use("ndjson", path=path), use("archive", path=tmp_path / "out"))
+    for header in (HEADER, other):
+        assert repr(json.loads(header)["source"]) in str(refused.value)
+    assert "one by one, with --merge" in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_filters_judge_a_thread_by_its_record_and_one_without_passes_none_but_that_by_ids(
+    tmp_path: Path,
+) -> None:
     path = write(tmp_path / "in", [*thread("a", 1), *thread("b", 1), *thread("c", 2)[1:]])
     assert set(lines_of(scan(path, Query(thread_ids=("b",))))) == {"b"}
     assert set(lines_of(scan(path, Query(since="2026-06-01")))) == set()
@@ -455,7 +470,7 @@ def test_a_file_that_is_no_ndjson_is_refused_in_one_sentence(
 ) -> None:
     path = tmp_path / "in"
     path.write_bytes(content)
-    with pytest.raises(lgx.FatalError, match=words):
+    with pytest.raises(lgx.UsageError, match=words):
         scan(path)
 
 
