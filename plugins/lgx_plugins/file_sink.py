@@ -24,6 +24,7 @@ from lgx import (
 )
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.extras_log import ExtrasLog
+from lgx_plugins.formats import check_replaceable
 from lgx_plugins.outputs import Output
 
 __all__ = ["FileSink", "FileSinkConfig"]
@@ -37,7 +38,8 @@ C = TypeVar("C", bound=FileSinkConfig)
 
 
 class FileSink(Sink[C]):
-    """Each run writes the whole selection to a new file; it holds no marks.
+    """Each run writes the whole selection to a new file, in place of an earlier one of the
+    same format; it holds no marks.
 
     The methods with an underscore block and are called in a worker thread, one at a time.
     Cancelled or not, the public ones return only when that has ended.
@@ -50,8 +52,14 @@ class FileSink(Sink[C]):
         self._half: str | None = None  # a thread of which a part was written
 
     def _check(self) -> None:
-        """Whether the target could be written; creates nothing."""
+        """Whether the target could be written; creates nothing.
+
+        Raises:
+            UsageError: it could not, or something stands there that is no such file.
+        """
         self._output.check()
+        if not self._output.standard:
+            check_replaceable(self._output.path, self.name)
 
     @abstractmethod
     def _open(self, run: RunInfo) -> None:

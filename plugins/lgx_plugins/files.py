@@ -21,13 +21,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lgx import FatalError, LockedError, UsageError
+from lgx import FatalError, LgxError, LockedError, UsageError
 
 __all__ = [
     "AtomicFile",
     "TargetLock",
+    "check_name",
     "check_target",
     "explain_os_error",
+    "refuse_path",
+    "refuse_target",
     "remove_leftovers",
     "sync_directory",
 ]
@@ -37,6 +40,16 @@ _TAIL = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _TAIL_BYTES = 1 + 1 + 16 + 4  # the dot before the name, and the tail
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_USERS = (
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
 _WHY = {
     errno.EFBIG: "is larger than files may be here; raise the limit (ulimit -f), or go elsewhere",
     errno.EROFS: "cannot be written: the file system is read-only; write elsewhere",
@@ -72,13 +85,60 @@ def explain_os_error(error: OSError, path: Path | str) -> FatalError:
     return FatalError(f"{name!r} {why}")
 
 
+def refuse_path(error: OSError, path: Path | str) -> LgxError:
+    """The same before anything was begun: it is the user's path that cannot be used.
+
+    A disk that is full or failing, and files that are too many, are FatalErrors even then.
+    """
+    if error.errno == errno.ENOENT:
+        return UsageError(f"{str(path)!r} does not exist; check the path")
+    fatal = explain_os_error(error, path)
+    return UsageError(str(fatal)) if error.errno in _USERS else fatal
+
+
+def refuse_target(error: OSError, path: Path) -> LgxError:
+    """The same of a file that could not be created: where it is its folder that forbids it,
+    the folder is named."""
+    folder = path.parent
+    if error.errno == errno.EROFS:
+        return UsageError(
+            f"the folder {str(folder)!r} cannot be written to: its file system is read-only; "
+            "write elsewhere"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        with contextlib.suppress(OSError):
+            if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                return UsageError(
+                    f"the folder {str(folder)!r} cannot be written to: permission denied; "
+                    "write elsewhere, or run as its owner"
+                )
+    return refuse_path(error, path)
+
+
+def check_name(path: Path) -> None:
+    """Refuses what no file can have for a name.
+
+    Raises:
+        UsageError: it holds a NUL character, or one that the file system has no bytes for.
+    """
+    if "\0" in str(path):
+        raise UsageError(f"path {str(path)!r} holds a NUL character; correct it")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"path {str(path)!r} holds a character that no file name can; correct it"
+        ) from None
+
+
 def check_target(path: Path) -> None:
     """Refuses what cannot become a file under that name; creates and opens nothing.
 
     Raises:
-        UsageError: a directory or device stands there, or the folder is missing.
-        FatalError: the place cannot be looked at.
+        UsageError: a directory or device stands there, the folder is missing, or the place
+            may not be looked at.
     """
+    check_name(path)
     parent = path.parent
     try:
         if not parent.is_dir():
@@ -89,7 +149,7 @@ def check_target(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise explain_os_error(error, path) from error
+        raise refuse_path(error, path) from error
     if stat.S_ISDIR(mode):
         raise UsageError(f"{str(path)!r} is a directory; name a file in it")
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
@@ -249,7 +309,8 @@ class TargetLock:
 
         Raises:
             LockedError: another process, or another lock of this one, holds it.
-            FatalError: the lock file cannot be created.
+            UsageError: the lock file may not be created there.
+            FatalError: it cannot be.
         """
         assert self._descriptor is None, "acquired twice"
         self._file = _lock_file(self.path)
@@ -258,7 +319,7 @@ class TargetLock:
             try:
                 descriptor = os.open(self._file, flags, 0o600)
             except OSError as error:
-                raise explain_os_error(error, self._file) from error
+                raise refuse_target(error, self._file) from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_file(descriptor, self._file):  # not one that its holder just removed

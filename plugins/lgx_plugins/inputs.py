@@ -21,19 +21,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lgx import FatalError, IntegrityError, UsageError
-from lgx_plugins.files import explain_os_error
+from lgx_plugins.files import check_name, explain_os_error, refuse_path
+from lgx_plugins.formats import check_source
 
 __all__ = ["PIECE", "Input"]
 
 PIECE = 1 << 20
 """About how many bytes a piece has."""
 
-_MEANT_FOR_USERS = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _PATIENCE = 0.25  # seconds after which a wait for a pipe looks whether it is still wanted
 _BOM = b"\xef\xbb\xbf"
 _FOREIGN = {
     b"BZh": "compressed with bzip2; decompress it first",
     b"\xfd7zXZ\x00": "compressed with xz; decompress it first",
+    b"SQLite format 3\x00": "a SQLite database: read it with --source sqlite",
     b"PK\x03\x04": "a ZIP archive; unpack it first",
     b"\xff\xfe": "UTF-16 text; convert it to UTF-8 first",
     b"\xfe\xff": "UTF-16 text; convert it to UTF-8 first",
@@ -61,18 +62,21 @@ class Input:
         """Opens the file; reads nothing.
 
         Raises:
-            UsageError: there is no such file, or it is a directory or a terminal.
+            UsageError: there is no such file, it is a directory or a terminal, or it may not
+                be read.
             FatalError: it cannot be opened.
         """
         try:
             if str(self.path) == "-":
                 self._open_stdin()
             else:
+                check_name(self.path)
                 self._descriptor = os.open(self.path, os.O_RDONLY)
             mode = 0
             if self._descriptor is not None:
                 mode = os.fstat(self._descriptor).st_mode
                 if stat.S_ISDIR(mode):
+                    check_source(self.path, "")
                     raise UsageError(f"{self.name} is a directory; name a file")
                 if os.isatty(self._descriptor):
                     raise UsageError(f"{self.name} is a terminal; pipe a file into it, or name one")
@@ -80,12 +84,9 @@ class Input:
                 self._state = self._look()
             else:
                 self._kept = tempfile.TemporaryFile(prefix="lgx-input-")  # noqa: SIM115 -- closed by close()
-        except _MEANT_FOR_USERS as error:
-            self.close()
-            raise UsageError(str(explain_os_error(error, self.path))) from None
         except OSError as error:
             self.close()
-            raise explain_os_error(error, self.path) from error
+            raise refuse_path(error, self.path) from error
         except UsageError:
             self.close()
             raise
@@ -147,7 +148,7 @@ class Input:
     # -- decompressing -----------------------------------------------------------------
 
     def _decompressed(self) -> Iterator[bytes]:
-        start = self._read(0, 8)
+        start = self._read(0, 16)
         for magic, what in _FOREIGN.items():
             if start.startswith(magic):
                 raise UsageError(f"{self.name} is {what}")

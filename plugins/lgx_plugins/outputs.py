@@ -14,6 +14,7 @@ from lgx import FatalError, UsageError
 from lgx_plugins.files import (
     AtomicFile,
     TargetLock,
+    check_name,
     check_target,
     explain_os_error,
     remove_leftovers,
@@ -50,6 +51,7 @@ class Output:
             UsageError: it is a directory or device, or its folder is missing.
         """
         if not self.standard:
+            check_name(self.path)
             self.path = self.path.resolve()
             check_target(self.path)
 

@@ -20,10 +20,14 @@ from lgx_plugins.archive.store import NewFile, Store
 from lgx_plugins.files import (
     AtomicFile,
     TargetLock,
+    check_name,
     explain_os_error,
+    refuse_path,
+    refuse_target,
     remove_leftovers,
     sync_directory,
 )
+from lgx_plugins.formats import check_source
 
 __all__ = ["DirectoryStore"]
 
@@ -44,29 +48,38 @@ class DirectoryStore(Store):
         self._lock = TargetLock(path)
 
     def check(self, *, writing: bool) -> bool:
+        check_name(self.path)
         try:
             mode = self.path.stat().st_mode
         except FileNotFoundError:
             if not writing:
                 raise UsageError(
-                    f"there is no archive at {self.place!r}: nothing has that name"
+                    f"there is no archive at {self.place!r}: nothing has that name; check the path"
                 ) from None
             self._check_parent()
             return False
         except OSError as error:
-            raise explain_os_error(error, self.path) from error
+            raise refuse_path(error, self.path) from error
         if not stat.S_ISDIR(mode):
+            if not writing:
+                check_source(self.path, "archive")
             raise UsageError(f"{self.place!r} is not a directory; an archive needs one of its own")
         try:
             names = {entry.name for entry in self.path.iterdir()}
+            if self._parts.is_symlink():
+                raise UsageError(
+                    f"{str(self._parts)!r} is a link; an archive holds its own parts: put the "
+                    "directory itself there"
+                )
             if _MANIFEST in names:
                 return True
             if any(_JOURNAL.fullmatch(name) for name in names) or self._holds_parts(names):
                 raise IntegrityError(
-                    f"archive {self.place!r} has lost its manifest.json; restore it from a copy"
+                    f"archive {self.place!r} has lost its manifest.json; restore it from a "
+                    "copy, or make a new backup to another path"
                 )
         except OSError as error:
-            raise explain_os_error(error, self.path) from error
+            raise refuse_path(error, self.path) from error
         others = {n for n in names if n not in (_PARTS, _LOCK) and not _UNFINISHED.fullmatch(n)}
         if not writing:
             raise UsageError(f"{self.place!r} is not an archive: it has no manifest.json")
@@ -101,7 +114,7 @@ class DirectoryStore(Store):
         except FileExistsError:
             return
         except OSError as error:
-            raise explain_os_error(error, path) from error
+            raise refuse_target(error, path) from error
         sync_directory(path.parent)
 
     def unlock(self) -> None:
@@ -144,7 +157,8 @@ class DirectoryStore(Store):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
             raise IntegrityError(
-                f"part {name!r} of archive {self.place!r} is missing; restore it from a copy"
+                f"part {name!r} of archive {self.place!r} is missing; restore it from a "
+                "copy, or make a new backup to another path"
             ) from None
         except OSError as error:
             raise explain_os_error(error, path) from error

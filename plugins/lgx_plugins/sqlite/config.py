@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from lgx import Config, UsageError, option
+from lgx import Config, option
+from lgx_plugins.files import check_name
 
 __all__ = ["SqliteConfig", "SqliteSourceConfig", "real_path"]
 
@@ -32,6 +33,5 @@ def real_path(path: Path) -> Path:
     Raises:
         UsageError: no file can have that name.
     """
-    if "\0" in str(path):
-        raise UsageError(f"path {str(path)!r} holds a NUL character; correct it")
+    check_name(path)
     return Path(os.path.realpath(path))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from lgx import UsageError
 from lgx_plugins.blocking import run_to_end
-from lgx_plugins.files import check_target, explain_os_error
+from lgx_plugins.files import check_target, explain_os_error, refuse_path, refuse_target
 from lgx_plugins.sqlite.failures import explained
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _header(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(20)
     except OSError as error:
-        raise explain_os_error(error, path) from error
+        raise refuse_path(error, path) from error
 
 
 def create_file(path: Path) -> None:
@@ -177,7 +177,7 @@ def create_file(path: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise explain_os_error(error, path) from error
+        raise refuse_target(error, path) from error
     try:
         os.fchmod(descriptor, 0o600)
     except OSError as error:

@@ -28,6 +28,7 @@ from lgx import (
 )
 from lgx_plugins.files import check_target
 from lgx_plugins.filters import admits
+from lgx_plugins.formats import check_source
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
 from lgx_plugins.sqlite.connection import open_to_read, state, unguarded
 from lgx_plugins.sqlite.facts import database_facts
@@ -80,6 +81,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
         self._state: object = None
 
     async def __aenter__(self) -> SqliteSource:
+        check_source(self._path, self.name)
         check_target(self._path)
         if not self._path.exists():
             raise UsageError(f"there is no database {str(self._path)!r}; correct --source-path")

@@ -324,5 +324,8 @@ def test_a_directory_without_permission_is_one_clear_error(worker: Any, tmp_path
     path = tmp_path / "closed" / "archive"
     path.parent.mkdir(mode=0o500)
     said = worker.run(do="export", path=str(path), threads=1, version="v1", unprivileged=True)
-    assert said["type"] == "FatalError"
-    assert "permission denied" in said["error"]
+    assert said["type"] == "UsageError"
+    assert said["error"] == (
+        f"the folder {str(path.parent)!r} cannot be written to: permission denied; "
+        "write elsewhere, or run as its owner"
+    )

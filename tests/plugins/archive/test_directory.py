@@ -77,6 +77,12 @@ async def test_parts_are_plain_zstd_and_ndjson(archives: Any, tmp_path: Path) ->
             "it has no manifest.json",
         ),
         (
+            lambda path: (path.mkdir(), (path / "parts").symlink_to("/tmp")),
+            UsageError,
+            "is a link; an archive holds its own parts",
+            "is a link; an archive holds its own parts",
+        ),
+        (
             lambda path: (path.mkdir(), (path / "manifest.json").write_text('{"format":"x"}')),
             IntegrityError,
             "manifest.json of archive .* is damaged",
@@ -89,7 +95,16 @@ async def test_parts_are_plain_zstd_and_ndjson(archives: Any, tmp_path: Path) ->
             "is a directory",
         ),
     ],
-    ids=["nothing", "empty", "file", "dead link", "not empty", "other manifest", "odd manifest"],
+    ids=[
+        "nothing",
+        "empty",
+        "file",
+        "dead link",
+        "not empty",
+        "linked parts",
+        "other manifest",
+        "odd manifest",
+    ],
 )
 async def test_what_is_no_archive_is_refused_and_left_alone(
     archives: Any,

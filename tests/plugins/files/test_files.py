@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from lgx import FatalError, LockedError, UsageError
+import lgx
+from lgx import FatalError, LockedError, UsageError, use
 from lgx_plugins.files import (
     AtomicFile,
     TargetLock,
@@ -19,10 +25,23 @@ from lgx_plugins.files import (
     remove_leftovers,
     sync_directory,
 )
+from lgx_plugins.formats import recognise
 
 
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Somebody whom the bits of modes bind."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_a_committed_file_stands_under_its_name_with_all_its_bytes_and_is_private(
@@ -156,6 +175,140 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         check_target(folder / "a")
 
 
+@pytest.mark.parametrize("kind", ["json", "ndjson", "archive", "sqlite"])
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800"])
+def test_a_name_that_no_file_can_have_is_a_wrong_command(
+    kind: str, name: str, tmp_path: Path
+) -> None:
+    """At both ends, of every plugin that works on a path."""
+    given = tmp_path / "given"
+    given.write_bytes(b'{"kind":"thread","thread_id":"t"}\n')
+    odd = use(kind, path=tmp_path / name)
+    for source, sink in (
+        (odd, use("ndjson", path=tmp_path / "out")),
+        (use("ndjson", path=given), odd),
+    ):
+        with pytest.raises(UsageError, match=r"holds a (NUL )?character.*; correct it$"):
+            lgx.run(source, sink)
+    assert names(tmp_path) == ["given"]
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson", "archive", "sqlite"])
+def test_a_folder_that_may_not_be_written_to_is_named(kind: str) -> None:
+    """And not the lock file or the temporary file that could not be created in it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "closed"
+        folder.mkdir(mode=0o555)
+        given = Path(name) / "given"
+        given.write_bytes(b'{"kind":"thread","thread_id":"t"}\n')
+        given.chmod(0o644)
+        Path(name).chmod(0o755)
+        with unprivileged(), pytest.raises(UsageError) as refused:
+            lgx.run(use("ndjson", path=given), use(kind, path=folder / "out"))
+        assert str(refused.value) == (
+            f"the folder {str(folder)!r} cannot be written to: permission denied; "
+            "write elsewhere, or run as its owner"
+        )
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson", "archive", "sqlite"])
+def test_a_source_that_may_not_be_read_is_a_wrong_command(kind: str) -> None:
+    """It is named, with the cause."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        path = Path(name) / "closed"
+        if kind == "archive":
+            path.mkdir()
+        else:
+            path.write_bytes(b"x")
+        path.chmod(0)
+        with unprivileged(), pytest.raises(UsageError) as refused:
+            lgx.run(use(kind, path=path), use("ndjson", path=Path(name) / "out"))
+        assert str(refused.value).startswith(f"{str(path)!r} cannot be opened: permission denied")
+        path.chmod(0o700)
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson", "archive", "sqlite"])
+def test_a_source_that_is_missing_is_not_to_be_created(kind: str, tmp_path: Path) -> None:
+    """Its path is wrong."""
+    with pytest.raises(UsageError) as refused:
+        lgx.run(use(kind, path=tmp_path / "no"), use("ndjson", path=tmp_path / "out"))
+    assert str(refused.value) in (
+        f"{str(tmp_path / 'no')!r} does not exist; check the path",
+        f"there is no archive at {str(tmp_path / 'no')!r}: nothing has that name; check the path",
+        f"there is no database {str(tmp_path / 'no')!r}; correct --source-path",
+    )
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_a_source_of_another_format_is_recognised(suffix: str, tmp_path: Path) -> None:
+    """By its content; the message names the plugin that reads it."""
+    given = tmp_path / "given"
+    given.write_bytes(b'{"kind":"thread","thread_id":"t"}\n')
+    paths = {
+        "json": tmp_path / f"j{suffix}",
+        "ndjson": tmp_path / f"n{suffix}",
+        "archive": tmp_path / "a",
+        "sqlite": tmp_path / "s",
+    }
+    for kind, path in paths.items():
+        assert lgx.run(use("ndjson", path=given), use(kind, path=path)).exit_code == 0
+        assert recognise(path) == kind
+    for kind in ("archive", "sqlite"):
+        for other, path in paths.items():
+            if kind != other:
+                with pytest.raises(UsageError, match=f": read it with --source {other}$"):
+                    lgx.run(use(kind, path=path), use("ndjson", path=tmp_path / "out"))
+    for kind in ("json", "ndjson"):
+        for other in ("archive", "sqlite"):
+            with pytest.raises(UsageError, match=f": read it with --source {other}$"):
+                lgx.run(use(kind, path=paths[other]), use("ndjson", path=tmp_path / "out"))
+
+
+@pytest.mark.parametrize(("kind", "words"), [("json", "JSON file"), ("ndjson", "NDJSON file")])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_a_file_is_replaced_by_one_of_its_format_alone(
+    kind: str, words: str, suffix: str, tmp_path: Path
+) -> None:
+    """An empty one too; anything else of the user's stays."""
+    given, path = tmp_path / "given", tmp_path / f"out{suffix}"
+    given.write_bytes(b'{"kind":"thread","thread_id":"t"}\n')
+    path.touch()
+    for _ in range(2):
+        assert lgx.run(use("ndjson", path=given), use(kind, path=path)).exit_code == 0
+    other = tmp_path / "other"
+    lgx.run(use("ndjson", path=given), use("json" if kind == "ndjson" else "ndjson", path=other))
+    database = tmp_path / "threads.db"
+    lgx.run(use("ndjson", path=given), use("sqlite", path=database))
+    foreign = (
+        b"my notes\n",
+        b'{"a": 1}',
+        b"{}",
+        gzip.compress(b"notes"),
+        b"\x1f\x8bno",
+        b"\x28\xb5\x2f\xfdno",
+        other.read_bytes(),
+        database.read_bytes(),
+    )
+    for content in foreign:
+        path.write_bytes(content)
+        with pytest.raises(UsageError) as refused:
+            lgx.run(use("ndjson", path=given), use(kind, path=path))
+        assert str(refused.value) == (
+            f"{str(path)!r} exists and is no {words} of lgx; name another path, or remove it"
+        )
+        assert path.read_bytes() == content
+
+
+def test_what_the_older_tool_wrote_may_be_replaced(tmp_path: Path) -> None:
+    """It is the same layout, indented or not."""
+    given, path = tmp_path / "given", tmp_path / "threads_backup.json"
+    given.write_bytes(b'{"kind":"thread","thread_id":"t"}\n')
+    for indent in (None, 2):
+        path.write_text(json.dumps({"threads": [], "export_date": ""}, indent=indent))
+        assert lgx.run(use("ndjson", path=given), use("json", path=path)).exit_code == 0
+
+
 def test_what_cannot_become_a_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -274,7 +427,7 @@ def test_a_link_in_place_of_the_lock_file_is_refused_and_not_followed(tmp_path: 
     precious = tmp_path / "precious"
     precious.write_text("precious")
     (tmp_path / "t.lgx-lock").symlink_to(precious)
-    with pytest.raises(FatalError, match="symbolic link"):
+    with pytest.raises(UsageError, match="symbolic link"):
         TargetLock(tmp_path / "t").acquire()
     assert precious.read_text() == "precious"
 

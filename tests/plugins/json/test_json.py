@@ -615,10 +615,11 @@ def test_standard_output_is_not_for_a_file_that_stands_whole_or_not_at_all() -> 
 
 
 def test_two_runs_into_one_document_at_once_are_refused(tmp_path: Path) -> None:
-    target = write(tmp_path / "out.json", b"old")
+    target = write(tmp_path / "out.json", document(element("old", 1)))
+    before = target.read_bytes()
     with TargetLock(target), pytest.raises(lgx.LockedError, match="is being written by process"):
         lgx.run(use("json", path=OLDER), use("json", path=target))
-    assert target.read_bytes() == b"old"
+    assert target.read_bytes() == before
 
 
 def test_one_value_of_fifty_megabytes_passes(tmp_path: Path) -> None:

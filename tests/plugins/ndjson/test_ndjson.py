@@ -173,10 +173,10 @@ def test_a_thread_that_is_written_again_or_forgotten_is_voided_by_a_line(tmp_pat
 
 def test_two_runs_into_one_file_at_once_are_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "in", [HEADER, *thread("t", 1)])
-    target = write(tmp_path / "out", [b"old"])
+    target = write(tmp_path / "out", [HEADER])
     with TargetLock(target), pytest.raises(lgx.LockedError, match="is being written by process"):
         lgx.run(use("ndjson", path=source), use("ndjson", path=target))
-    assert target.read_bytes() == b"old\n"
+    assert target.read_bytes() == HEADER + b"\n"
 
 
 @pytest.mark.parametrize("plugin", ["ndjson", "json"])
@@ -208,7 +208,8 @@ def test_a_full_disk_ends_the_run_and_leaves_the_old_file(tmp_path: Path, plugin
     """With a limit on file sizes, which fails as a full disk does."""
     lines = [line for number in range(20) for line in thread(f"t{number}", 10, size=5000)]
     source = write(tmp_path / "in", [HEADER, *lines])
-    target = write(tmp_path / "out", [b"old"])
+    old = HEADER if plugin == "ndjson" else b'{"threads": []}'
+    target = write(tmp_path / "out", [old])
     result = subprocess.run(
         [sys.executable, "-c", FULL, source, plugin, target],
         capture_output=True,
@@ -219,7 +220,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_old_file(tmp_path: Path, plugin
         f"1 '{target}' is larger than files may be here; raise the limit (ulimit -f), "
         "or go elsewhere\n"
     )
-    assert target.read_bytes() == b"old\n"
+    assert target.read_bytes() == old + b"\n"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["in", "out"]
 
 
