@@ -225,8 +225,9 @@ def _check_source(store: Store, state: State, run: RunInfo) -> None:
     others = [source for source in state.sources if source != run.source]
     if others and run.source not in state.sources and not run.merge:
         raise UsageError(
-            f"archive {store.place!r} holds threads of {', '.join(map(repr, others))}, this run's "
-            f"come from {run.source!r}; use another path, or --merge to keep both, apart"
+            f"archive {store.place!r} was filled from {', '.join(map(repr, others))}, and this "
+            f"run reads {run.source!r}; a copy in an archive counts as a source of its own; write "
+            "to another path, or add --merge to keep both apart in this one"
         )
 
 

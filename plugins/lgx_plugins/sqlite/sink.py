@@ -13,7 +13,6 @@ from lgx import (
     ANY_KIND,
     Bundle,
     Context,
-    FatalError,
     Mark,
     Probe,
     RunInfo,
@@ -103,7 +102,7 @@ class SqliteSink(Sink[SqliteConfig]):
             create_file(self._path)
             sync_directory(self._path.parent)
         if not (writable(self._path) and writable(self._path.parent)):
-            raise FatalError(
+            raise UsageError(
                 f"{str(self._path)!r} cannot be written: the file or its directory is read-only; "
                 "change its mode, or write elsewhere"
             )
@@ -148,9 +147,10 @@ class SqliteSink(Sink[SqliteConfig]):
             )
             for (other,) in rows:
                 raise UsageError(
-                    f"{str(self._path)!r} holds data of {other.decode('utf-8', 'replace')!r}, and "
-                    f"this run reads {run.source!r}; write to another file, or add --merge to "
-                    "keep both apart in this one"
+                    f"{str(self._path)!r} was filled from {other.decode('utf-8', 'replace')!r}, "
+                    f"and this run reads {run.source!r}; a copy in an archive counts as a source "
+                    "of its own; write to another file, or add --merge to keep both apart in "
+                    "this one"
                 )
 
     async def finish(self, context: Context) -> None:
