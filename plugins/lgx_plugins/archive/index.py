@@ -102,5 +102,8 @@ def decode_index(data: bytes, part: PartInfo, place: str) -> tuple[IndexHead, li
     except (zstandard.ZstdError, msgspec.MsgspecError, IndexError) as error:
         raise IntegrityError(f"{name} is malformed: {error}") from error
     if len(entries) != part.threads or any(e.frame >= len(head.frames) for e in entries):
-        raise IntegrityError(f"{name} does not fit its part; restore it from a copy")
+        raise IntegrityError(
+            f"{name} does not fit its part; restore it from a copy, or make a new backup to "
+            "another path"
+        )
     return head, entries

@@ -72,7 +72,10 @@ def decode_journal(data: bytes, *, archive: str, generation: int, last: int, pla
         if text is None:
             if _is_torn(line, is_last=end < 0 or end == len(data) - 1, ended=end >= 0):
                 return Journal(batches=tuple(batches), torn=True)
-            raise IntegrityError(f"line {number} of {name} is damaged; restore it from a copy")
+            raise IntegrityError(
+                f"line {number} of {name} is damaged; restore it from a copy, or make a new backup "
+                "to another path"
+            )
         position = end + 1
         try:
             if number == 1:

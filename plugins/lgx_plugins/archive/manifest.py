@@ -127,7 +127,7 @@ def decode_manifest(data: bytes, place: str) -> Manifest:
     if match is None:
         raise IntegrityError(
             f"manifest.json of archive {place!r} is damaged, or none of lgx's: its checksum does "
-            "not match; restore it from a copy"
+            "not match; restore it from a copy, or make a new backup to another path"
         )
     try:
         head = msgspec.json.decode(data, type=_Head)

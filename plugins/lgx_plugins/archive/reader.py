@@ -57,7 +57,8 @@ class PartReader:
         if hashlib.sha256(data).hexdigest() != part.index_sha256:
             raise IntegrityError(
                 f"index {part.index_name!r} of archive {self._store.place!r} is damaged: its "
-                "SHA-256 does not match; restore it from a copy"
+                "SHA-256 does not match; restore it from a copy, or make a new backup to "
+                "another path"
             )
         return decode_index(data, part, self._store.place)
 
@@ -128,7 +129,7 @@ class PartReader:
         name = self.parts[number].data_name
         return IntegrityError(
             f"part {name!r} of archive {self._store.place!r} is damaged: {why}; "
-            "restore it from a copy"
+            "restore it from a copy, or make a new backup to another path"
         )
 
 

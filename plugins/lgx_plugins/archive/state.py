@@ -139,10 +139,11 @@ def _check_size(name: str, size: int, files: dict[str, int], place: str) -> None
     found = files.pop(name, None)
     if found is None:
         raise IntegrityError(
-            f"part {name!r} of archive {place!r} is missing; restore it from a copy"
+            f"part {name!r} of archive {place!r} is missing; restore it from a copy, "
+            "or make a new backup to another path"
         )
     if found != size:
         raise IntegrityError(
             f"part {name!r} of archive {place!r} has {found} bytes, not {size}; "
-            "restore it from a copy"
+            "restore it from a copy, or make a new backup to another path"
         )
