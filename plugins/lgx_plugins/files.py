@@ -92,8 +92,24 @@ def refuse_path(error: OSError, path: Path | str) -> LgxError:
     """
     if error.errno == errno.ENOENT:
         return UsageError(f"{str(path)!r} does not exist; check the path")
+    closed = _closed_folder(Path(path)) if error.errno == errno.EACCES else None
+    if closed is not None:
+        return UsageError(
+            f"the folder {str(closed)!r} cannot be entered: permission denied; "
+            "name another path, or run as its owner"
+        )
     fatal = explain_os_error(error, path)
     return UsageError(str(fatal)) if error.errno in _USERS else fatal
+
+
+def _closed_folder(path: Path) -> Path | None:
+    """The first folder on the way that may not be entered: what lies in it may not even be
+    there."""
+    with contextlib.suppress(OSError):
+        for folder in reversed(path.parents):
+            if folder.is_dir() and not os.access(folder, os.X_OK, effective_ids=True):
+                return folder
+    return None
 
 
 def refuse_target(error: OSError, path: Path) -> LgxError:

@@ -212,6 +212,28 @@ def test_a_folder_that_may_not_be_written_to_is_named(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["json", "ndjson", "archive", "sqlite"])
+def test_a_folder_that_may_not_be_entered_is_named(kind: str) -> None:
+    """At both ends: whether the file is there cannot be known."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = Path(name) / "closed"
+        folder.mkdir(mode=0o600)
+        given = Path(name) / "given"
+        given.write_bytes(b'{"kind":"thread","thread_id":"t"}\n')
+        closed = use(kind, path=folder / "inside" / "threads")
+        for source, sink in (
+            (closed, use("ndjson", path=Path(name) / "out")),
+            (use("ndjson", path=given), closed),
+        ):
+            with unprivileged(), pytest.raises(UsageError) as refused:
+                lgx.run(source, sink)
+            assert str(refused.value) == (
+                f"the folder {str(folder)!r} cannot be entered: permission denied; "
+                "name another path, or run as its owner"
+            )
+
+
+@pytest.mark.parametrize("kind", ["json", "ndjson", "archive", "sqlite"])
 def test_a_source_that_may_not_be_read_is_a_wrong_command(kind: str) -> None:
     """It is named, with the cause."""
     with tempfile.TemporaryDirectory() as name:
