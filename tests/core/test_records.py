@@ -62,7 +62,7 @@ def test_the_deployments_kinds_stand_in_the_order_of_restoring() -> None:
     assert set(EXTRA_KINDS) < {kind for kind, _ in RECORDS}
 
 
-def test_an_unknown_record_has_no_kind_of_its_own() -> None:
-    """Its name is the kind that stood in the file."""
+def test_an_unknown_record_is_of_the_kind_that_stood_in_the_file() -> None:
+    """One class for many kinds, each of which it bears itself."""
     record = UnknownRecord(name="x", thread_id=None, body=Raw(b'{"kind":"x"}'))
-    assert (record.kind, record.name) == ("", "x")
+    assert (record.kind, record.name) == ("x", "x")
