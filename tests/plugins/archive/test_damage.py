@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from lgx import EXTRA_KINDS, IntegrityError, Query, StoreItem, ThreadEnd, raw
+from lgx import EXTRA_KINDS, IntegrityError, Query, StoreItem, ThreadEnd, UsageError, raw
 from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.inspection import verify_archive
 from lgx_plugins.archive.manifest import decode_manifest, encode_manifest
@@ -179,6 +179,40 @@ async def test_a_part_behind_a_link_is_not_followed(archives: Any, tmp_path: Pat
     shutil.move(part, tmp_path / "elsewhere")
     part.symlink_to(tmp_path / "elsewhere")
     assert "is missing" in await found(archives, path)
+
+
+async def test_a_linked_directory_of_parts_is_not_followed(archives: Any, tmp_path: Path) -> None:
+    """Neither for reading nor for writing."""
+    path = tmp_path / "archive"
+    threads = {"a": archives.thread("a")}
+    await archives.write(path, threads)
+    shutil.move(path / "parts", tmp_path / "elsewhere")
+    (path / "parts").symlink_to(tmp_path / "elsewhere")
+    before = archives.files(tmp_path / "elsewhere")
+    message = f"^'{path}/parts' is a link; an archive holds its own parts"
+    with pytest.raises(UsageError, match=message):
+        await archives.read(path)
+    with pytest.raises(UsageError, match=message):
+        await archives.write(path, threads, version="v2")
+    assert archives.files(tmp_path / "elsewhere") == before
+
+
+@pytest.mark.parametrize("how", ["lost", "cut", "changed"])
+async def test_who_has_no_copy_of_a_damaged_part_is_told_the_way_out(
+    archives: Any, tmp_path: Path, how: str
+) -> None:
+    """A new backup, to another path."""
+    path = tmp_path / "archive"
+    await archives.write(path, {"a": archives.thread("a")})
+    (part,) = path.glob("parts/*.ndjson.zst")
+    data = part.read_bytes()
+    if how == "lost":
+        part.unlink()
+    else:
+        part.write_bytes(data[:-1] if how == "cut" else bytes([data[0] ^ 1]) + data[1:])
+    assert "restore it from a copy, or make a new backup to another path" in await found(
+        archives, path
+    )
 
 
 async def test_records_that_are_not_json_cost_themselves_alone(

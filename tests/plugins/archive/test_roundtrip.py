@@ -311,7 +311,10 @@ async def test_threads_of_another_source_are_refused_or_kept_apart(
     one, two = archives.thread("same", 1), archives.thread("same", 2)
     await archives.write(path, {"same": one}, source="http://one.test")
     files = archives.files(path)
-    with pytest.raises(UsageError, match=r"http://one\.test.*http://two\.test.*--merge"):
+    with pytest.raises(
+        UsageError,
+        match=r"was filled from .http://one\.test.*this run reads .http://two\.test.*--merge",
+    ):
         await archives.write(path, {"same": two}, source="http://two.test")
     assert archives.files(path) == files
     await archives.write(
