@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 from lgx import FatalError, UsageError
 from lgx_plugins.files import (
     AtomicFile,
-    TargetLock,
     check_name,
     check_target,
     explain_os_error,
     remove_leftovers,
 )
+from lgx_plugins.locks import TargetLock
 
 __all__ = ["Output"]
 

@@ -19,7 +19,6 @@ from lgx import IntegrityError, UsageError
 from lgx_plugins.archive.store import NewFile, Store
 from lgx_plugins.files import (
     AtomicFile,
-    TargetLock,
     check_name,
     explain_os_error,
     refuse_path,
@@ -28,6 +27,7 @@ from lgx_plugins.files import (
     sync_directory,
 )
 from lgx_plugins.formats import check_source
+from lgx_plugins.locks import TargetLock
 
 __all__ = ["DirectoryStore"]
 

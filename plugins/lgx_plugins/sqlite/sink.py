@@ -24,7 +24,8 @@ from lgx import (
     raw,
 )
 from lgx_plugins.blocking import run_to_end
-from lgx_plugins.files import TargetLock, check_target, sync_directory
+from lgx_plugins.files import check_target, sync_directory
+from lgx_plugins.locks import TargetLock
 from lgx_plugins.sqlite.config import SqliteConfig, real_path
 from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, writable
 from lgx_plugins.sqlite.facts import sink_facts

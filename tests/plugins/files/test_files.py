@@ -19,13 +19,13 @@ import lgx
 from lgx import FatalError, LockedError, UsageError, use
 from lgx_plugins.files import (
     AtomicFile,
-    TargetLock,
     check_target,
     explain_os_error,
     remove_leftovers,
     sync_directory,
 )
 from lgx_plugins.formats import recognise
+from lgx_plugins.locks import TargetLock
 
 
 def names(folder: Path) -> list[str]:
@@ -389,7 +389,7 @@ def test_the_directory_of_a_renamed_file_can_be_synced_and_a_missing_one_is_an_e
 HOLDER = """
 import sys
 from pathlib import Path
-from lgx_plugins.files import TargetLock
+from lgx_plugins.locks import TargetLock
 lock = TargetLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
@@ -458,7 +458,7 @@ RACER = """
 import sys
 from pathlib import Path
 from lgx import LockedError
-from lgx_plugins.files import TargetLock
+from lgx_plugins.locks import TargetLock
 target, inside = Path(sys.argv[1]), Path(sys.argv[2])
 won = 0
 while won < 300:

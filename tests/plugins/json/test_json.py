@@ -36,9 +36,9 @@ from lgx import (
     use,
 )
 from lgx.testing import make_bundle, make_context, make_run
-from lgx_plugins.files import TargetLock
 from lgx_plugins.json.sink import JsonSink, JsonSinkConfig
 from lgx_plugins.json.source import JsonSource, JsonSourceConfig
+from lgx_plugins.locks import TargetLock
 
 HERE = Path(__file__).parent
 OLDER = HERE / "data" / "threads_backup.json.gz"

@@ -208,5 +208,6 @@ async def test_a_large_value_takes_time_in_proportion_to_its_size() -> None:
         assert len(await scanner.value()) == size + 2
         return time.process_time() - begun
 
-    small = max(await seconds(2 << 20), 0.001)
-    assert await seconds(20 << 20) < 50 * small
+    small = min([await seconds(2 << 20) for _ in range(3)])
+    large = min([await seconds(20 << 20) for _ in range(3)])
+    assert large < 50 * max(small, 0.001)

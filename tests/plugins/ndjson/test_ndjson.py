@@ -29,7 +29,7 @@ from lgx import (
     use,
 )
 from lgx.testing import make_bundle, make_context, make_run
-from lgx_plugins.files import TargetLock
+from lgx_plugins.locks import TargetLock
 from lgx_plugins.ndjson.sink import NdjsonSink, NdjsonSinkConfig
 from lgx_plugins.ndjson.source import NdjsonSource, NdjsonSourceConfig
 
