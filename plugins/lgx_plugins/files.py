@@ -200,7 +200,7 @@ class AtomicFile:
         """
         self.path = path
         self.size = 0
-        stem = _stem(path.name, _TAIL_BYTES)
+        stem = shortened(path.name, _TAIL_BYTES)
         self.temporary = path.with_name(f".{stem}.{secrets.token_hex(8)}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
@@ -283,7 +283,7 @@ def remove_leftovers(path: Path) -> int:
     Only the holder of the target's lock may call it: an `AtomicFile` in use looks the same.
     """
     removed = 0
-    prefix = f".{_stem(path.name, _TAIL_BYTES)}"
+    prefix = f".{shortened(path.name, _TAIL_BYTES)}"
     try:
         for entry in path.parent.iterdir():
             rest = entry.name[len(prefix) :]
@@ -295,7 +295,7 @@ def remove_leftovers(path: Path) -> int:
     return removed
 
 
-def _stem(name: str, room: int) -> str:
+def shortened(name: str, room: int) -> str:
     """The name, or where it leaves no room for so many bytes more, a digest in its place."""
     encoded = os.fsencode(name)
     if len(encoded) + room <= _NAME_BYTES:

@@ -13,9 +13,9 @@ from typing import Self
 
 from lgx import LockedError
 from lgx_plugins.files import (
-    _stem,
     explain_os_error,
     refuse_target,
+    shortened,
 )
 
 __all__ = ["TargetLock"]
@@ -97,7 +97,7 @@ def _lock_file(path: Path) -> Path:
     if path.is_dir():
         return path / ".lgx-lock"
     suffix = ".lgx-lock"
-    return path.with_name(_stem(path.name, len(suffix)) + suffix)
+    return path.with_name(shortened(path.name, len(suffix)) + suffix)
 
 
 def _is_file(descriptor: int, path: Path) -> bool:

@@ -57,7 +57,8 @@ def _latency(count: int) -> list[Figure]:
         tempfile.TemporaryDirectory() as folder,
     ):
         target = Path(folder) / "out.ndjson"
-        bare = count / _timed(lambda: asyncio.run(_bare(stub.url, target, concurrency=64)))
+        plain = target.with_suffix(".bare")
+        bare = count / _timed(lambda: asyncio.run(_bare(stub.url, plain, concurrency=64)))
         stub.reset()
         seconds = _timed(lambda: _export(stub.url, target, concurrency=64))
         requests = stub.counts()["requests"]["history"]
