@@ -24,7 +24,7 @@ class CloudSource(Source[CloudSourceConfig]):
     name = "cloud"
     summary = "threads of a LangGraph server, hosted or your own"
     config_type = CloudSourceConfig
-    reads_per_place: ClassVar[int] = 6
+    reads_per_place: ClassVar[int] = 4
 
     def __init__(self, config: CloudSourceConfig) -> None:
         super().__init__(config)
