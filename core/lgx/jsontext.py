@@ -22,7 +22,7 @@ __all__ = ["check_utf8", "compact", "split_array", "split_object", "tokens"]
 
 _Text: TypeAlias = bytes | bytearray | memoryview | Raw
 
-_WINDOW = 1 << 16  # one emoji makes every character of what is decoded with it four bytes
+_WINDOW = 1 << 14  # one emoji makes every character of what is decoded with it four bytes
 
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])
 _array_decoder = msgspec.json.Decoder(list[Raw])
