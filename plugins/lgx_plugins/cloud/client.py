@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,20 +20,16 @@ from lgx_plugins.cloud.answers import (
 )
 from lgx_plugins.cloud.config import CloudSourceConfig
 from lgx_plugins.cloud.keys import Key, choose_key
+from lgx_plugins.cloud.session import open_session
 
 if TYPE_CHECKING:
-    import ssl
-
-    import aiohttp
-    import httpx
-    from aiohttp.connector import Connection
-    from langgraph_sdk.client import LangGraphClient
+    from aiohttp import ClientResponse, ClientSession
 
 __all__ = ["Client"]
 
-_CONNECT_SECONDS = 15.0
 _SLOWEST = 1024  # bytes a second; slower than this is taken for a connection that hangs
 _LARGEST_ERROR = 64 << 10
+_JSON = {"content-type": "application/json"}
 
 
 class Client:
@@ -46,11 +41,7 @@ class Client:
     def __init__(self, config: CloudSourceConfig) -> None:
         self._config = config
         self._address: Address | None = None
-        self._sdk: LangGraphClient | None = None
-        self._transport: httpx.AsyncBaseTransport | None = None
-        self._plain_headers: httpx.Headers | None = None
-        self._json_headers: httpx.Headers | None = None
-        self._extensions: dict[str, Any] = {}
+        self._session: ClientSession | None = None
         self._most = config.max_answer << 20
         self.key = Key()
 
@@ -65,45 +56,22 @@ class Client:
         return self.address.url
 
     async def __aenter__(self) -> Client:
-        import httpx
-        from httpx_aiohttp import AiohttpTransport
         from langgraph_sdk import get_client
-        from langgraph_sdk.client import LangGraphClient
 
         self.key = choose_key(self._config, self.address.parts, os.environ)
         headers = self._headers()
-        # The SDK says how its requests authenticate; its own transport is given up unused
-        # for one that is several times as fast.
         secret = self.key.secret.reveal() if self.key.secret else None
         if secret and (not secret.isascii() or any(c in secret for c in "\r\n\0")):
             raise UsageError(
                 f"the key from {self.key.origin} is malformed; a key is one line of ASCII"
             )
-        made = get_client(url=self.url, api_key=secret, headers=headers)
-        proxy = self.address.proxy
-        transport = AiohttpTransport(
-            client=lambda: _session(transport.ssl_context),
-            proxy=httpx.Proxy(proxy) if proxy else None,
+        # The SDK says how its requests authenticate; the connections under its client are
+        # given up unused for those that read bodies several times as fast.
+        async with get_client(url=self.url, api_key=secret, headers=headers) as made:
+            authenticated = dict(made.http.client.headers)
+        self._session = open_session(
+            authenticated, proxy=self.address.proxy, timeout=self._config.timeout
         )
-        timeout = httpx.Timeout(
-            self._config.timeout, connect=min(_CONNECT_SECONDS, self._config.timeout), pool=None
-        )
-        http = httpx.AsyncClient(
-            base_url=self.url,
-            headers=made.http.client.headers,
-            transport=transport,
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-        )
-        await made.aclose()
-        self._sdk = LangGraphClient(http)
-        # Requests go to the client's transport without the client's own layers (redirects,
-        # cookies, merging of URLs), which take as long as all the rest of a small request.
-        self._transport = transport
-        self._plain_headers = http.headers
-        self._json_headers = httpx.Headers({**http.headers, "content-type": "application/json"})
-        self._extensions = {"timeout": timeout.as_dict()}
         return self
 
     async def __aexit__(
@@ -112,9 +80,9 @@ class Client:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._sdk is not None:
-            await self._sdk.aclose()
-            self._sdk = self._transport = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -162,40 +130,36 @@ class Client:
             RefusedError: it will not.
             TooLargeError: the answer is larger than `most`.
         """
-        import aiohttp
-        import httpx
+        from aiohttp import ClientError, ClientPayloadError, InvalidURL
+        from yarl import URL
 
-        assert self._transport is not None, "the client is not open"
-        headers, content = self._plain_headers, None
+        assert self._session is not None, "the client is not open"
+        headers, content = None, None
         if payload is not None:
-            headers = self._json_headers
+            headers = _JSON
             content = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
         try:
-            request = httpx.Request(
+            async with self._session.request(
                 method,
-                self.url + path,
+                URL(self.url + path, encoded=True),
+                data=content,
                 headers=headers,
-                content=content,
-                extensions=self._extensions,
-            )
-            response = await self._transport.handle_async_request(request)
-            try:
-                status, got = response.status_code, _plain(response.headers)
-                if 200 <= status < 300:
-                    body = await self._read(response, self._most if most is None else most, what)
-                else:
+                allow_redirects=False,
+            ) as response:
+                status, got = response.status, response.headers
+                if not 200 <= status < 300:
                     raise failure(status, got, await _read_some(response), what)
-            finally:
-                await response.aclose()
-        except httpx.DecodingError as error:
-            raise RetryableError(f"the answer to the {what} cannot be unpacked: {error}") from None
-        except httpx.InvalidURL as error:
+                body = await self._read(response, self._most if most is None else most, what)
+        except (InvalidURL, ValueError) as error:
             raise ThreadError(f"the {what} has no valid URL: {error}") from None
-        except httpx.TimeoutException as error:
-            # Both a silent server and, by the transport's own account, a lost connection.
-            reason = str(error) or f"silent for {self._config.timeout:g} s"
+        except TimeoutError as error:
+            reason = _reason(error) if str(error) else f"silent for {self._config.timeout:g} s"
             raise RetryableError(f"no answer: {reason}", outage=True) from None
-        except (httpx.HTTPError, aiohttp.ClientError, OSError, EOFError) as error:
+        except ClientPayloadError as error:
+            raise RetryableError(
+                f"the answer to the {what} cannot be read: {_reason(error)}", outage=True
+            ) from None
+        except (ClientError, OSError, EOFError) as error:
             raise RetryableError(f"no answer: {_reason(error)}", outage=True) from None
         check_content(status, got, body, opening=opening, what=what)
         if holds is not None and holds not in split_object(body):
@@ -206,13 +170,11 @@ class Client:
             )
         return Answer(body, got.get("date"))
 
-    async def _read(self, response: httpx.Response, most: int, what: str) -> bytes:
+    async def _read(self, response: ClientResponse, most: int, what: str) -> bytes:
         chunks: list[bytes] = []
         size = 0
         started = time.monotonic()
-        # What is not compressed is taken from the stream itself, past httpx's layers.
-        packed = "content-encoding" in response.headers
-        async for chunk in response.aiter_bytes() if packed else _stream(response):
+        async for chunk in response.content.iter_any():
             chunks.append(chunk)
             size += len(chunk)
             if size > most:
@@ -250,16 +212,6 @@ class Client:
         return answer
 
 
-def _plain(headers: httpx.Headers) -> dict[str, str]:
-    """The headers by their names in small letters, the last of each."""
-    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}
-
-
-def _stream(response: httpx.Response) -> AsyncIterator[bytes]:
-    assert isinstance(response.stream, AsyncIterable)
-    return response.stream.__aiter__()
-
-
 def _reason(error: BaseException) -> str:
     """Why there was no answer; the system's own words, without the layers around them."""
     cause: BaseException | None = error
@@ -271,41 +223,11 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-async def _read_some(response: httpx.Response) -> bytes:
+async def _read_some(response: ClientResponse) -> bytes:
     """The begin of an error's body."""
     body = b""
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.content.iter_any():
         body += chunk
         if len(body) >= _LARGEST_ERROR:
             break
     return body
-
-
-def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
-    """The session under the transport: as many connections as the engine asks for, none of
-    the environment's `.netrc`, no cookies.
-    """
-    import aiohttp
-
-    class Response(aiohttp.ClientResponse):
-        """Leaves no connection behind that brought an internal error.
-
-        Servers drop it without having said so, and what is sent in between is lost.
-        """
-
-        async def start(self, connection: Connection) -> Response:
-            protocol = connection.protocol
-            await super().start(connection)
-            if self.status >= 500 and protocol is not None:
-                if self.connection is None:  # all has come already, and it was given back
-                    protocol.close()
-                else:
-                    protocol.force_close()
-            return self
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=1 << 18,
-        response_class=Response,
-    )
