@@ -20,7 +20,7 @@ _CONCURRENCY = 16
 
 
 def figures(*, quick: bool = False) -> list[Figure]:
-    return [*_large_histories(150 if quick else 1500), *_latency(800 if quick else 12_000)]
+    return [*_large_histories(150 if quick else 1500), *_latency(800 if quick else 24_000)]
 
 
 def _large_histories(count: int) -> list[Figure]:
@@ -53,7 +53,9 @@ def _large_histories(count: int) -> list[Figure]:
 def _latency(count: int) -> list[Figure]:
     """Histories of 10 kB from a server that takes 50 ms for every answer."""
     with (
-        StubProcess(threads=count, checkpoints=4, size=2500, delay=0.05) as stub,
+        StubProcess(
+            threads=count, checkpoints=4, size=2500, delay=0.05, cache_bytes=400 << 20
+        ) as stub,
         tempfile.TemporaryDirectory() as folder,
     ):
         target = Path(folder) / "out.ndjson"

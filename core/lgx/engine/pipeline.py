@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import lgx
 from lgx.budget import Budget
 from lgx.contracts import RunInfo, Source, StreamSource
+from lgx.engine.collector import calm_collector
 from lgx.engine.delivery import Delivery
 from lgx.engine.extras import Extras, ViolationError
 from lgx.engine.intake import Intake
@@ -101,7 +102,8 @@ class _Execution:
                 await stack.enter_async_context(self._plan.sink)
                 fingerprint = await self._unless_stopped(self._begin())
                 moving = True
-                await self._move(fingerprint)
+                with calm_collector():
+                    await self._move(fingerprint)
                 self._go_on()
                 self._check_outcomes()
                 self._progress.phase = "finishing"

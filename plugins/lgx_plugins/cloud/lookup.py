@@ -25,7 +25,7 @@ SMALL = 64 << 10
 
 _TOGETHER = 16  # a large batch lets all its threads go on at the same moment, and they jam
 _TOGETHER_BYTES = 1 << 20
-_LANES = 4
+_LANES = 6
 _TTL_SAMPLE = 16
 
 _BARE = ("thread_id", "created_at", "updated_at", "metadata", "status", "config")
@@ -200,6 +200,7 @@ class Lookup:
                     _fail(wanted, _AloneError())  # gone, or not to be found this way
                 elif not wanted.answer.done():
                     wanted.answer.set_result(thread)
+                    await asyncio.sleep(0)  # what each does next must not hold up all
 
     def _next(self) -> list[_Wanted]:
         batch: list[_Wanted] = []

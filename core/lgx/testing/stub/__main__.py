@@ -7,6 +7,7 @@ Prints its URL and runs until its standard input ends. Settings: `sample` (the a
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 
@@ -21,6 +22,8 @@ async def _serve(settings: dict[str, object]) -> None:
         delay=float(str(settings.get("delay", 0))),
         cache_bytes=int(str(settings.get("cache_bytes", 64 << 20))),
     )
+    gc.freeze()  # a pause of the collector would be taken for slowness of the client
+    gc.set_threshold(10_000)
     await stub.start(int(str(settings.get("port", 0))))
     sys.stdout.write(stub.url + "\n")
     sys.stdout.flush()

@@ -139,9 +139,11 @@ class Api:
             ids = {thread_id.lower() for thread_id in body["ids"]}
         metadata, values = body.get("metadata") or {}, body.get("values") or {}
         status = body.get("status")
-        for thread in self.deployment.ordered(field, descending=descending):
-            if ids is not None and thread.thread_id not in ids:
-                continue
+        if ids is None:
+            threads = self.deployment.ordered(field, descending=descending)
+        else:
+            threads = self.deployment.ordered_among(ids, field, descending=descending)
+        for thread in threads:
             if status and thread.status != status:
                 continue
             if metadata and not contains(thread.metadata, metadata):
