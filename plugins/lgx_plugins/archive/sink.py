@@ -57,7 +57,7 @@ class ArchiveSink(Sink[ArchiveSinkConfig]):
     config_type = ArchiveSinkConfig
     accepts = ANY_KIND
     max_writers: ClassVar[int] = 1
-    batch_bytes: ClassVar[int] = 32 << 20
+    batch_bytes: ClassVar[int] = 16 << 20
     batch_threads: ClassVar[int] = 10_000
     batch_seconds: ClassVar[float] = 10.0
 
