@@ -36,8 +36,6 @@ TOP_LEVEL = {
 MOST_LINES = 350
 LONGER = {
     "core/lgx/api.py": "few functions, whose many arguments are documented one by one",
-    "core/lgx/testing/conformance/sinks.py": "one class, with a test for each promise of a sink",
-    "core/lgx/testing/conformance/sources.py": "likewise of a source",
     "plugins/lgx_plugins/cloud/reader.py": "one algorithm: the history with its ways round faults",
 }
 

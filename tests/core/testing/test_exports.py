@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
@@ -40,5 +41,11 @@ def test_the_stub_needs_neither_pytest_nor_a_driver() -> None:
 @pytest.mark.parametrize("kit", ["sinks", "sources"])
 def test_the_kits_assertions_show_what_they_compared(kit: str) -> None:
     """pytest rewrites them, as it does those of test files."""
-    module = import_module(f"lgx.testing.conformance.{kit}")
-    assert type(module.__loader__).__name__ == "AssertionRewritingHook"
+    package = import_module(f"lgx.testing.conformance.{kit}")
+    promises = [
+        import_module(module.name)
+        for module in iter_modules(package.__path__, f"{package.__name__}.")
+    ]
+    assert promises
+    for module in (package, *promises):
+        assert type(module.__loader__).__name__ == "AssertionRewritingHook", module.__name__
