@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sample_threads,
     )
     from lgx.testing.contexts import make_context
+    from lgx.testing.postgres import PostgresProcess, PostgresServer
     from lgx.testing.stub import (
         Deployment,
         Fault,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Deployment",
     "Fault",
+    "PostgresProcess",
+    "PostgresServer",
     "Quirks",
     "SinkConformance",
     "SourceConformance",
@@ -57,6 +60,8 @@ __all__ = [
 _PLACES = {
     "Deployment": "lgx.testing.stub",
     "Fault": "lgx.testing.stub",
+    "PostgresProcess": "lgx.testing.postgres",
+    "PostgresServer": "lgx.testing.postgres",
     "Quirks": "lgx.testing.stub",
     "SinkConformance": "lgx.testing.conformance",
     "SourceConformance": "lgx.testing.conformance",
