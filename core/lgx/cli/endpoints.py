@@ -9,43 +9,27 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
-from msgspec import Struct
 
-from lgx.cli.flags import Flag, plugin_flags, plugin_value, resolved_env
-from lgx.cli.pipelines import DEFAULT_PATH, flag_text, load_env_file, pipeline_names, read_pipeline
-from lgx.cli.session import Session, is_reference
-from lgx.config import OptionInfo, describe
+from lgx.cli.choice import ROLES, Chosen, choose
+from lgx.cli.flags import Flag, plugin_flags, plugin_value
+from lgx.cli.literals import learn_of_endpoints
+from lgx.cli.pipelines import DEFAULT_PATH, flag_text
+from lgx.cli.scan import Scan
+from lgx.cli.session import Session
 from lgx.errors import UsageError
 from lgx.hints import closest
 from lgx.spec import Use
 
-__all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use", "secret_literals"]
+__all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use"]
 
-ROLES = ("source", "sink")
 _KEY = "lgx.chosen"
 _OTHERS = ("PLUGINS", "NO_PLUGINS")  # variables that are no option of a command
-
-
-class Chosen(Struct, kw_only=True):
-    """What is known before the options are parsed.
-
-    Attributes:
-        names: of the components, by role.
-        infos: their options, by role.
-        table: the pipeline's table, without what belongs to a component that a flag replaced.
-    """
-
-    names: dict[str, str] = {}
-    infos: dict[str, tuple[OptionInfo, ...]] = {}
-    pipeline: str | None = None
-    config: Path = DEFAULT_PATH
-    table: dict[str, object] = {}
 
 
 def chosen(ctx: click.Context) -> Chosen:
@@ -55,25 +39,37 @@ def chosen(ctx: click.Context) -> Chosen:
 
 
 class EndpointCommand(click.Command):
-    """A command with `--source`, `--sink` and the options of what they name.
+    """A command with PIPELINE, `--source`, `--sink` and the options of what they name.
 
     Args:
+        section: of the help, where `--source` and `--sink` are to stand; they, PIPELINE,
+            `--config` and `--env-file` are then made here. None: they are among `params`.
         ignores: whether a pipeline's options for moving threads mean nothing to it.
     """
 
-    def __init__(self, *args: Any, ignores: bool = False, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
+    def __init__(
+        self,
+        name: str,
+        *,
+        params: Sequence[click.Parameter],
+        section: str | None = None,
+        ignores: bool = False,
+        **attributes: Any,
+    ) -> None:
+        if section is not None:
+            params = [*_endpoints(section), *params, *_files()]
+        super().__init__(name, params=list(params), **attributes)
         self._ignores = ignores
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         session = ctx.ensure_object(Session)
         own = super().get_params(ctx)
-        scan = _Scan(own, args)
+        scan = Scan(own, args)
         if "--no-plugins" in scan.seen:
             session.use_builtin_only()
-        ctx.meta[_KEY] = choice = _choose(scan, session)
+        ctx.meta[_KEY] = choice = choose(scan, session)
         ctx.default_map = _defaults(choice, own, ignores=self._ignores)
-        _learn_literals(choice, scan, session)
+        learn_of_endpoints(choice, scan, session)
         if not ctx.resilient_parsing:
             _warn_of_variables(choice, own, session, ignores=self._ignores)
         rest = super().parse_args(ctx, args)
@@ -114,91 +110,33 @@ class EndpointCommand(click.Command):
             formatter.write_text(f"Together with {flags}, --help lists the options of that plugin.")
 
 
-class _Scan:
-    """A first look at the arguments, without knowing all flags.
-
-    Attributes:
-        values: of the command's own options that take one.
-        seen: all flags.
-        words: what is an argument for sure.
-        doubtful: what is an argument, or the value of a flag that is not known yet.
-        literals: texts after a flag that is not known yet, by flag.
-    """
-
-    def __init__(self, params: Sequence[click.Parameter], args: Sequence[str]) -> None:
-        options = [param for param in params if isinstance(param, click.Option)]
-        takes_value = {text: p for p in options for text in p.opts if not p.is_flag}
-        known = {text for p in options for text in (*p.opts, *p.secondary_opts)}
-        self.values: dict[str, str] = {}
-        self.seen: set[str] = set()
-        self.words: list[str] = []
-        self.doubtful: list[str] = []
-        self.literals: list[tuple[str, str]] = []
-        rest: Iterator[str] = iter(args)
-        unknown: str | None = None
-        for arg in rest:
-            flag, separator, value = arg.partition("=")
-            if arg == "--":
-                self.words.extend(rest)
-            elif not (arg.startswith("-") and len(arg) > 1):
-                if unknown is None:
-                    self.words.append(arg)
-                else:
-                    self.doubtful.append(arg)
-                    self.literals.append((unknown, arg))
-                unknown = None
-            elif flag in takes_value:
-                self.seen.add(flag)
-                name = takes_value[flag].name
-                self.values[name or ""] = value if separator else next(rest, "")
-                unknown = None
-            else:
-                self.seen.add(flag)
-                if separator:
-                    self.literals.append((flag, value))
-                unknown = None if separator or flag in known else flag
+def _endpoints(section: str) -> list[click.Parameter]:
+    return [
+        click.Argument(["pipeline"], required=False),
+        Flag(["--source"], section=section, metavar="NAME", help="The plugin to read from."),
+        Flag(["--sink"], section=section, metavar="NAME", help="The plugin to write to."),
+    ]
 
 
-def _choose(scan: _Scan, session: Session) -> Chosen:
-    config = Path(scan.values.get("config") or resolved_env("config") or DEFAULT_PATH)
-    choice = Chosen(config=config)
-    name = scan.words[0] if scan.words else None
-    if name is None and scan.doubtful and config.exists():
-        try:
-            names = pipeline_names(config)
-        except UsageError as error:
-            # Most likely no pipeline is wanted; if one is, what it names is missed.
-            session.warn(f"{error}; it was not used")
-            names = ()
-        name = next((word for word in scan.doubtful if word in names), None)
-    table: dict[str, object] = {}
-    if name is None and "--config" in scan.seen and not scan.seen & {"--help", "-h"}:
-        if not config.exists():
-            raise UsageError(f"--config {config} does not exist; correct the path")
-        known = ", ".join(pipeline_names(config)) or "none"
-        raise UsageError(f"--config {config} needs a PIPELINE of that file; it has: {known}")
-    if name is not None:
-        choice.pipeline = name
-        table = read_pipeline(config, name)
-    env_file = scan.values.get("env_file") or resolved_env("env_file") or table.get("env_file")
-    if env_file:
-        for variable, value in load_env_file(Path(str(env_file)).expanduser()).items():
-            os.environ.setdefault(variable, value)
-    for role in ROLES:
-        written = table.get(role)
-        if written is not None and not isinstance(written, str):
-            raise UsageError(f"{config}: {role} must be a plugin's name, not {written!r}")
-        found = scan.values.get(role) or resolved_env(role) or written
-        if not found:
-            continue
-        choice.names[role] = found
-        if written is not None and found != written:
-            # The pipeline's options are those of the plugin that it names.
-            table = {key: v for key, v in table.items() if not key.startswith(f"{role}_")}
-        cls = getattr(session.registry, role)(found)
-        choice.infos[role] = describe(cls.config_type)
-    choice.table = table
-    return choice
+def _files() -> list[click.Parameter]:
+    return [
+        Flag(
+            ["--config"],
+            section="Other",
+            type=click.Path(path_type=Path),
+            default=str(DEFAULT_PATH),
+            show_default=True,
+            metavar="FILE",
+            help="Where PIPELINE is defined.",
+        ),
+        Flag(
+            ["--env-file"],
+            section="Other",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Set variables from a .env file; those of the environment win.",
+        ),
+    ]
 
 
 def _defaults(choice: Chosen, own: Sequence[click.Parameter], *, ignores: bool) -> dict[str, Any]:
@@ -253,44 +191,6 @@ def _warn_of_variables(
             near = difflib.get_close_matches(name, flags, n=1)
             meant = f"; did you mean LGX_{near[0]}?" if near else ""
             session.warn(f"{variable} is no option of lgx and was not used{meant}")
-
-
-def _learn_literals(choice: Chosen, scan: _Scan, session: Session) -> None:
-    """Secrets are remembered, and warned of, before anything can fail and print them."""
-    for role, infos in choice.infos.items():
-        for info in infos:
-            if not info.secret:
-                continue
-            key, flag = f"{role}_{info.name}", f"--{role}-{info.flag}"
-            on_line = [text for given, text in scan.literals if given == flag]
-            literals = [text for item in on_line for text in secret_literals(item, info)]
-            in_file = secret_literals(choice.table.get(key), info)
-            for text in (*literals, *in_file, *secret_literals(resolved_env(key), info)):
-                session.learn_text(text)
-            if literals:
-                session.warn(
-                    f"{flag} holds the secret itself, which other users of this machine can "
-                    "read; write env:NAME or file:PATH"
-                )
-            elif in_file:
-                session.warn(
-                    f"{choice.config}: {role}-{info.flag} holds the secret itself; "
-                    "write env:NAME or file:PATH"
-                )
-
-
-def secret_literals(value: object, info: OptionInfo) -> list[str]:
-    """The secrets that are written out in what a secret option was given."""
-    if isinstance(value, Mapping):
-        texts = list(value.values())
-    elif isinstance(value, list | tuple):
-        return [text for item in value for text in secret_literals(item, info)]
-    elif isinstance(value, str) and "KEY=VALUE" in info.type:
-        pairs = (line.partition("=") for line in value.splitlines())
-        texts = [text if separator else key for key, separator, text in pairs]
-    else:
-        texts = [value]
-    return [text for text in texts if isinstance(text, str) and text and not is_reference(text)]
 
 
 def endpoint_use(ctx: click.Context, role: str) -> Use | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import msgspec
 
 from lgx.api import STATUSES, make_spec, run_spec
 from lgx.cli.display import show_progress
-from lgx.cli.endpoints import ROLES, EndpointCommand, chosen, endpoint_use, secret_literals
+from lgx.cli.endpoints import ROLES, EndpointCommand, chosen, endpoint_use
 from lgx.cli.files import (
     check_report_path,
     check_spool_directory,
@@ -24,25 +23,26 @@ from lgx.cli.files import (
     write_report,
 )
 from lgx.cli.flags import Flag, count, metadata_values, size, time
+from lgx.cli.literals import learn_of_use
 from lgx.cli.meter import Meter
 from lgx.cli.pipelines import pipeline_names
 from lgx.cli.session import Session, printable
 from lgx.cli.signals import graceful_stop, reader_gone
 from lgx.cli.summary import summary
 from lgx.cli.uses import parse_use, parse_validator
-from lgx.config import OptionInfo, convert, describe
+from lgx.config import convert, describe
 from lgx.errors import LgxError, UsageError
 from lgx.progress import Progress
 from lgx.report import Report
-from lgx.spec import RunSpec, Use
+from lgx.spec import RunSpec
 
 __all__ = ["run"]
 
-_what = functools.partial(Flag, section="What moves where")
+_ENDPOINTS = "What moves where"
+_what = functools.partial(Flag, section=_ENDPOINTS)
 _which = functools.partial(Flag, section="Which threads")
 _how = functools.partial(Flag, section="How")
 _output = functools.partial(Flag, section="Output")
-_other = functools.partial(Flag, section="Other")
 
 # Flags that `lgx.run` takes under the same names.
 _AS_GIVEN = (
@@ -52,9 +52,6 @@ _AS_GIVEN = (
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(RunSpec)}
 
 _PARAMS: list[click.Parameter] = [
-    click.Argument(["pipeline"], required=False),
-    _what(["--source"], metavar="NAME", help="The plugin to read from."),
-    _what(["--sink"], metavar="NAME", help="The plugin to write to."),
     _what(
         ["--transform"],
         multiple=True,
@@ -154,20 +151,6 @@ _PARAMS: list[click.Parameter] = [
     ),
     _output(["--json"], is_flag=True, help="Print the report on stdout."),
     _output(["--quiet"], is_flag=True, help="Print nothing but warnings and errors."),
-    _other(
-        ["--config"],
-        type=click.Path(path_type=Path),
-        default="lgx.toml",
-        show_default=True,
-        metavar="FILE",
-        help="Where PIPELINE is defined.",
-    ),
-    _other(
-        ["--env-file"],
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Set variables from a .env file; those of the environment win.",
-    ),
 ]
 
 
@@ -262,7 +245,7 @@ def _check_options(spec: RunSpec, session: Session) -> dict[str, Path]:
         for use in uses:
             config_type = find(use.name).config_type
             if role in ("transform", "validator"):
-                _warn_of_literals(role, use, describe(config_type), session)
+                learn_of_use(role, use, describe(config_type), session)
             config = convert(config_type, use.options, where=f"--{role} {use.name}")
             session.learn(config)
             if role in ROLES:
@@ -273,19 +256,6 @@ def _check_options(spec: RunSpec, session: Session) -> dict[str, Path]:
     if source is not None and sink is not None and source.resolve() == sink.resolve():
         raise UsageError(f"--source-path and --sink-path are both {source}; name another sink")
     return paths
-
-
-def _warn_of_literals(role: str, use: Use, infos: Sequence[OptionInfo], session: Session) -> None:
-    for info in infos:
-        given = use.options.get(info.name, use.options.get(info.flag))
-        literals = secret_literals(given, info) if info.secret else []
-        for text in literals:
-            session.learn_text(text)
-        if literals:
-            session.warn(
-                f"--{role} {use.name}: {info.flag} holds the secret itself, which others may "
-                "read; write env:NAME or file:PATH"
-            )
 
 
 async def _move(spec: RunSpec, session: Session, progress: Progress, *, quiet: bool) -> Report:
@@ -320,6 +290,7 @@ def _show(report: Report, session: Session, given: dict[str, Any], *, listed_all
 
 run = EndpointCommand(
     "run",
+    section=_ENDPOINTS,
     params=_PARAMS,
     callback=click.pass_context(_run),
     help="Moves threads from a source to a sink: those that differ from what the sink holds.\n\n"
