@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -29,6 +29,7 @@ from lgx_plugins.cloud.shifting import shifting_rows
 __all__ = ["Extras"]
 
 T = TypeVar("T", bound=Record)
+Row = TypeVar("Row")
 
 _LIMIT = 1000
 _PAGE_BYTES = 8 << 20
@@ -71,20 +72,13 @@ class Extras:
         That one is as the assistant itself shows it, with its `updated_at`; but `created_at` is
         the version's own, as in all of them. The assistant's is that of its first version.
         """
-        page = _Pages(
+        pages = _Pages(
             self,
             "/assistants/search",
             {"sort_by": "assistant_id", "sort_order": "asc"},
             "list of assistants",
         )
-
-        async def fetch(offset: int) -> list[tuple[str, Assistant]]:
-            rows = split_array((await page.at(offset)).body)
-            page.came(len(rows))
-            found = [_record(Assistant, item) for item in rows]
-            return [(assistant.assistant_id, assistant) for assistant in found]
-
-        async for assistant in shifting_rows(fetch):
+        async for assistant in pages.rows(_assistant, lambda row: row.assistant_id):
             versions = [version async for version in self._versions(assistant)]
             for version in sorted(versions, key=lambda v: v.version):
                 if version.version == assistant.version:
@@ -95,21 +89,14 @@ class Extras:
 
     async def _versions(self, assistant: Assistant) -> AsyncIterator[Assistant]:
         """All its versions; none, with a note, where the server has no list of them."""
-        page = _Pages(
+        pages = _Pages(
             self,
             f"/assistants/{quote(assistant.assistant_id, safe='')}/versions",
             {},
             f"versions of assistant {assistant.assistant_id}",
         )
-
-        async def fetch(offset: int) -> list[tuple[str, Assistant]]:
-            rows = split_array((await page.at(offset)).body)
-            page.came(len(rows))
-            found = [_record(Assistant, item) for item in rows]
-            return [(str(version.version), version) for version in found]
-
         try:
-            async for version in shifting_rows(fetch):
+            async for version in pages.rows(_assistant, lambda row: str(row.version)):
                 yield version
         except RefusedError as error:
             if error.status not in _ABSENT:
@@ -121,21 +108,14 @@ class Extras:
 
     # -- crons ------------------------------------------------------------------------
 
-    async def crons(self) -> AsyncIterator[Record]:
-        page = _Pages(
+    def crons(self) -> AsyncIterator[Record]:
+        pages = _Pages(
             self,
             "/runs/crons/search",
             {"sort_by": "cron_id", "sort_order": "asc"},
             "list of crons",
         )
-
-        async def fetch(offset: int) -> list[tuple[str, Cron]]:
-            rows = split_array((await page.at(offset)).body)
-            page.came(len(rows))
-            return [(cron.cron_id, cron) for cron in (_record(Cron, item) for item in rows)]
-
-        async for cron in shifting_rows(fetch):
-            yield cron
+        return pages.rows(_cron, lambda row: row.cron_id)
 
     # -- store ------------------------------------------------------------------------
 
@@ -147,47 +127,26 @@ class Extras:
 
     async def _outermost(self) -> AsyncIterator[tuple[str, ...]]:
         """The namespaces of one label; a search in one covers all that lie below it."""
-        page = _Pages(
+        pages = _Pages(
             self,
             "/store/namespaces",
             {"max_depth": 1},
             "list of store namespaces",
             "namespaces",
         )
+        async for namespace in pages.rows(_labels, lambda row: "".join(row[:1])):
+            if namespace:
+                yield namespace[:1]
 
-        async def fetch(offset: int) -> list[tuple[str, tuple[str, ...]]]:
-            fields = split_object((await page.at(offset)).body)
-            listed = msgspec.json.decode(fields["namespaces"], type=list[tuple[str, ...]])
-            page.came(len(listed))
-            return [(namespace[0], namespace[:1]) for namespace in listed if namespace]
-
-        async for namespace in shifting_rows(fetch):
-            yield namespace
-
-    async def _items(self, namespace: tuple[str, ...]) -> AsyncIterator[StoreItem]:
-        page = _Pages(
+    def _items(self, namespace: tuple[str, ...]) -> AsyncIterator[StoreItem]:
+        pages = _Pages(
             self,
             "/store/items/search",
             {"namespace_prefix": namespace, "refresh_ttl": False},
             "items of the store",
             "items",
         )
-
-        async def fetch(offset: int) -> list[tuple[str, StoreItem]]:
-            fields = split_object((await page.at(offset)).body)
-            rows = split_array(fields["items"])
-            page.came(len(rows))
-            found = []
-            for row in rows:
-                members = split_object(row)
-                if members.get("score") == _NULL:
-                    del members["score"]  # says how well it fits a search; there was none
-                item = _of_fields(StoreItem, members)
-                found.append((_item_key(item), item))
-            return found
-
-        async for item in shifting_rows(fetch):
-            yield item
+        return pages.rows(_store_item, _item_key)
 
     async def ask(self, path: str, body: dict[str, object], what: str, holds: str | None) -> Answer:
         """`holds`: the member of the answer that is the list; None where the answer is."""
@@ -221,24 +180,44 @@ class _Pages:
         self._what = what
         self._holds = holds
         self._limit = 100
-        self._size = 0
 
-    async def at(self, offset: int) -> Answer:
+    def rows(self, read: Callable[[Raw], Row], key: Callable[[Row], str]) -> AsyncIterator[Row]:
+        """All of them, each once, by its key; `read` makes a row of what the server gave."""
+
+        async def fetch(offset: int) -> list[tuple[str, Row]]:
+            return [(key(row), row) for row in map(read, await self._at(offset))]
+
+        return shifting_rows(fetch)
+
+    async def _at(self, offset: int) -> list[Raw]:
         body = {**self._body, "limit": self._limit, "offset": offset}
-        answer = await self._extras.ask(self._path, body, self._what, self._holds)
-        self._size = len(answer.body)
-        return answer
-
-    def came(self, rows: int) -> None:
+        answer = (await self._extras.ask(self._path, body, self._what, self._holds)).body
+        rows = split_array(split_object(answer)[self._holds] if self._holds else answer)
         if rows:
-            self._limit = max(10, min(_LIMIT, _PAGE_BYTES * rows // self._size))
+            self._limit = max(10, min(_LIMIT, _PAGE_BYTES * len(rows) // len(answer)))
+        return rows
 
 
 _NULL = raw(None)
 
 
-def _record(cls: type[T], item: Raw) -> T:
-    return _of_fields(cls, split_object(item))
+def _assistant(row: Raw) -> Assistant:
+    return _of_fields(Assistant, split_object(row))
+
+
+def _cron(row: Raw) -> Cron:
+    return _of_fields(Cron, split_object(row))
+
+
+def _store_item(row: Raw) -> StoreItem:
+    members = split_object(row)
+    if members.get("score") == _NULL:
+        del members["score"]  # says how well it fits a search; there was none
+    return _of_fields(StoreItem, members)
+
+
+def _labels(row: Raw) -> tuple[str, ...]:
+    return msgspec.json.decode(row, type=tuple[str, ...])
 
 
 def _of_fields(cls: type[T], fields: dict[str, Raw]) -> T:
