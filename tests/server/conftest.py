@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ APP = Path(__file__).with_name("app")
 _SERVERS = pytest.StashKey[list[RealServer]]()
 
 
+@contextmanager
+def _running(config: pytest.Config) -> Iterator[RealServer]:
+    with RealServer(APP) as server:
+        running = config.stash.setdefault(_SERVERS, [])
+        running.append(server)
+        yield server
+        running.remove(server)
+
+
 @pytest.fixture(scope="session")
 def app() -> Path:
     """The directory of the graphs that the servers run."""
@@ -26,21 +36,15 @@ def app() -> Path:
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
     """One server for the whole session: only `filled_server` changes it."""
-    with RealServer(APP) as server:
-        running = request.config.stash.setdefault(_SERVERS, [])
-        running.append(server)
+    with _running(request.config) as server:
         yield server
-        running.remove(server)
 
 
 @pytest.fixture
 def own_server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
     """An empty server for one test, which may change it."""
-    with RealServer(APP) as server:
-        running = request.config.stash.setdefault(_SERVERS, [])
-        running.append(server)
+    with _running(request.config) as server:
         yield server
-        running.remove(server)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ ones that fulfil the contracts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import ClassVar
@@ -51,6 +51,18 @@ class MemoryTarget:
 
     threads: dict[tuple[str, str], StoredThread] = field(default_factory=dict)
     extras: dict[str, list[bytes]] = field(default_factory=dict)
+
+    @classmethod
+    def filled(
+        cls, threads: Iterable[Sequence[Record]], extras: Mapping[str, Sequence[Record]]
+    ) -> MemoryTarget:
+        """One that holds these threads, and records of the deployment by kind."""
+        target = cls()
+        for records in threads:
+            target.put(records)
+        for kind, kept in extras.items():
+            target.extras[kind] = [encode_line(record) for record in kept]
+        return target
 
     def put(self, records: Sequence[Record], *, source: str = "memory://given") -> None:
         """Stores a thread, the first of whose records is its `thread`."""

@@ -32,6 +32,25 @@ HEAVY = (
 )
 
 
+def imported_by(args: tuple[str, ...], directory: Path) -> str:
+    """What a process of its own says of the heavy modules that it has imported at its end."""
+    code = (
+        "import sys\n"
+        "from lgx.cli import main\n"
+        f"assert main({args!r}) == 0\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=directory,
+        env={"PYTHONPATH": str(INSTALLED / "tiny"), "PATH": ""},
+    )
+    return done.stderr
+
+
 def test_the_version_is_the_package_s(lgx: Lgx) -> None:
     assert lgx("--version") == (0, f"lgx {lgx_package.__version__}\n", "")
 
@@ -85,43 +104,13 @@ def test_both_ends_are_listed(lgx: Lgx) -> None:
 @pytest.mark.parametrize(
     "args", [("--help",), ("--version",), ("plugins",), ("plugins", "--json"), ("run", "--help")]
 )
-def test_imports_neither_drivers_nor_plugins(args: tuple[str, ...]) -> None:
+def test_imports_neither_drivers_nor_plugins(args: tuple[str, ...], tmp_path: Path) -> None:
     """Asking what there is must be quick, and run none of what is installed."""
-    code = (
-        "import sys\n"
-        "from lgx.cli import main\n"
-        f"assert main({args!r}) == 0\n"
-        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(INSTALLED / "tiny"), "PATH": ""},
-    )
-
-    assert done.stderr == "[]\n"
+    assert imported_by(args, tmp_path) == "[]\n"
 
 
 def test_a_run_imports_only_what_it_names(tmp_path: Path) -> None:
     """Other plugins, and the drivers of other plugins, stay untouched."""
     args = ("run", "--source", "tiny", "--source-place", "x", "--sink", "tiny", "--sink-path", "o")
-    code = (
-        "import sys\n"
-        "from lgx.cli import main\n"
-        f"assert main({(*args, '--quiet')!r}) == 0\n"
-        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
-    )
 
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(INSTALLED / "tiny"), "PATH": ""},
-    )
-
-    assert done.stderr == "['lgx_tiny']\n"
+    assert imported_by((*args, "--quiet"), tmp_path) == "['lgx_tiny']\n"

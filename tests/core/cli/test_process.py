@@ -31,6 +31,17 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     raise AssertionError("the source never began")
 
 
+def after_one_line(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and messages of a process whose reader goes once it has a line."""
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    err = process.stderr.read()
+    process.stderr.close()
+    return process.wait(timeout=30), err
+
+
 @pytest.mark.parametrize(
     ("number", "code", "again"),
     [
@@ -73,28 +84,16 @@ def test_a_closed_pipe_is_no_traceback(start: Start) -> None:
     """`lgx … | head` ends without noise when head has gone."""
     process = start(*RUN, "--source-place", "x", "--source-threads", "20000", "--dry-run",
                     "--quiet")  # fmt: skip
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr is not None
-    err = process.stderr.read()
-    process.stderr.close()
 
-    assert (process.wait(timeout=30), err) == (1, "")
+    assert after_one_line(process) == (1, "")
 
 
 def test_a_reader_that_has_enough_ends_a_stream_quietly(start: Start) -> None:
     """`lgx run … --sink-path - | head -1`: nothing is said, and the exit code is not 0."""
     process = start("run", "--source", "tiny", "--source-place", "x", "--source-threads", "20000",
                     "--sink", "ndjson", "--sink-path", "-")  # fmt: skip
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr is not None
-    err = process.stderr.read()
-    process.stderr.close()
 
-    assert (process.wait(timeout=30), err) == (1, "")
+    assert after_one_line(process) == (1, "")
 
 
 def test_a_terminal_that_cannot_show_it_gets_an_escape() -> None:

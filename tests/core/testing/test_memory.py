@@ -70,13 +70,12 @@ class _Filled(SourceConformance):
     exact_bytes = True
 
     @pytest.fixture
-    def target(self, expected: Mapping[str, Sequence[Record]]) -> MemoryTarget:
-        target = MemoryTarget()
-        for records in expected.values():
-            target.put(records)
-        for kind in EXTRA_KINDS:
-            target.extras[kind] = [encode_line(record) for record in sample_extras(kind)]
-        return target
+    def target(
+        self,
+        expected: Mapping[str, Sequence[Record]],
+        expected_extras: Mapping[str, Sequence[Record]],
+    ) -> MemoryTarget:
+        return MemoryTarget.filled(expected.values(), expected_extras)
 
     @pytest.fixture
     def expected(self) -> Mapping[str, Sequence[Record]]:

@@ -73,13 +73,12 @@ class SourceCase(SourceConformance):
         return {kind: sample_extras(kind) for kind in EXTRA_KINDS}
 
     @pytest.fixture
-    def target(self, expected: Mapping[str, Sequence[Record]]) -> MemoryTarget:
-        target = MemoryTarget()
-        for records in expected.values():
-            target.put(records)
-        for kind in EXTRA_KINDS:
-            target.extras[kind] = [encode_line(record) for record in sample_extras(kind)]
-        return target
+    def target(
+        self,
+        expected: Mapping[str, Sequence[Record]],
+        expected_extras: Mapping[str, Sequence[Record]],
+    ) -> MemoryTarget:
+        return MemoryTarget.filled(expected.values(), expected_extras)
 
     @pytest.fixture
     def source_factory(self, target: MemoryTarget) -> Callable[[], MemorySource | MemoryStream]:
