@@ -50,8 +50,8 @@ class Names:
         return f"{quoted(self.schema)}.{quoted(self.prefix + name)}"
 
     def __str__(self) -> str:
-        """For messages: `public.langgraph_*`."""
-        return f"{self.schema}.{self.prefix}*"
+        """For messages: `'public.langgraph_*'`."""
+        return repr(f"{self.schema}.{self.prefix}*")
 
 
 def _check(option: str, text: str, most: int) -> None:

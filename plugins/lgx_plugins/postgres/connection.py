@@ -1,0 +1,214 @@
+"""Where a database is, and connections to it that work behind a pooler too."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from lgx import Secret, UsageError
+from lgx_plugins.postgres.failures import explained
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool
+
+__all__ = ["Address", "close", "close_pool"]
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 20.0
+_CLOSE_SECONDS = 5.0
+
+_HOST = re.compile(r"(\[[0-9a-zA-Z:.%]+\]|[^\[\]:@]*)(:\d*)?")
+
+# Parameters of other clients, which asyncpg would pass on to the server, and it would refuse.
+_FOREIGN = (
+    "channel_binding",
+    "connect_timeout",
+    "connection_limit",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "load_balance_hosts",
+    "pgbouncer",
+    "pool_timeout",
+    "sslcompression",
+    "sslsni",
+    "tcp_user_timeout",
+)
+
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+class Address:
+    """Where a database is, as a URL says it; the password shows nowhere.
+
+    Anything that asyncpg takes: hosts, several of them, sockets, SSL modes, service and
+    password files, the variables PGHOST and so on for what is left out.
+    """
+
+    def __init__(self, dsn: Secret) -> None:
+        """
+        Raises:
+            UsageError: it is no address of a database; the message does not repeat it.
+        """
+        parts, query = _parse(dsn.reveal().strip())
+        given = dict(query)
+        for name in _FILES:
+            if name in given and not Path(given[name]).is_file():
+                raise UsageError(f"there is no file {given[name]!r}; correct {name} in the dsn")
+        if given.get("channel_binding") == "require":
+            _log.warning(
+                "channel_binding=require is not supported and ignored; to be sure of the server "
+                "use sslmode=verify-full"
+            )
+        self._timeout = _seconds(given.get("connect_timeout"))
+        self._settings = {} if "application_name" in given else {"application_name": "lgx"}
+        kept = [(name, value) for name, value in query if name not in _FOREIGN]
+        self._dsn = Secret(urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote))))
+        self.host, self.port, self.database = _shown(parts, given)
+        self.place = f"database {self.database!r} on {_with_port(self.host, self.port)}"
+        """Names it in messages."""
+
+    def __repr__(self) -> str:
+        return f"Address({self.place})"
+
+    async def connect(self, *, again: bool = False) -> Connection:
+        """A connection of its own; whoever asks closes it with `close`.
+
+        Args:
+            again: as of `explained`.
+
+        Raises:
+            LgxError: it cannot be made.
+        """
+        import asyncpg
+
+        with explained(self.place, again=again):
+            return await self._made(asyncpg.connect(self._dsn.reveal(), **self._options()))
+
+    async def open_pool(self, size: int) -> Pool:
+        """A pool that connects when it is first used; closed with `close_pool`.
+
+        Nothing is said to the server when a connection is given back, for behind a pooler it
+        may be another one by then: leave nothing in a session.
+        """
+        import asyncpg
+
+        return await self._made(
+            asyncpg.create_pool(
+                self._dsn.reveal(), min_size=0, max_size=size, reset=_leave, **self._options()
+            )
+        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "timeout": self._timeout,
+            "statement_cache_size": 0,
+            "server_settings": self._settings,
+        }
+
+    async def _made(self, work: Any) -> Any:
+        import asyncpg
+
+        try:
+            return await work
+        except asyncpg.ClientConfigurationError as error:
+            raise _unusable(str(error).splitlines()[0]) from None
+        except ValueError:  # it quotes parts of the text
+            raise _unusable("a part of it is not what it should be") from None
+
+
+async def _leave(connection: Connection) -> None:
+    """What is done when a connection is given back."""
+
+
+async def close(connection: Connection) -> None:
+    """Closes a connection, whatever its state, and never fails or waits for long."""
+    import asyncpg
+
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+
+
+async def close_pool(pool: Pool) -> None:
+    """Closes a pool that nobody uses any more; never fails or waits for long."""
+    import asyncio
+
+    import asyncpg
+
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await pool.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()
+
+
+def _parse(text: str) -> tuple[SplitResult, list[tuple[str, str]]]:
+    scheme, mark, rest = text.partition("://")
+    if not mark or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise UsageError(
+            "the dsn is no address of a PostgreSQL database; write "
+            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
+    if "\0" in unquote(text) or any(ord(c) < 32 for c in text):
+        raise _unusable("it holds a control character")
+    try:
+        parts = urlsplit(f"postgresql://{rest}")  # without a driver's name, postgresql+asyncpg
+        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise _unusable("a part of it is not what it should be") from None
+    user, at, hosts = parts.netloc.rpartition("@")
+    misplaced = "@" in parts.path or "@" in parts.fragment or ("@" in parts.query and not at)
+    if misplaced or not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        raise _unusable(
+            "in user and password write @ as %40, / as %2F, : as %3A, ? as %3F and # as %23"
+        )
+    if parts.fragment:
+        raise _unusable("write # as %23")
+    return parts._replace(netloc=user.replace("@", "%40") + at + hosts), query
+
+
+def _unusable(why: str) -> UsageError:
+    return UsageError(f"the dsn cannot be understood: {why}")
+
+
+def _seconds(text: str | None) -> float:
+    """As libpq: whole seconds, and 0 or less is no limit; lgx has one of its own then."""
+    if text is None:
+        return _CONNECT_SECONDS
+    try:
+        return float(int(text)) if int(text) > 0 else _CONNECT_SECONDS
+    except ValueError:
+        raise _unusable(f"connect_timeout {text!r} is no number of seconds") from None
+
+
+def _shown(parts: SplitResult, query: dict[str, str]) -> tuple[str, str, str]:
+    """Host, port and database as they will be, for messages; services are not looked up."""
+    user, _, netloc = parts.netloc.rpartition("@")
+    host = unquote(netloc) or query.get("host") or os.environ.get("PGHOST") or "localhost"
+    port = query.get("port") or os.environ.get("PGPORT") or "5432"
+    if not host.startswith("/") and "," not in host and (found := _HOST.fullmatch(host)):
+        host, port = found[1], (found[2] or "")[1:] or port
+    name = unquote(user.partition(":")[0]) or query.get("user") or os.environ.get("PGUSER") or ""
+    database = (
+        unquote(parts.path[1:])
+        or query.get("dbname")
+        or query.get("database")
+        or os.environ.get("PGDATABASE")
+        or name
+    )
+    return host, port, database
+
+
+def _with_port(host: str, port: str) -> str:
+    return host if "," in host or host.startswith("/") else f"{host}:{port}"

@@ -1,0 +1,262 @@
+"""The lock on a target: of two runs into one schema, one waits outside."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import socket
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from lgx import LockedError, RetryableError
+from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.names import Names, quoted
+from lgx_plugins.postgres.schema import lease_table
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["TargetLease", "holder"]
+
+_log = logging.getLogger(__name__)
+
+_ALIVE_SECONDS = 20.0
+"""Between signs of life: firewalls and poolers end connections on which nothing happens."""
+
+_TAKEOVER_SECONDS = 30
+"""How long the last transaction of a holder that lost its lock may take to end."""
+
+# A lock of this kind lives as long as its transaction, which keeps its session even behind
+# PgBouncer in transaction mode, and ends with the process. The transaction has no snapshot
+# between statements, so it holds back no vacuum.
+_FOR_EVER = (
+    "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN "
+    "('idle_in_transaction_session_timeout', 'statement_timeout', 'lock_timeout', "
+    "'transaction_timeout')"
+)
+
+
+class TargetLease:
+    """Keeps other runs off the tables of one schema and prefix; the server frees it when its
+    holder dies, however that happens.
+
+    Holding is not enough: a connection can be cut while its process goes on. So the row
+    in the table `lease` says whose turn it is, and every transaction that writes calls
+    `fence` first: two runs never interleave.
+    """
+
+    def __init__(
+        self, address: Address, names: Names, mode: Literal["wait", "fail"] = "fail"
+    ) -> None:
+        self._address = address
+        self._names = names
+        self._mode = mode
+        self._key = _key(names)
+        self._token = uuid.uuid4()
+        self._connection: Connection | None = None
+        self._session = 0
+        self._alive: asyncio.Task[None] | None = None
+        self._again = asyncio.Lock()
+
+    async def acquire(self) -> None:
+        """Takes the lock, and makes the schema and the table `lease` where they are missing.
+
+        Waits for another run to end, in mode `wait`; may be cancelled.
+
+        Raises:
+            LockedError: another run holds it; the message says which.
+            LgxError: the database cannot be used.
+        """
+        assert self._connection is None, "acquired twice"
+        try:
+            await self._lock(again=False)
+            with explained(self._address.place):
+                await self._sign()
+        except BaseException:
+            await self.release()
+            raise
+
+    async def release(self) -> None:
+        """Gives the lock back. May be called again, and does not fail."""
+        alive, self._alive = self._alive, None
+        if alive is not None:
+            alive.cancel()
+            await asyncio.wait([alive])
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _let_go(connection)
+
+    async def fence(self, connection: Connection) -> None:
+        """Called first in each transaction that writes, within `Context.request`: nobody else
+        writes until that transaction ends.
+
+        A lock whose connection was lost is taken again first.
+
+        Raises:
+            LockedError: another run has taken over.
+            RetryableError: the database cannot be reached, or the lock not be taken yet.
+        """
+        async with self._again:
+            if self._connection is None or self._connection.is_closed():
+                await self._retake()
+        row = await connection.fetchval(
+            f"SELECT 1 FROM {self._names('lease')} WHERE token = $1 FOR SHARE", self._token
+        )
+        if row is None:
+            raise await self._taken()
+
+    # -- inside ----------------------------------------------------------------------
+
+    async def _lock(self, *, again: bool) -> None:
+        """Opens the connection that holds the lock."""
+        connection = await self._address.connect(again=again)
+        try:
+            with explained(self._address.place, again=again):
+                await connection.execute("BEGIN")
+                await connection.execute(_FOR_EVER)
+                await self._hold(connection, again=again)
+                self._session = await connection.fetchval("SELECT pg_backend_pid()")
+        except BaseException:
+            await close(connection)
+            raise
+        self._connection = connection
+        self._alive = asyncio.create_task(self._stay(connection))
+
+    async def _hold(self, connection: Connection, *, again: bool) -> None:
+        if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", self._key):
+            return
+        if again or self._mode == "fail":
+            raise await self._taken()
+        _log.warning("waiting for %s, which writes to %s", await self._who(), self._names)
+        await connection.execute(f"SELECT pg_advisory_xact_lock({self._key})")
+
+    async def _stay(self, connection: Connection) -> None:
+        """Signs of life; ends with the connection, which `fence` then makes anew."""
+        import asyncpg
+
+        while not connection.is_closed():
+            await asyncio.sleep(_ALIVE_SECONDS)
+            try:
+                await connection.execute("SELECT 1", timeout=_ALIVE_SECONDS)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+
+    async def _retake(self) -> None:
+        """Takes a lock again whose connection was lost, unless another run was quicker."""
+        await self.release()
+        connection = await self._address.connect(again=True)
+        try:
+            with explained(self._address.place, again=True):
+                async with connection.transaction():
+                    if not await self._is_ours(connection):
+                        raise await self._taken()
+                    # The server may not have noticed yet that we are gone; what holds the
+                    # lock is then our own former session.
+                    await connection.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_locks "
+                        "WHERE locktype = 'advisory' AND pid = $1 AND granted "
+                        "AND (classid::bigint << 32 | objid::bigint) = $2",
+                        self._session,
+                        self._key,
+                    )
+        finally:
+            await close(connection)
+        try:
+            await self._lock(again=True)
+        except LockedError as error:
+            raise RetryableError(f"the lock was lost: {error}") from error
+
+    async def _sign(self) -> None:
+        """Writes into the lease that it is ours now."""
+        n = self._names
+        connection = await self._address.connect()
+        try:
+            async with connection.transaction():
+                if not await connection.fetchval(
+                    "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", n.schema
+                ):
+                    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(n.schema)}")
+                if not await _has_lease(connection, n):
+                    await connection.execute(lease_table(n))
+            async with connection.transaction():
+                # A transaction of a former holder may still be at work; then it ends first.
+                await connection.execute(f"SET LOCAL lock_timeout = '{_TAKEOVER_SECONDS}s'")
+                await connection.execute(
+                    f"INSERT INTO {n('lease')} (token, holder) VALUES ($1, $2) "
+                    "ON CONFLICT (one) DO UPDATE SET "
+                    "token = excluded.token, holder = excluded.holder, since = now()",
+                    self._token,
+                    _myself(),
+                )
+        finally:
+            await close(connection)
+
+    async def _is_ours(self, connection: Connection) -> bool:
+        return bool(
+            await connection.fetchval(
+                f"SELECT 1 FROM {self._names('lease')} WHERE token = $1", self._token
+            )
+        )
+
+    async def _taken(self) -> LockedError:
+        return LockedError(
+            f"the tables {self._names} in {self._address.place} are being written by "
+            f"{await self._who()}; wait for it to end, or write elsewhere"
+        )
+
+    async def _who(self) -> str:
+        connection = await self._address.connect()
+        try:
+            with explained(self._address.place):
+                return await holder(connection, self._names)
+        finally:
+            await close(connection)
+
+
+async def holder(connection: Connection, names: Names) -> str:
+    """Who signed the lease last: `process 7 on host h since 2026-01-01T00:00:00+00:00`."""
+    async with connection.transaction():
+        if not await _has_lease(connection, names):
+            return "another process"
+        text = await connection.fetchval(f"SELECT holder FROM {names('lease')}")
+    return text if text and text.isprintable() else "another process"
+
+
+async def _let_go(connection: Connection) -> None:
+    """Ends the transaction before the connection: the lock is free when this returns."""
+    import asyncpg
+
+    try:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK", timeout=_ALIVE_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+    finally:
+        await close(connection)
+
+
+async def _has_lease(connection: Connection, names: Names) -> bool:
+    return bool(
+        await connection.fetchval(
+            "SELECT 1 FROM pg_catalog.pg_class AS c "
+            "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = $1 AND c.relname = $2",
+            names.schema,
+            names.plain("lease"),
+        )
+    )
+
+
+def _key(names: Names) -> int:
+    """The number of the lock, one for each schema and prefix of a database."""
+    text = "\0".join(("lgx", names.schema, names.prefix)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+def _myself() -> str:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return f"process {os.getpid()} on host {socket.gethostname()} since {now}"

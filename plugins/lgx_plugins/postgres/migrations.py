@@ -1,0 +1,171 @@
+"""The schema and its history: numbered migrations, each applied once in a transaction.
+
+A migration that was released is never changed; what comes later is a further one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from lgx import FatalError, UsageError
+from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.older import is_older, upgrade
+from lgx_plugins.postgres.schema import ledger, tables
+from lgx_plugins.tables import TABLES
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["MIGRATIONS", "Migration", "migrate", "prepare", "schema_version"]
+
+Migration: TypeAlias = Callable[[Names], Sequence[str]]
+"""The statements that lead from the version before to this one."""
+
+MIGRATIONS: tuple[Migration, ...] = (tables,)
+
+_OLDEST_SERVER = 130000
+
+
+async def prepare(
+    address: Address,
+    names: Names,
+    lease: TargetLease,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> tuple[str, ...]:
+    """Makes a target ready to be written to, and holds it: the lease is to be released.
+
+    Creates the schema and the tables, or brings older ones up to date. Nothing is
+    changed where it raises, but that a schema may have been made.
+
+    Returns:
+        Sentences for the report: what of an older tool's rows was put aside.
+
+    Raises:
+        LockedError: another run writes there.
+        UsageError: the target is not what it should be.
+    """
+    connection = await address.connect()
+    try:
+        with explained(address.place):
+            async with connection.transaction():
+                await _check_server(connection, address.place)
+                # Before anything is made there, and again under the lock, when it counts.
+                await _check_tables(connection, address.place, names, migrations)
+            await lease.acquire()
+            async with connection.transaction():
+                await lease.fence(connection)
+                return await migrate(connection, address.place, names, migrations)
+    finally:
+        await close(connection)
+
+
+async def schema_version(
+    connection: Connection,
+    place: str,
+    names: Names,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> int:
+    """The version of the tables under this prefix; 0 where there are none of lgx's.
+
+    Called in a transaction.
+
+    Raises:
+        UsageError: a newer lgx made them.
+    """
+    if "migrations" not in await _held(connection, names, ("migrations",)):
+        return 0
+    version = await connection.fetchval(
+        f"SELECT coalesce(max(version), 0) FROM {names('migrations')}"
+    )
+    if version > len(migrations):
+        raise UsageError(
+            f"the tables {names} in {place} have schema version {version}, and this lgx knows "
+            f"versions up to {len(migrations)}; install a newer lgx"
+        )
+    return int(version)
+
+
+async def migrate(
+    connection: Connection,
+    place: str,
+    names: Names,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> tuple[str, ...]:
+    """Applies what is missing, all in the transaction that the caller has begun.
+
+    Returns:
+        Sentences for the report, as `prepare`.
+
+    Raises:
+        UsageError: a newer lgx made the tables, or something else has their names.
+    """
+    version, older = await _check_tables(connection, place, names, migrations)
+    notes: tuple[str, ...] = ()
+    if version == 0:
+        for statement in ledger(names):
+            await connection.execute(statement)
+    for number, migration in enumerate(migrations[version:], version + 1):
+        if number == 1 and older:
+            notes = await upgrade(connection, names)
+        else:
+            for statement in migration(names):
+                await connection.execute(statement)
+        await connection.execute(f"INSERT INTO {names('migrations')} VALUES ($1)", number)
+    return notes
+
+
+async def _check_tables(
+    connection: Connection, place: str, names: Names, migrations: Sequence[Migration]
+) -> tuple[int, bool]:
+    """The version, and whether the tables are an older tool's."""
+    version = await schema_version(connection, place, names, migrations)
+    if version:
+        return version, False
+    if await is_older(connection, names):
+        return 0, True
+    own = [table.name for table in TABLES]
+    for name in await _held(connection, names, (*own, "exports", "messages", "info")):
+        raise UsageError(
+            f"{place} has {names.plain(name)!r} in schema {names.schema!r}, and lgx did not make "
+            "it; choose another --sink-table-prefix or --sink-schema"
+        )
+    return 0, False
+
+
+async def _held(connection: Connection, names: Names, candidates: Sequence[str]) -> Sequence[str]:
+    """Those of the tables and views that are there, in the order given."""
+    rows = await connection.fetch(
+        "SELECT c.relname FROM pg_catalog.pg_class AS c "
+        "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])",
+        names.schema,
+        [names.plain(name) for name in candidates],
+    )
+    held = {row[0] for row in rows}
+    return [name for name in candidates if names.plain(name) in held]
+
+
+async def _check_server(connection: Connection, place: str) -> None:
+    version, encoding, recovery = await connection.fetchrow(
+        "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
+        "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
+    )
+    if version < _OLDEST_SERVER:
+        raise UsageError(
+            f"{place} is PostgreSQL {version // 10000}, and lgx needs "
+            f"{_OLDEST_SERVER // 10000} or newer"
+        )
+    if encoding != "UTF8":
+        raise UsageError(
+            f"{place} holds text as {encoding}, which not every text fits into; create a "
+            "database with ENCODING 'UTF8'"
+        )
+    if recovery:
+        raise FatalError(
+            f"{place} can only be read: it is a standby, or set to read-only; name the primary "
+            "(with several hosts: target_session_attrs=read-write)"
+        )
