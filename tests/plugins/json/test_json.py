@@ -36,6 +36,7 @@ from lgx import (
     use,
 )
 from lgx.testing import make_bundle, make_context, make_run
+from lgx.testing.conformance.filling import fill
 from lgx_plugins.json.sink import JsonSink, JsonSinkConfig
 from lgx_plugins.json.source import JsonSource, JsonSourceConfig
 from lgx_plugins.locks import TargetLock
@@ -60,19 +61,7 @@ def scan(path: Path, query: Query | None = None) -> list[Item]:
 
 
 def store(path: Path, *threads: list[Record]) -> None:
-    async def go() -> None:
-        context = make_context()
-        async with JsonSink(JsonSinkConfig(path=path)) as sink:
-            assert isinstance(sink, JsonSink)
-            await sink.begin(make_run())
-            for records in threads:
-                bundle = make_bundle(context, records)
-                (outcome,) = await sink.write([bundle], context)
-                assert outcome.error is None
-                bundle.close()
-            await sink.finish(context)
-
-    asyncio.run(go())
+    asyncio.run(fill(JsonSink(JsonSinkConfig(path=path)), threads))
 
 
 def lines_of(items: list[Item]) -> dict[str, list[bytes]]:

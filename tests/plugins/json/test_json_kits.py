@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lgx import EXTRA_KINDS, Bundle, Record
-from lgx.testing import (
-    SinkConformance,
-    SourceConformance,
-    make_bundle,
-    make_context,
-    make_run,
-    sample_extras,
-    sample_threads,
-)
+from lgx import EXTRA_KINDS, Record
+from lgx.testing import SinkConformance, SourceConformance, sample_extras, sample_threads
+from lgx.testing.conformance.filling import fill
 from lgx_plugins.json.sink import JsonSink, JsonSinkConfig
 from lgx_plugins.json.source import JsonSource, JsonSourceConfig
 
@@ -59,9 +52,15 @@ class TestJsonSource(SourceConformance):
         return {kind: sample_extras(kind) for kind in EXTRA_KINDS}
 
     @pytest.fixture
-    def file(self, tmp_path: Path, expected: Mapping[str, Sequence[Record]]) -> Path:
+    def file(
+        self,
+        tmp_path: Path,
+        expected: Mapping[str, Sequence[Record]],
+        expected_extras: Mapping[str, Sequence[Record]],
+    ) -> Path:
         file = tmp_path / "threads.json"
-        asyncio.run(write(file, expected))
+        sink = JsonSink(JsonSinkConfig(path=file))
+        asyncio.run(fill(sink, [*expected.values()], expected_extras))
         return file
 
     @pytest.fixture
@@ -78,22 +77,3 @@ class TestJsonSource(SourceConformance):
             return next(iter(expected))
 
         return change
-
-
-async def write(file: Path, threads: Mapping[str, Sequence[Record]]) -> None:
-    context = make_context()
-    async with JsonSink(JsonSinkConfig(path=file)) as sink:
-        assert isinstance(sink, JsonSink)
-        await sink.begin(make_run())
-        bundles = [make_bundle(context, records) for records in threads.values()]
-        await sink.write(bundles, context)
-        for bundle in bundles:
-            bundle.close()
-        for kind in EXTRA_KINDS:
-            records = sample_extras(kind)
-            spool = context.spool()
-            for record in records:
-                spool.append(record)
-            await sink.write_extras(kind, Bundle(spool, ref=None, mark=None), context)
-            spool.close()
-        await sink.finish(context)

@@ -12,16 +12,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lgx import EXTRA_KINDS, Bundle, Query, Record, Sink, SourceBase, ThreadEnd, ThreadRef
+from lgx import EXTRA_KINDS, Query, Record, Sink, SourceBase, ThreadEnd, ThreadRef
 from lgx.testing import (
     SinkConformance,
     SourceConformance,
-    make_bundle,
     make_context,
-    make_run,
     sample_extras,
     sample_threads,
 )
+from lgx.testing.conformance.filling import fill
 from lgx_plugins.sqlite import SqliteSink, SqliteSource
 from lgx_plugins.sqlite.config import SqliteConfig, SqliteSourceConfig
 
@@ -78,28 +77,15 @@ class TestSqliteSource(SourceConformance):
     exact_bytes: ClassVar[bool] = True
 
     @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
+    def path(
+        self,
+        tmp_path: Path,
+        expected: Mapping[str, Sequence[Record]],
+        expected_extras: Mapping[str, Sequence[Record]],
+    ) -> Path:
         path = tmp_path / "threads.db"
-
-        async def fill() -> None:
-            context = make_context()
-            async with SqliteSink(SqliteConfig(path=path)) as sink:
-                await sink.begin(make_run())
-                bundles = [make_bundle(context, records) for records in sample_threads().values()]
-                outcomes = await sink.write(bundles, context)
-                assert {outcome.error for outcome in outcomes} == {None}
-                for bundle in bundles:
-                    bundle.close()
-                for kind in EXTRA_KINDS:
-                    spool = context.spool()
-                    for record in sample_extras(kind):
-                        spool.append(record)
-                    bundle = Bundle(spool, ref=None, mark=None)
-                    assert (await sink.write_extras(kind, bundle, context)).error is None
-                    bundle.close()
-                await sink.finish(context)
-
-        asyncio.run(fill())
+        sink = SqliteSink(SqliteConfig(path=path))
+        asyncio.run(fill(sink, [*expected.values()], expected_extras))
         return path
 
     @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 
 pytest.register_assert_rewrite(
+    "lgx.testing.conformance.filling",
     "lgx.testing.conformance.sinks",
     "lgx.testing.conformance.sources",
 )
