@@ -22,6 +22,8 @@ from lgx import ThreadError
 
 __all__ = [
     "JSONB_LIMIT",
+    "MARK",
+    "check_size",
     "escape_json",
     "escape_text",
     "instant",
@@ -47,7 +49,8 @@ _LONGEST_NUMBER = 1000  # characters; `numeric` takes 131072 digits before the p
 
 _ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F]|[fF][dD][dD]0)")
 # 1e9999 is eight bytes as JSON, and ten thousand when the server writes it out.
-_POWER = re.compile(rb"[0-9][eE][+-]?[0-9]{3}[0-9]*+[,}\]\s]")
+_POWER = re.compile(rb"[0-9][eE][+-]?[0-9]{3,}+(?:[,}\]\s]|$)")
+_AS_ZEROS = bytes.maketrans(b"123456789+-E", b"00000000000e")
 
 _HIGH = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -74,9 +77,20 @@ def needs_escape(line: bytes) -> bool:
     """
     return (
         (b"\\u" in line and _ESCAPED.search(line) is not None)
-        or _MARK in line
-        or _POWER.search(line) is not None
+        or (not line.isascii() and _MARK in line)
+        or _has_power(line)
     )
+
+
+def _has_power(text: bytes) -> bool:
+    """What searching for `_POWER` would find, several times as fast."""
+    as_zeros = text.translate(_AS_ZEROS)
+    at = as_zeros.find(b"0e000")
+    while at >= 0:
+        if _POWER.match(text, at):
+            return True
+        at = as_zeros.find(b"0e000", at + 1)
+    return False
 
 
 def escape_text(text: str) -> bytes:
@@ -102,7 +116,7 @@ def escape_json(text: bytes, *, strictly: bool = False) -> bytes:
         strictly: looks at every number and level too, which costs much; for a cell that the
             server has refused.
     """
-    if (strictly or _POWER.search(text + b"]")) and not _fits_by_value(text):
+    if (strictly or _has_power(text)) and not _fits_by_value(text):
         return json_as_string(text)
     if not (_ESCAPED.search(text) or _MARK in text):
         return text

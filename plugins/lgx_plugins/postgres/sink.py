@@ -1,0 +1,291 @@
+"""The sink: one transaction a batch, threads and their marks in the same one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lgx import (
+    ANY_KIND,
+    Bundle,
+    Context,
+    Mark,
+    Probe,
+    RunInfo,
+    Sink,
+    ThreadError,
+    ThreadRef,
+    UsageError,
+    WriteOutcome,
+    raw,
+)
+from lgx_plugins.blocking import run_to_end
+from lgx_plugins.postgres.cells import escape_text, restore_text
+from lgx_plugins.postgres.config import PostgresSinkConfig
+from lgx_plugins.postgres.connection import Address, close, close_pool
+from lgx_plugins.postgres.extras import write_extras
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.migrations import prepare, schema_version
+from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.writer import Writer
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool
+
+__all__ = ["PostgresSink"]
+
+
+class PostgresSink(Sink[PostgresSinkConfig]):
+    """Threads as rows. A schema that exists keeps its other tables.
+
+    Threads of several sources stand side by side, told apart by `source_url`; `begin` lets
+    a second source in only where the run says `merge`. Every write is a transaction, which
+    begins with a look at whose turn it is, and is tried again as a whole where it fails in
+    a way that may pass.
+    """
+
+    name = "postgres"
+    summary = "Tables of a PostgreSQL database, to be queried with SQL."
+    config_type = PostgresSinkConfig
+    accepts = ANY_KIND
+    max_writers = 4
+    batch_bytes = 8 << 20
+
+    def __init__(self, config: PostgresSinkConfig) -> None:
+        super().__init__(config)
+        self._names = Names(config.schema, config.table_prefix)
+        self._address = Address(config.dsn)
+        self._lease = TargetLease(self._address, self._names, config.lock)
+        self._pool: Pool | None = None
+        self._run: RunInfo | None = None
+        self._export = 0
+        self._written = [0, 0]  # threads and checkpoints of this run
+        self._notes: tuple[str, ...] = ()
+
+    async def __aenter__(self) -> PostgresSink:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await run_to_end(self._close())
+
+    async def _close(self) -> None:
+        pool, self._pool = self._pool, None
+        try:
+            if pool is not None:
+                await close_pool(pool)
+        finally:
+            await self._lease.release()
+
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        async with self._alone() as connection:
+            return {"postgresql": await connection.fetchval("SHOW server_version")}
+
+    async def probe(self, context: Context) -> Probe:
+        from lgx_plugins.postgres.facts import sink_facts
+
+        return await sink_facts(self._address, self._names)
+
+    # -- begin and finish ------------------------------------------------------------
+
+    async def begin(self, run: RunInfo) -> None:
+        self._run = run
+        if run.dry_run:
+            async with self._alone() as connection, connection.transaction(readonly=True):
+                if not await schema_version(connection, self._address.place, self._names):
+                    return
+                await self._check_sources(connection, run)
+            self._pool = await self._address.open_pool(1)
+            return
+        self._notes = await prepare(self._address, self._names, self._lease)
+        self._pool = await self._address.open_pool(self.config.connections)
+        async with self._transaction(again=False) as connection:
+            await self._check_sources(connection, run)
+            self._export = await connection.fetchval(
+                f"INSERT INTO {self._names('exports')} "
+                "(source_url, started_at, fingerprint, versions) "
+                "VALUES ($1, $2, $3, $4) RETURNING id",
+                escape_text(run.source).decode(),
+                datetime.fromisoformat(run.started_at),
+                run.fingerprint,
+                bytes(raw(run.versions)).decode(),
+            )
+
+    async def _check_sources(self, connection: Connection, run: RunInfo) -> None:
+        if run.merge:
+            return
+        for table in ("threads", "assistants", "crons", "store_items"):
+            name = self._names(table)
+            rows = await connection.fetch(
+                f"(SELECT source_url FROM {name} WHERE source_url < $1 "
+                "ORDER BY source_url LIMIT 1) UNION ALL "
+                f"(SELECT source_url FROM {name} WHERE source_url > $1 "
+                "ORDER BY source_url DESC LIMIT 1)",
+                escape_text(run.source).decode(),
+            )
+            for (other,) in rows:
+                raise UsageError(
+                    f"the tables {self._names} in {self._address.place} were filled from "
+                    f"{restore_text(other)!r}, and this run reads {run.source!r}; a copy in an "
+                    "archive counts as a source of its own; write under another "
+                    "--sink-table-prefix or --sink-schema, or add --merge to keep both apart "
+                    "in these"
+                )
+
+    async def finish(self, context: Context) -> None:
+        for note in self._notes:
+            context.note(note)
+
+        async def finished() -> None:
+            async with self._transaction() as connection:
+                await connection.execute(
+                    f"UPDATE {self._names('exports')} SET finished_at = now(), threads = $1, "
+                    "checkpoints = $2 WHERE id = $3",
+                    *self._written,
+                    self._export,
+                )
+
+        await context.request(finished, what="note that the run is finished")
+
+    # -- threads ---------------------------------------------------------------------
+
+    async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
+        if self._pool is None:  # a dry run into a schema that holds nothing yet
+            return {}
+        wanted = {escape_text(ref.thread_id).decode() for ref in refs}
+        with explained(self._address.place):
+            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+                rows = await connection.fetch(
+                    "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "
+                    f"FROM {self._names('threads')} WHERE source_url = $1 AND source_version "
+                    "IS NOT NULL AND fingerprint IS NOT NULL AND thread_id = ANY ($2)",
+                    escape_text(self._source).decode(),
+                    list(wanted),
+                )
+        return {
+            restore_text(thread_id): Mark(
+                version=restore_text(version),
+                fingerprint=restore_text(fingerprint),
+                checkpoints=count,
+            )
+            for thread_id, version, fingerprint, count in rows
+        }
+
+    async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
+        return await self._store(bundles, context)
+
+    async def _store(
+        self, bundles: Sequence[Bundle], context: Context, *, strictly: bool = False
+    ) -> Sequence[WriteOutcome]:
+        """All together if that works; else looking closely; else by halves, so that one thread
+        fails alone."""
+        if len({bundle.thread_id for bundle in bundles}) == len(bundles):
+            count = len(bundles)
+            try:
+                return await context.request(
+                    lambda: self._stored(bundles, strictly=strictly),
+                    what=f"transaction with {count} thread{'s' * (count != 1)}",
+                )
+            except ThreadError as error:
+                if not strictly:
+                    return await self._store(bundles, context, strictly=True)
+                if count == 1:
+                    return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
+        half = len(bundles) // 2
+        return [
+            *await self._store(bundles[:half], context),
+            *await self._store(bundles[half:], context),
+        ]
+
+    async def _stored(self, bundles: Sequence[Bundle], *, strictly: bool) -> Sequence[WriteOutcome]:
+        async with self._transaction() as connection:
+            outcomes = await Writer(connection, self._names, self._source).store(
+                bundles, strictly=strictly
+            )
+            written = [
+                self._written[0] + len(bundles),
+                self._written[1] + sum(bundle.checkpoints for bundle in bundles),
+            ]
+            # Writers do not wait for each other to count: who finds the row locked leaves
+            # that to the next, and to `finish`.
+            await connection.execute(
+                f"UPDATE {self._names('exports')} SET threads = $1, checkpoints = $2 "
+                f"WHERE id = (SELECT id FROM {self._names('exports')} WHERE id = $3 "
+                "FOR UPDATE SKIP LOCKED)",
+                *written,
+                self._export,
+            )
+        self._written[0] += len(bundles)
+        self._written[1] += sum(bundle.checkpoints for bundle in bundles)
+        return outcomes
+
+    async def forget(self, thread_ids: Sequence[str]) -> None:
+        async with self._transaction(again=False) as connection:
+            await connection.execute(
+                f"DELETE FROM {self._names('threads')} "
+                "WHERE source_url = $1 AND thread_id = ANY ($2)",  # the parts go by cascade
+                escape_text(self._source).decode(),
+                [escape_text(thread_id).decode() for thread_id in thread_ids],
+            )
+
+    # -- extras ----------------------------------------------------------------------
+
+    async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        async def written(strictly: bool) -> None:
+            async with self._transaction() as connection:
+                await write_extras(
+                    connection, self._names, self._source, kind, bundle, strictly=strictly
+                )
+
+        for strictly in (False, True):
+            try:
+                await context.request(
+                    lambda strictly=strictly: written(strictly),  # type: ignore[misc]
+                    what=f"transaction with every {kind}",
+                )
+                break
+            except ThreadError as error:
+                if strictly:
+                    return WriteOutcome(thread_id=None, error=str(error))
+        return WriteOutcome(thread_id=None)
+
+    # -- inside ----------------------------------------------------------------------
+
+    @property
+    def _source(self) -> str:
+        assert self._run is not None, "used before begin"
+        return self._run.source
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Connection]:
+        """A connection of its own, for the time before `begin`."""
+        connection = await self._address.connect()
+        try:
+            with explained(self._address.place):
+                yield connection
+        finally:
+            await close(connection)
+
+    @asynccontextmanager
+    async def _transaction(self, *, again: bool = True) -> AsyncIterator[Connection]:
+        """All or nothing, durable, and in our turn; `again`: inside `Context.request`."""
+        assert self._pool is not None, "written before begin, or in a dry run"
+        with explained(self._address.place, again=again):
+            async with (
+                self._pool.acquire() as connection,
+                connection.transaction(isolation="read_committed"),
+            ):
+                await self._lease.fence(connection)
+                await connection.fetch(
+                    "SELECT set_config('synchronous_commit', 'on', true) "
+                    "WHERE current_setting('synchronous_commit') = 'off'"
+                )
+                yield connection
