@@ -20,7 +20,7 @@ from lgx_plugins.postgres.schema import lease_table
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["TargetLease", "holder"]
+__all__ = ["TargetLease", "lock_holder"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,13 @@ _FOR_EVER = (
     "('idle_in_transaction_session_timeout', 'statement_timeout', 'lock_timeout', "
     "'transaction_timeout')"
 )
+
+_LOCK = (
+    "locktype = 'advisory' AND granted AND objsubid = 1 "
+    "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
+    "AND (classid::bigint << 32 | objid::bigint) = $1"
+)
+"""Of the rows of pg_locks: the lock whose key is the first parameter."""
 
 
 class TargetLease:
@@ -158,10 +165,9 @@ class TargetLease:
                     # lock is then our own former session.
                     await connection.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_locks "
-                        "WHERE locktype = 'advisory' AND pid = $1 AND granted "
-                        "AND (classid::bigint << 32 | objid::bigint) = $2",
-                        self._session,
+                        f"WHERE {_LOCK} AND pid = $2",
                         self._key,
+                        self._session,
                     )
         finally:
             await close(connection)
@@ -212,16 +218,27 @@ class TargetLease:
         connection = await self._address.connect()
         try:
             with explained(self._address.place):
-                return await holder(connection, self._names)
+                async with connection.transaction():
+                    return await _holder(connection, self._names)
         finally:
             await close(connection)
 
 
-async def holder(connection: Connection, names: Names) -> str:
-    """Who signed the lease last: `process 7 on host h since 2026-01-01T00:00:00+00:00`."""
-    async with connection.transaction():
-        if not await _has_lease(connection, names):
-            return "another process"
+async def lock_holder(connection: Connection, names: Names) -> str | None:
+    """Who is writing to these tables now: `process 7 on host h since 2026-01-01T00:00:00+00:00`.
+
+    Called in a transaction.
+    """
+    held = await connection.fetchval(
+        f"SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE {_LOCK})", _key(names)
+    )
+    return await _holder(connection, names) if held else None
+
+
+async def _holder(connection: Connection, names: Names) -> str:
+    """Who signed the lease last."""
+    text = None
+    if await _has_lease(connection, names):
         text = await connection.fetchval(f"SELECT holder FROM {names('lease')}")
     return text if text and text.isprintable() else "another process"
 

@@ -20,14 +20,23 @@ from lgx_plugins.tables import TABLES
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["MIGRATIONS", "Migration", "migrate", "prepare", "schema_version"]
+__all__ = [
+    "MIGRATIONS",
+    "OLDEST_SERVER",
+    "Migration",
+    "found_tables",
+    "migrate",
+    "prepare",
+    "schema_version",
+]
 
 Migration: TypeAlias = Callable[[Names], Sequence[str]]
 """The statements that lead from the version before to this one."""
 
 MIGRATIONS: tuple[Migration, ...] = (tables,)
 
-_OLDEST_SERVER = 130000
+OLDEST_SERVER = 130000
+"""As `server_version_num`."""
 
 
 async def prepare(
@@ -54,7 +63,7 @@ async def prepare(
             async with connection.transaction():
                 await _check_server(connection, address.place)
                 # Before anything is made there, and again under the lock, when it counts.
-                await _check_tables(connection, address.place, names, migrations)
+                await found_tables(connection, address.place, names, migrations)
             await lease.acquire()
             async with connection.transaction():
                 await lease.fence(connection)
@@ -89,6 +98,31 @@ async def schema_version(
     return int(version)
 
 
+async def found_tables(
+    connection: Connection,
+    place: str,
+    names: Names,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> tuple[int, bool]:
+    """The schema's version as `schema_version`, and whether the tables are an older tool's.
+
+    Raises:
+        UsageError: a newer lgx made the tables, or something else has their names.
+    """
+    version = await schema_version(connection, place, names, migrations)
+    if version:
+        return version, False
+    if await is_older(connection, names):
+        return 0, True
+    own = [table.name for table in TABLES]
+    for name in await _held(connection, names, (*own, "exports", "messages", "info")):
+        raise UsageError(
+            f"{place} has {names.plain(name)!r} in schema {names.schema!r}, and lgx did not make "
+            "it; choose another --sink-table-prefix or --sink-schema"
+        )
+    return 0, False
+
+
 async def migrate(
     connection: Connection,
     place: str,
@@ -103,7 +137,7 @@ async def migrate(
     Raises:
         UsageError: a newer lgx made the tables, or something else has their names.
     """
-    version, older = await _check_tables(connection, place, names, migrations)
+    version, older = await found_tables(connection, place, names, migrations)
     notes: tuple[str, ...] = ()
     if version == 0:
         for statement in ledger(names):
@@ -116,24 +150,6 @@ async def migrate(
                 await connection.execute(statement)
         await connection.execute(f"INSERT INTO {names('migrations')} VALUES ($1)", number)
     return notes
-
-
-async def _check_tables(
-    connection: Connection, place: str, names: Names, migrations: Sequence[Migration]
-) -> tuple[int, bool]:
-    """The version, and whether the tables are an older tool's."""
-    version = await schema_version(connection, place, names, migrations)
-    if version:
-        return version, False
-    if await is_older(connection, names):
-        return 0, True
-    own = [table.name for table in TABLES]
-    for name in await _held(connection, names, (*own, "exports", "messages", "info")):
-        raise UsageError(
-            f"{place} has {names.plain(name)!r} in schema {names.schema!r}, and lgx did not make "
-            "it; choose another --sink-table-prefix or --sink-schema"
-        )
-    return 0, False
 
 
 async def _held(connection: Connection, names: Names, candidates: Sequence[str]) -> Sequence[str]:
@@ -154,10 +170,10 @@ async def _check_server(connection: Connection, place: str) -> None:
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
         "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
     )
-    if version < _OLDEST_SERVER:
+    if version < OLDEST_SERVER:
         raise UsageError(
             f"{place} is PostgreSQL {version // 10000}, and lgx needs "
-            f"{_OLDEST_SERVER // 10000} or newer"
+            f"{OLDEST_SERVER // 10000} or newer"
         )
     if encoding != "UTF8":
         raise UsageError(

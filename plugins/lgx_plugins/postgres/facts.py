@@ -1,0 +1,128 @@
+"""What `lgx doctor` shows of a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lgx import Fact, Probe
+from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.lock import lock_holder
+from lgx_plugins.postgres.migrations import OLDEST_SERVER, found_tables
+from lgx_plugins.postgres.names import Names
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["database_facts", "sink_facts"]
+
+
+async def sink_facts(address: Address, names: Names, connections: int) -> Probe:
+    """Of a target, whose schema and tables need not exist; nothing is created.
+
+    Raises:
+        LgxError: it cannot be reached, or its tables are not lgx's.
+    """
+    connection = await address.connect()
+    try:
+        with explained(address.place):
+            async with connection.transaction(readonly=True):
+                facts = list(await database_facts(connection, address.place, names))
+                facts.append(await _access(connection, names))
+                facts.append(await _room(connection, connections))
+                facts.append(await _lock(connection, names))
+    finally:
+        await close(connection)
+    return Probe(facts=tuple(facts))
+
+
+async def database_facts(connection: Connection, place: str, names: Names) -> tuple[Fact, ...]:
+    """Server, size, schema and content; called in a transaction.
+
+    Raises:
+        UsageError: the tables are not lgx's, or of a newer one.
+    """
+    version, number, size, encoding = await connection.fetchrow(
+        "SELECT current_setting('server_version'), current_setting('server_version_num')::int, "
+        "pg_database_size(current_database()), current_setting('server_encoding')"
+    )
+    facts = [
+        Fact(
+            name="postgresql",
+            value=version,
+            level="ok" if number >= OLDEST_SERVER else "error",
+        ),
+        Fact(name="database", value=f"{place}, {size >> 20} MiB"),
+    ]
+    if encoding != "UTF8":
+        facts.append(Fact(name="encoding", value=f"{encoding}, and lgx needs UTF8", level="error"))
+    schema, older = await found_tables(connection, place, names)
+    if older:
+        facts.append(
+            Fact(name="schema", value=f"tables of an older tool under {names}; a run upgrades them")
+        )
+        return tuple(facts)
+    if not schema:
+        facts.append(Fact(name="schema", value=f"no tables of lgx under {names}"))
+        return tuple(facts)
+    facts.append(Fact(name="schema", value=f"version {schema} under {names}"))
+    rows = await connection.fetch(
+        f"SELECT source_url, count(*), count(source_version) FROM {names('threads')} "
+        "GROUP BY source_url ORDER BY source_url"
+    )
+    for source, count, whole in rows:
+        part = "" if whole == count else f", {count - whole} of them not whole"
+        facts.append(
+            Fact(
+                name="threads",
+                value=f"{count} of {source or 'an unknown source'}{part}",
+                level="ok" if whole == count else "warn",
+            )
+        )
+    return tuple(facts)
+
+
+async def _access(connection: Connection, names: Names) -> Fact:
+    """Whether the user may do what a run does."""
+    standby, schema, create = await connection.fetchrow(
+        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool, "
+        "(SELECT has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace "
+        "WHERE nspname = $1), has_database_privilege(current_database(), 'CREATE')",
+        names.schema,
+    )
+    if standby:
+        return Fact(name="access", value="a standby, or read-only: name the primary", level="error")
+    if schema is None and not create:
+        return Fact(
+            name="access",
+            value=f"there is no schema {names.schema!r}, and the user may not create it",
+            level="error",
+        )
+    if schema is False:
+        return Fact(
+            name="access",
+            value=f"the user may not create tables in schema {names.schema!r}",
+            level="error",
+        )
+    return Fact(name="access", value="may write")
+
+
+async def _room(connection: Connection, connections: int) -> Fact:
+    """Connections that are left; the lock has one of its own, and so has what begins."""
+    most, used = await connection.fetchrow(
+        "SELECT current_setting('max_connections')::int, "
+        "(SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')"
+    )
+    wanted = connections + 2
+    return Fact(
+        name="connections",
+        value=f"{used} of {most} in use, and a run opens up to {wanted}",
+        level="ok" if used - 1 + wanted <= most else "warn",
+    )
+
+
+async def _lock(connection: Connection, names: Names) -> Fact:
+    who = await lock_holder(connection, names)
+    if who is None:
+        return Fact(name="lock", value="free")
+    return Fact(name="lock", value=f"held by {who}", level="warn")
