@@ -1,0 +1,269 @@
+"""Which of the columns a database has: lgx's own tables, or an older tool's, as far as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
+
+from lgx import UsageError
+from lgx_plugins.postgres.cells import escape_text
+from lgx_plugins.postgres.names import Names, quoted
+from lgx_plugins.tables import CHECKPOINTS, RECORDS, RUNS, TABLES, Column, Table
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = [
+    "Field",
+    "Layout",
+    "find_layout",
+    "found_tables",
+    "id_literal",
+    "origin_is",
+    "text_literal",
+]
+
+How: TypeAlias = Literal["text", "jsonb", "json", "time", "integer", "flag"]
+
+_LOCKABLE = frozenset("rpv")  # tables, partitioned ones, views
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
+_WHOLE = frozenset({"int2", "int4", "int8"})
+
+
+class Field(Struct, frozen=True):
+    """A column as it is read: SQL for it, and what its cells then are.
+
+    `time` is microseconds since 2000; `json` text that nobody has looked at yet.
+    """
+
+    name: str
+    sql: str
+    how: How
+
+
+class Layout:
+    """The tables under a prefix, and SQL for what differs between layouts.
+
+    Rows of a thread are found by its *key*: lgx's own tables have the number of its row,
+    others its id.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        types: Mapping[str, Mapping[str, str]],
+        relations: Mapping[str, str],
+        *,
+        indexed: bool,
+    ) -> None:
+        """
+        Args:
+            types: of the columns, by table.
+            relations: by table what sort of relation it is: `r` is a table.
+            indexed: whether the checkpoints of a thread are found quickly.
+        """
+        self.names = names
+        self._types = types
+        self._relations = relations
+        self.own = (
+            self.has("threads", "digest")
+            and self.has("checkpoints", "thread")
+            and self.has("info", "key")
+        )
+        """Whether lgx made the tables."""
+        self.indexed = indexed or self.own
+        self.key = "t.id" if self.own else self.thread_id("t")
+        self.parts = tuple(t for t in (CHECKPOINTS, RUNS, RECORDS) if self.has(t.name))
+        """The tables that hold more of a thread than its record."""
+
+        self.loose = not self.own and self.has("checkpoints") and self.keeps_rows("checkpoints")
+        """Whether checkpoints stand in no order, and perhaps twice; their `lineage` tells."""
+
+    @property
+    def lineage(self) -> str:
+        """What tells the order of checkpoints: key, place, namespace, id and parent."""
+        held = {field.name: field.sql for field in self.fields(CHECKPOINTS, "p")}
+        return (
+            f"{self.part_key(CHECKPOINTS)}, p.ctid::text, {held['checkpoint_ns']}, "
+            f"{held['checkpoint_id']}, {held['parent_checkpoint_id']}"
+        )
+
+    def has(self, table: str, column: str | None = None) -> bool:
+        """Whether there is such a table, or such a column of it."""
+        held = self._types.get(table, {})
+        return column in held if column else bool(held)
+
+    def keeps_rows(self, table: str) -> bool:
+        """Whether its rows have a place and a transaction that wrote them."""
+        return self._relations.get(table) in ("r", "m")
+
+    def thread_id(self, alias: str, table: str = "threads") -> str:
+        """A thread's id as text; the column may be of another type where others made it."""
+        return _as_text(f"{alias}.thread_id", self._types[table]["thread_id"])
+
+    def column(self, name: str) -> str:
+        """A column of the threads' table, NULL where it is not there."""
+        return f"t.{quoted(name)}" if self.has("threads", name) else "NULL"
+
+    def time_column(self, name: str) -> str:
+        """A time of the threads' table as text of ISO 8601, NULL where it is not there."""
+        how = self._types["threads"].get(name)
+        if how not in ("timestamptz", "timestamp", "date"):
+            return self.column(name) if how is None else _as_text(f"t.{quoted(name)}", how)
+        column = f"t.{quoted(name)}"
+        when = f"timezone('UTC', {column})" if how == "timestamptz" else column
+        return (
+            f"CASE WHEN isfinite({column}) AND extract(year FROM {when}) BETWEEN 1 AND 9999 "
+            f"THEN to_char({when}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US+00:00') "
+            f"ELSE {column}::text END"
+        )
+
+    def fields(self, table: Table, alias: str) -> tuple[Field, ...]:
+        """The columns of a table; in lgx's own also `exact`."""
+        found = tuple(self._field(table, column, alias) for column in table.columns)
+        if self.own and self.has(table.name, "exact"):
+            found += (Field("exact", f"{alias}.exact", "jsonb"),)
+        return found
+
+    def _field(self, table: Table, column: Column, alias: str) -> Field:
+        name = column.name
+        kind = self._types[table.name].get(name)
+        sql = f"{alias}.{quoted(name)}"
+        if kind is None:
+            return _missing(column, alias, self._types[table.name].get("checkpoint_data"))
+        if column.type == "json":
+            if kind == "jsonb":
+                return Field(name, sql, "jsonb")
+            if kind == "json" or kind in _TEXTS:
+                return Field(name, f"{sql}::text", "json")
+            return Field(name, f"to_jsonb({sql})", "jsonb")
+        if column.type == "time" and kind in ("timestamptz", "timestamp"):
+            return Field(name, sql, "time")  # one without a zone is UTC
+        if column.type == "time" and kind == "date":
+            return Field(name, f"{sql}::timestamp", "time")
+        if column.type == "integer" and kind in _WHOLE:
+            return Field(name, f"{sql}::bigint", "integer")
+        if column.type == "flag" and kind == "bool":
+            return Field(name, sql, "flag")
+        return Field(name, _as_text(sql, kind), "text")
+
+    def part_fields(self, table: Table) -> tuple[Field, ...]:
+        """The columns of a part of threads, but for what its thread says."""
+        said = ("thread_id", "kind") if table is RECORDS else ("thread_id",)
+        return tuple(field for field in self.fields(table, "p") if field.name not in said)
+
+    def part_key(self, table: Table) -> str:
+        """What of a row says which thread it belongs to."""
+        return "p.thread" if self.own else self.thread_id("p", table.name)
+
+    def part_order(self, table: Table) -> str:
+        """In which order the rows of one thread come."""
+        if self.own:
+            return "p.position, p.id"
+        return ", ".join(
+            [
+                *(("p.created_at NULLS FIRST",) if self.has(table.name, "created_at") else ()),
+                *(("p.checkpoint_id",) if self.has(table.name, "checkpoint_id") else ()),
+                *(("p.id",) if self.has(table.name, "id") else ()),
+                *(("p.ctid",) if self.keeps_rows(table.name) else ()),
+            ]
+        )
+
+
+def _missing(column: Column, alias: str, data: str | None) -> Field:
+    """A column that is not there; the older tool kept the namespace in another one."""
+    if column.name != "checkpoint_ns":
+        return Field(column.name, "NULL::text", "text")
+    if data not in ("jsonb", "json"):
+        return Field(column.name, "''::text", "text")
+    return Field(column.name, f"coalesce({alias}.checkpoint_data ->> 'checkpoint_ns', '')", "text")
+
+
+def _as_text(sql: str, kind: str) -> str:
+    return sql if kind == "text" else f"{sql}::text"
+
+
+def text_literal(text: bytes) -> str:
+    """A text as SQL that holds nothing of it but hexadecimal digits."""
+    return f"convert_from(decode('{text.hex()}', 'hex'), 'UTF8')"
+
+
+def origin_is(layout: Layout, origin: str | None) -> list[str]:
+    """The condition that a thread is of an origin, where one was chosen."""
+    if origin is None:
+        return []
+    source = f"coalesce({layout.column('source_url')}, '')"
+    if layout.own:
+        source = "t.source_url"  # never NULL there, and indexed
+    try:
+        return [f"{source} = {text_literal(escape_text(origin))}"]
+    except UnicodeEncodeError:
+        return ["false"]
+
+
+def id_literal(layout: Layout, thread_id: str) -> str:
+    """A thread's id as it stands in the tables, as SQL; NULL where it cannot stand there."""
+    try:
+        cell = escape_text(thread_id) if layout.own else thread_id.encode()
+    except UnicodeEncodeError:
+        return "NULL::text"
+    return "NULL::text" if b"\0" in cell else text_literal(cell)
+
+
+_CATALOG = """
+SELECT c.relname::text, c.relkind::text, a.attname::text,
+    coalesce(b.typname, y.typname)::text
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_type AS b ON b.oid = y.typbasetype AND y.typtype = 'd'
+WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+
+_INDEXED = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+    WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'thread_id' AND i.indpred IS NULL)
+"""
+
+
+async def found_tables(connection: Connection, names: Names) -> tuple[str, ...]:
+    """Those of lgx's tables that are there and can be locked, as SQL."""
+    _, relations = await _catalog(connection, names)
+    return tuple(names(table) for table, sort in relations.items() if sort in _LOCKABLE)
+
+
+async def find_layout(connection: Connection, place: str, names: Names) -> Layout:
+    """
+    Raises:
+        UsageError: there is no table of threads under that prefix.
+    """
+    types, relations = await _catalog(connection, names)
+    if "thread_id" not in types.get("threads", {}):
+        raise UsageError(
+            f"{place} has no table {names.plain('threads')!r} of threads in schema "
+            f"{names.schema!r}; choose another --source-dsn, --source-schema or "
+            "--source-table-prefix"
+        )
+    indexed = await connection.fetchval(_INDEXED, names.schema, names.plain("checkpoints"))
+    return Layout(names, types, relations, indexed=indexed)
+
+
+async def _catalog(
+    connection: Connection, names: Names
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    wanted = {names.plain(name): name for name in (*(t.name for t in TABLES), "info")}
+    types: dict[str, dict[str, str]] = {}
+    relations: dict[str, str] = {}
+    for relation, sort, column, kind in await connection.fetch(
+        _CATALOG, names.schema, list(wanted)
+    ):
+        types.setdefault(wanted[relation], {})[column] = kind
+        relations[wanted[relation]] = sort
+    return types, relations

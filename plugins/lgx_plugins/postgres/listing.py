@@ -1,0 +1,151 @@
+"""The threads of a moment: who they are, and the version of each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from lgx import (
+    Context,
+    FatalError,
+    Json,
+    Loss,
+    Query,
+    Thread,
+    ThreadError,
+    ThreadRef,
+)
+from lgx_plugins.filters import admits
+from lgx_plugins.postgres.cells import escape_text, restore_json, restore_text, restore_time
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.layout import Layout, id_literal, origin_is, text_literal
+from lgx_plugins.postgres.snapshot import Moment
+from lgx_plugins.postgres.versions import row_version, versions
+from lgx_plugins.tables import Table, json_cell
+
+__all__ = ["Listing"]
+
+_AT_ONCE = 1000
+_AT_ONCE_WITH_METADATA = 100
+
+# The order of the ids themselves, not of their escaped forms, by their bytes in UTF-8. Three
+# bytes of M do not begin in the middle of one: \xfb stands nowhere in UTF-8.
+_RESTORED_BYTES = """CASE WHEN position(chr(64976) IN {0}) = 0 THEN convert_to({0}, 'UTF8')
+ELSE decode(replace(replace(encode(convert_to({0}, 'UTF8'), 'hex'),
+    'efb79030303030', '00'), 'efb79066646430', 'efb790'), 'hex') END"""
+
+
+class Listing:
+    """Lists through a cursor of the moment's keeper, which others use in between."""
+
+    def __init__(
+        self, moment: Moment, layout: Layout, place: str, parts: Sequence[Table], origin: str | None
+    ) -> None:
+        self._moment = moment
+        self._layout = layout
+        self._place = place
+        self._parts = parts
+        self._origin = origin
+
+    def condition(self, query: Query) -> str:
+        """Which rows of `t` may be those of threads that pass; all of them where it is empty."""
+        layout = self._layout
+        conditions = origin_is(layout, self._origin)
+        if query.status and layout.has("threads", "status"):
+            conditions.append(f"t.status = {text_literal(escape_text(query.status))}")
+        if query.thread_ids:
+            wanted = ", ".join(id_literal(layout, thread_id) for thread_id in query.thread_ids)
+            conditions.append(f"{layout.thread_id('t')} IN ({wanted})")
+        return " AND ".join(conditions)
+
+    async def refs(self, query: Query, context: Context) -> AsyncGenerator[ThreadRef | Loss, None]:
+        """In the order of the ids' bytes."""
+        at_once = _AT_ONCE_WITH_METADATA if query.metadata else _AT_ONCE
+        done = 0
+        opened: object = None
+
+        async def some() -> list[Any]:
+            """The next rows; from a new cursor where the one that there was went away."""
+            nonlocal opened
+            async with self._moment.keeper() as keeper:
+                with explained(self._place, again=True):
+                    if opened is not keeper:
+                        sql = f"{self._sql(query)} OFFSET {done}"
+                        await keeper.execute(f"DECLARE lgx_list NO SCROLL CURSOR FOR {sql}")
+                        opened = keeper
+                    return list(await keeper.fetch(f"FETCH {at_once} FROM lgx_list"))
+
+        while rows := await context.request(some, what="list of threads"):
+            for row in rows:
+                done += 1
+                found = self._ref(row, query)
+                if found is not None:
+                    yield found
+
+    def _sql(self, query: Query) -> str:
+        layout = self._layout
+        condition = self.condition(query)
+        version = versions(layout, self._parts, by_index=layout.indexed)
+        thread_id = layout.thread_id("t")
+        place = _RESTORED_BYTES if layout.own else "convert_to({0}, 'UTF8')"
+        metadata = layout.column("metadata") if query.metadata else "NULL"
+        exact = layout.column("exact") if layout.own else "NULL"
+        size = layout.column("size") if layout.own else "NULL"
+        twice = "1" if layout.own else f"count(*) OVER (PARTITION BY {thread_id})"
+        return f"""
+            SELECT l.thread_id, coalesce(l.size, {version.size}), {version.version}, l.status,
+                l.updated_at, l.metadata, l.exact, l.twice
+            FROM (
+                SELECT {layout.key} AS key, {thread_id} AS thread_id, {size}::bigint AS size,
+                    {row_version(layout)} AS row_version, {layout.column("status")} AS status,
+                    {layout.time_column("updated_at")} AS updated_at,
+                    {metadata}::text AS metadata, {exact}::text AS exact, {twice} AS twice,
+                    {place.format(thread_id)} AS place
+                FROM {layout.names("threads")} AS t {f"WHERE {condition}" if condition else ""}
+                ORDER BY place OFFSET 0
+            ) AS l {version.joins} ORDER BY l.place"""
+
+    def _ref(self, row: Sequence[Any], query: Query) -> ThreadRef | Loss | None:
+        cell, size, version, status, updated_at, metadata, exact, twice = row
+        if cell is None:
+            raise FatalError(
+                f"a row of {self._layout.names.plain('threads')!r} in {self._place} has no "
+                "thread_id; give it one, or remove it"
+            )
+        own = self._layout.own
+        thread_id = restore_text(cell) if own else cell
+        try:
+            if exact is not None:
+                updated_at = _exact_time(exact, updated_at)
+            thread = Thread(
+                thread_id=thread_id,
+                status=restore_text(status) if own and status is not None else status,
+                updated_at=updated_at,
+                metadata=_metadata(metadata, own=own),
+            )
+            if not admits(query, thread_id, thread):
+                return None
+        except ThreadError as error:
+            return Loss(thread_id=thread_id, what="thread", why=str(error))
+        if twice > 1:
+            why = f"{twice} rows of {self._layout.names.plain('threads')!r} bear its id; keep one"
+            return Loss(thread_id=thread_id, what="thread", why=why)
+        return ThreadRef(thread_id=thread_id, version=version, size_hint=size)
+
+
+def _exact_time(exact: str, held: str | None) -> str | None:
+    """A time that no column could hold is still the thread's; others mean the same as held."""
+    try:
+        text = msgspec.json.decode(restore_json(exact.encode()), type=dict[str, str])
+    except (msgspec.MsgspecError, UnicodeError):
+        return held
+    return held if held is not None else restore_time(None, text.get("updated_at"))
+
+
+def _metadata(cell: str | None, *, own: bool) -> Json:
+    if cell is None:
+        return UNSET
+    return Raw(restore_json(cell.encode())) if own else json_cell("metadata", cell)

@@ -1,0 +1,274 @@
+"""Reading rows as records: many small threads together, a large one in a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from lgx import Context, IntegrityError, Loss, Record, RetryableError, ThreadError, ThreadRef
+from lgx_plugins.postgres.decoding import Decoder
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.layout import Field, Layout, id_literal, text_literal
+from lgx_plugins.postgres.loose import Chosen
+from lgx_plugins.postgres.snapshot import Moment
+from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page
+from lgx_plugins.tables import CHECKPOINTS, THREADS, Table
+
+__all__ = ["Reader", "groups"]
+
+Item: TypeAlias = tuple[str, Record | Loss | None]
+"""What was found of a thread: its id, and a record or why it cannot be read; None where only
+its row is there."""
+
+_GROUP_BYTES = 1 << 20
+_TOO_MUCH = 16 * _GROUP_BYTES  # of a group whose sizes were believed, and are not so
+
+
+class _Keyed(Struct, frozen=True):
+    """A thread whose row was read."""
+
+    thread_id: str
+    key: bytes
+
+
+def groups(refs: Sequence[ThreadRef]) -> Iterator[Sequence[ThreadRef]]:
+    """Threads to read together: small ones up to a group's size, any other alone."""
+    group: list[ThreadRef] = []
+    held = 0
+    for ref in refs:
+        size = _GROUP_BYTES if ref.size_hint is None else ref.size_hint
+        if group and held + size > _GROUP_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(ref)
+        held += size
+    if group:
+        yield group
+
+
+class TooLargeError(Exception):
+    """Threads that were to be held together are larger than was thought."""
+
+
+class Reader:
+    """Reads the threads of one origin in one moment."""
+
+    def __init__(
+        self,
+        moment: Moment,
+        layout: Layout,
+        place: str,
+        *,
+        parts: Sequence[Table],
+        condition: str,
+    ) -> None:
+        """
+        Args:
+            parts: the tables that hold more of any thread.
+            condition: of the rows of threads, `t`, that are read at all; or empty.
+        """
+        self._moment = moment
+        self._layout = layout
+        self._place = place
+        self._parts = parts
+        self._condition = f" AND {condition}" if condition else ""
+        self._threads = self._decoder(THREADS, layout.fields(THREADS, "t"))
+        self._part_decoders = {
+            part.name: self._decoder(part, layout.part_fields(part)) for part in parts
+        }
+
+    def _decoder(self, table: Table, fields: Sequence[Field]) -> Decoder:
+        return Decoder(table, fields, restore=self._layout.own)
+
+    # -- rows -------------------------------------------------------------------------
+
+    async def pages(
+        self, sql: str, skips: Sequence[int], context: Context, *, what: str
+    ) -> AsyncGenerator[Page, None]:
+        """Rows, a page at a time, within the budget while they are in use.
+
+        A connection that is lost in the middle is made anew: the same moment has the same
+        rows, of which those that have come are passed over. So `sql` names an order in which no
+        two rows may change places.
+        """
+        done = 0
+        while True:
+            text = f"{sql} OFFSET {done}" if done else sql
+            before = done
+            try:
+                async with AsyncExitStack() as stack:
+                    stream, page = await context.request(
+                        partial(self._begin, stack, text, skips), what=what
+                    )
+                    size = 2 * PAGE_BYTES  # one in use, one that comes in
+                    await context.budget.take(size)
+                    try:
+                        while page.rows:
+                            held = max(2 * PAGE_BYTES, page.size + PAGE_BYTES)
+                            context.budget.resize(size, held)
+                            size = held
+                            context.received(page.size)
+                            yield page
+                            done += len(page.rows)
+                            with explained(self._place, again=True):
+                                page = await stream.page()
+                        return
+                    finally:
+                        context.budget.give_page(size)
+            except IntegrityError as error:
+                raise ThreadError(f"its rows cannot be read: {error}") from error
+            except RetryableError:
+                if done == before:
+                    raise
+
+    async def _begin(
+        self, outer: AsyncExitStack, sql: str, skips: Sequence[int]
+    ) -> tuple[CopyStream, Page]:
+        """A stream and its first page; what it takes is freed with `outer`."""
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self._moment.lend())
+            with explained(self._place, again=True):
+                stream = await stack.enter_async_context(CopyStream(connection, sql, skips))
+                page = await stream.page()
+            await outer.enter_async_context(stack.pop_all())
+        return stream, page
+
+    # -- threads ----------------------------------------------------------------------
+
+    async def records(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncGenerator[Item, None]:
+        """Everything of the threads of a group of `groups`, thread by thread; those that are
+        not there are left out."""
+        if len(refs) > 1:
+            try:
+                found = await self._together(refs, context)
+            except TooLargeError:
+                pass
+            else:
+                async for found_item in self._held(*found, context):
+                    yield found_item
+                return
+        for ref in refs:
+            async with aclosing(self._alone(ref, context)) as one:
+                async for found_item in one:
+                    yield found_item
+
+    async def _alone(self, ref: ThreadRef, context: Context) -> AsyncGenerator[Item, None]:
+        what = f"rows of thread {ref.thread_id!r}"
+        thread: _Keyed | None = None
+        async with aclosing(self._thread_rows([ref], context, what)) as rows:
+            async for thread, item, _ in rows:
+                yield thread.thread_id, item
+        if thread is None:
+            return
+        for part in self._parts:
+            async with aclosing(self._part_rows(part, [thread], context, what)) as items:
+                async for _, item, _ in items:
+                    yield thread.thread_id, item
+
+    async def _held(
+        self, found: dict[str, list[Record | Loss | None]], size: int, context: Context
+    ) -> AsyncGenerator[Item, None]:
+        await context.budget.take(size)
+        try:
+            for thread_id, items in found.items():
+                for item in items:
+                    yield thread_id, item
+        finally:
+            context.budget.give_page(size)
+
+    async def _together(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> tuple[dict[str, list[Record | Loss | None]], int]:
+        """What was found, and its size.
+
+        Raises:
+            TooLargeError: they are more than memory should hold at once.
+        """
+        what = f"rows of {len(refs)} threads"
+        found: dict[str, list[Record | Loss | None]] = {}
+        threads = []
+        held = 0
+        async with aclosing(self._thread_rows(refs, context, what)) as rows:
+            async for thread, item, size in rows:
+                threads.append(thread)
+                found[thread.thread_id] = [item]
+                held += size
+                if held > _TOO_MUCH:
+                    raise TooLargeError
+        for part in self._parts if threads else ():
+            async with aclosing(self._part_rows(part, threads, context, what)) as items:
+                async for thread, item, size in items:
+                    found[thread.thread_id].append(item)
+                    held += size
+                    if held > _TOO_MUCH:
+                        raise TooLargeError
+        return found, held
+
+    async def _thread_rows(
+        self, refs: Sequence[ThreadRef], context: Context, what: str
+    ) -> AsyncGenerator[tuple[_Keyed, Record | Loss | None, int], None]:
+        layout = self._layout
+        wanted = ", ".join(id_literal(layout, ref.thread_id) for ref in refs)
+        fields = ", ".join(field.sql for field in layout.fields(THREADS, "t"))
+        sql = (
+            f"SELECT {layout.key}, {fields} FROM {layout.names('threads')} AS t "
+            f"WHERE {layout.thread_id('t')} = ANY (ARRAY[{wanted}]){self._condition} ORDER BY 1"
+        )
+        decoder = self._threads
+        skips = (0, *decoder.skips)
+        async with aclosing(self.pages(sql, skips, context, what=what)) as pages:
+            async for page in pages:
+                share = page.size // len(page.rows)
+                for key, *cells in page.rows:
+                    assert key is not None
+                    thread_id = decoder.thread_id(cells, marked=page.marked)
+                    item = _read(decoder, cells, thread_id, page.marked)
+                    yield _Keyed(thread_id, key), item, share
+
+    async def _part_rows(
+        self, part: Table, threads: Sequence[_Keyed], context: Context, what: str
+    ) -> AsyncGenerator[tuple[_Keyed, Record | Loss | None, int], None]:
+        by_key = {thread.key: thread for thread in threads}
+        layout, decoder = self._layout, self._part_decoders[part.name]
+        key = layout.part_key(part)
+        rows = f"{layout.names(part.name)} AS p"
+        if layout.own:
+            numbers = (int.from_bytes(thread.key, "big", signed=True) for thread in threads)
+            condition = f"p.thread IN ({', '.join(map(str, numbers))})"
+        else:
+            condition = f"{key} IN ({', '.join(text_literal(t.key) for t in threads)})"
+        order = f"{key}, {layout.part_order(part)}"
+        if part is CHECKPOINTS and layout.loose:
+            chosen = Chosen()
+            sql = f"SELECT {layout.lineage} FROM {rows} WHERE {condition} ORDER BY {order}"
+            async with aclosing(self.pages(sql, (0,) * 5, context, what=what)) as pages:
+                async for page in pages:
+                    chosen.add(page.rows)
+            for thread_key, loss in chosen.doubled({key: t.thread_id for key, t in by_key.items()}):
+                yield by_key[thread_key], loss, 0
+            rows = f"{chosen.rows()} JOIN {rows} ON p.ctid = w.place"
+            condition, order = "true", "w.number"
+        fields = ", ".join(field.sql for field in layout.part_fields(part))
+        sql = f"SELECT {key}, {fields} FROM {rows} WHERE {condition} ORDER BY {order}"
+        async with aclosing(self.pages(sql, (0, *decoder.skips), context, what=what)) as pages:
+            async for page in pages:
+                share = page.size // len(page.rows)
+                for row_key, *cells in page.rows:
+                    assert row_key is not None
+                    thread = by_key[row_key]
+                    yield thread, _read(decoder, cells, thread.thread_id, page.marked), share
+
+
+def _read(
+    decoder: Decoder, cells: list[bytes | None], thread_id: str, marked: bool
+) -> Record | Loss | None:
+    try:
+        return decoder.record(cells, thread_id, marked=marked)
+    except ThreadError as error:
+        return decoder.loss(cells, thread_id, error)

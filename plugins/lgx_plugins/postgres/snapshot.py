@@ -1,0 +1,199 @@
+"""One moment of a database, seen through several connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from lgx import FatalError
+from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.failures import explained
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["Moment"]
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+# A long export is neither idle nor stuck; and its statements are many and small, not worth
+# compiling. All of it goes with the transaction, so that it stays nobody's behind a pooler.
+_UNHURRIED = """
+SELECT set_config(name, CASE name WHEN 'jit' THEN 'off' ELSE '0' END, true)
+FROM pg_catalog.pg_settings WHERE name IN
+    ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'jit')
+"""
+
+
+class Moment:
+    """What stood in a database at one moment, for as long as one connection holds it.
+
+    A *keeper* exports its snapshot; other connections, made when they are wanted, join in. Any
+    of them may be lost and made anew. Where the keeper is lost another one takes its
+    place; only with the last of them the moment is gone, and cannot be taken again.
+    """
+
+    def __init__(self, address: Address, most: int) -> None:
+        """
+        Args:
+            most: so many connections at once, the keeper among them; where it is alone, it is
+                lent too.
+        """
+        self._address = address
+        self._most = most
+        self._keeper: Connection | None = None
+        self._keeping = asyncio.Lock()
+        self._snapshot = ""
+        self._idle: list[Connection] = []
+        self._lent = 0
+        self._returned = asyncio.Event()
+        self._places = asyncio.Semaphore(max(most - 1, 1))
+
+    async def take(self, tables: Callable[[Connection], Awaitable[Sequence[str]]]) -> None:
+        """Takes the moment; called once, before all else.
+
+        Args:
+            tables: finds those, as SQL, that nobody shall alter or empty meanwhile; the moment
+                is taken once they are as they will stay.
+
+        Raises:
+            LgxError: the database cannot be reached, or a table not be read.
+        """
+        keeper = await self._address.connect()
+        try:
+            with explained(self._address.place):
+                await keeper.execute("BEGIN READ ONLY")
+                locked = await tables(keeper)
+                await keeper.execute("COMMIT")
+                await keeper.execute(_BEGIN)
+                if locked:
+                    await keeper.execute(f"LOCK TABLE {', '.join(locked)} IN ACCESS SHARE MODE")
+                await keeper.execute(_UNHURRIED)
+                self._snapshot = await _export(keeper)
+        except BaseException:
+            await close(keeper)
+            raise
+        self._keeper = keeper
+
+    async def close(self) -> None:
+        """Lets the moment go."""
+        keeper, self._keeper = self._keeper, None
+        for connection in (*self._idle, *([keeper] if keeper else ())):
+            await close(connection)
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def keeper(self) -> AsyncIterator[Connection]:
+        """The connection that holds the moment, for one short statement at a time.
+
+        What goes wrong is undone where nobody else holds the moment.
+
+        Raises:
+            FatalError: the moment is gone.
+        """
+        async with self._keeping:
+            keeper = await self._kept()
+            if self._most > 1:
+                yield keeper
+                return
+            with explained(self._address.place, again=True):
+                await keeper.execute("SAVEPOINT lgx")
+            try:
+                yield keeper
+            except BaseException:
+                await self._undo(keeper)
+                raise
+            with explained(self._address.place, again=True):
+                await keeper.execute("RELEASE SAVEPOINT lgx")
+
+    async def _undo(self, keeper: Connection) -> None:
+        try:
+            await keeper.execute("ROLLBACK TO SAVEPOINT lgx")
+        except Exception:  # the connection is broken: the next one to want it hears of that
+            keeper.terminate()
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Connection]:
+        """A connection in the moment, for oneself; one that something went wrong on is not
+        used again. Waits until there is one. Used within `Context.request`.
+
+        Raises:
+            RetryableError: one could not be made.
+            FatalError: the moment is gone.
+        """
+        if self._most == 1:
+            async with self.keeper() as connection:
+                yield connection
+            return
+        async with self._places:
+            connection = await self._joined()
+            self._lent += 1
+            try:
+                yield connection
+            except BaseException:
+                connection.terminate()
+                raise
+            finally:
+                self._lent -= 1
+                if not connection.is_closed():
+                    self._idle.append(connection)
+                self._returned.set()
+
+    async def _joined(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        async with self._keeping:
+            await self._kept()
+        connection = await self._address.connect(again=True)
+        try:
+            with explained(self._address.place, again=True):
+                await connection.execute(_BEGIN)
+                await self._join(connection)
+                await connection.execute(_UNHURRIED)
+        except BaseException:
+            await close(connection)
+            raise
+        return connection
+
+    async def _join(self, connection: Connection) -> None:
+        import asyncpg
+
+        try:
+            await connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
+        except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
+            if self._keeper is None or self._keeper.is_closed():
+                # It went while this one came; the next try finds out what is left.
+                raise ConnectionResetError from error
+            raise FatalError(
+                f"a second connection to {self._address.place} does not find what the first "
+                "one sees; they lead to different servers: use --source-connections 1"
+            ) from error
+
+    async def _kept(self) -> Connection:
+        """The keeper, or who can be it in its place."""
+        while self._keeper is None or self._keeper.is_closed():
+            if self._idle:
+                heir = self._idle.pop()
+                if not heir.is_closed():
+                    with explained(self._address.place, again=True):
+                        self._snapshot = await _export(heir)
+                    self._keeper = heir
+            elif self._lent:
+                self._returned.clear()
+                await self._returned.wait()
+            else:
+                raise FatalError(
+                    f"the connection to {self._address.place} was lost, and with it the moment "
+                    "that was being read, which cannot be taken again; run again: what a "
+                    "target keeps of this run it does not need a second time"
+                )
+        return self._keeper
+
+
+async def _export(connection: Connection) -> str:
+    snapshot: str = await connection.fetchval("SELECT pg_export_snapshot()")
+    return snapshot
