@@ -3,7 +3,7 @@
     write     sink → writing → batch → part
     read      source → threads (what stands where) → reader
     format    manifest, journal, index; state is what they say together
-    store     where it all lies; directory is one
+    store     where it all lies; directory is one, the plugin `s3` has another
 
 A thread is held by the parts of one batch; the newest batch counts, or the newest before
 `as_of`. Parts are never changed or removed: what was replaced stays readable.

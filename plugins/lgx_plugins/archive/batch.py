@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -111,17 +112,19 @@ class BatchWriter:
             self._roll()
             part = None
         if self._open is None:
-            part = self._open = Part(self._store.create(), self._compressor, self._frame_bytes)
+            stem = self._stem(secrets.token_hex(8)) if self._store.names_first else None
+            file = self._store.create(stem and PartInfo.data_name_of(stem))
+            part = self._open = Part(file, stem, self._compressor, self._frame_bytes)
         assert part is not None
         return part
 
     def _roll(self) -> None:
-        part, number = self._open, len(self.parts)
+        part = self._open
         if part is None:
             return
         part.end_frame()
         digest = part.digest.hexdigest()
-        name = f"{self._batch:08d}-{number:04d}-{digest[:16]}"
+        name = part.stem or self._stem(digest[:16])
         head = IndexHead(part=name, frames=tuple(part.frames))
         index = encode_index(head, part.entries)
         info = PartInfo(
@@ -142,7 +145,7 @@ class BatchWriter:
         self._created += [info.data_name, info.index_name]
         part.file.commit(info.data_name)
         self._open = None
-        file = self._store.create()
+        file = self._store.create(info.index_name)
         try:
             file.write(index)
             file.commit(info.index_name)
@@ -150,6 +153,9 @@ class BatchWriter:
             file.discard()
         self.parts.append(info)
         self.indexes.append((info, head, part.entries))
+
+    def _stem(self, digits: str) -> str:
+        return f"{self._batch:08d}-{len(self.parts):04d}-{digits}"
 
 
 class _Pieces:

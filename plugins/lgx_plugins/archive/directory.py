@@ -145,7 +145,7 @@ class DirectoryStore(Store):
         if self._parts.is_dir():
             remove_leftovers(self._parts / "part")
 
-    def create(self) -> NewFile:
+    def create(self, name: str | None) -> NewFile:
         self._make(self._parts)
         if self._parts.is_symlink():
             raise UsageError(f"{str(self._parts)!r} is a link; an archive holds its own parts")

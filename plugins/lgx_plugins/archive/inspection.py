@@ -9,6 +9,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from lgx import Fact, LgxError, Probe, ThreadError, decode_line
+from lgx_plugins.archive.copying import LocalCopy
 from lgx_plugins.archive.index import Entry, Frame
 from lgx_plugins.archive.manifest import PartInfo
 from lgx_plugins.archive.reader import STREAM_BYTES, PartReader
@@ -34,9 +35,18 @@ def describe(store: Store, state: State) -> Probe:
     if state.unfinished:
         words = "no manifest yet: it is at work, or was cut short; the next run goes on from there"
         facts.append(Fact(name="last run", value=words, level="warn"))
+    if not state.listed:
+        words = (
+            "not permitted: what a crash left behind cannot be seen, and a part "
+            "that is missing comes to light only when it is read"
+        )
+        facts.append(Fact(name="listing", value=words, level="warn"))
     leftovers = [*state.orphans, *store.leftovers()]
     if leftovers:
-        words = f"{len(leftovers)} files of a run at work or cut short; the next run removes them"
+        words = (
+            f"{len(leftovers)} files of a run at work or cut short; the next run removes them, and "
+            "so does lgx doctor --sink … --clean"
+        )
         facts.append(Fact(name="leftovers", value=words, level="warn"))
     if state.foreign:
         words = (
@@ -69,13 +79,14 @@ def verify_archive(store: Store) -> Verification:
         state = load_state(store)
     except LgxError as error:
         return Verification(problems=(str(error),))
-    reader = PartReader(store, state.parts)
     problems: list[str] = []
-    for number in range(len(state.parts)):
-        try:
-            _verify_part(reader, number)
-        except LgxError as error:
-            problems.append(str(error))
+    with LocalCopy(store) as local:
+        reader = PartReader(store if store.reads_twice else local, state.parts)
+        for number in range(len(state.parts)):
+            try:
+                _verify_part(reader, number)
+            except LgxError as error:
+                problems.append(str(error))
     return Verification(
         parts=len(state.parts),
         threads=sum(part.threads for part in state.parts),

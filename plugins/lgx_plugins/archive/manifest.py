@@ -11,6 +11,7 @@ from msgspec import Struct
 from lgx import IntegrityError, UsageError
 
 __all__ = [
+    "DATA_SUFFIX",
     "FORMAT",
     "VERSION",
     "Manifest",
@@ -24,6 +25,7 @@ __all__ = [
 
 FORMAT = "lgx-archive"
 VERSION = 1
+DATA_SUFFIX = ".ndjson.zst"
 
 _STEM = re.compile(r"([0-9]{8})-([0-9]{4,})-[0-9a-f]{16}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +39,7 @@ class PartInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         name: of both files, without `.ndjson.zst` and `.index.zst`; made from batch,
-            number in the batch and digest.
+            number in the batch and digest, or in place of this from random digits.
         batch: parts of one batch were committed together, and count only together.
         written_at: when; the same for a whole batch, and never before an earlier one's.
         source: identity of the source that the records come from.
@@ -64,7 +66,11 @@ class PartInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def data_name(self) -> str:
-        return f"{self.name}.ndjson.zst"
+        return self.data_name_of(self.name)
+
+    @staticmethod
+    def data_name_of(name: str) -> str:
+        return name + DATA_SUFFIX
 
     @property
     def index_name(self) -> str:

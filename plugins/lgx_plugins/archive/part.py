@@ -51,8 +51,11 @@ class Compressor:
 class Part:
     """A part that is being written."""
 
-    def __init__(self, file: NewFile, compressor: Compressor, frame_bytes: int) -> None:
+    def __init__(
+        self, file: NewFile, stem: str | None, compressor: Compressor, frame_bytes: int
+    ) -> None:
         self.file = file
+        self.stem = stem
         self.digest = hashlib.sha256()
         self.size = 0
         self.bytes = 0

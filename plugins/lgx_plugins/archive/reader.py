@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 from lgx import IntegrityError
 from lgx_plugins.archive.index import MAX_WINDOW, Entry, Frame, IndexHead, decode_index
 from lgx_plugins.archive.manifest import PartInfo
-from lgx_plugins.archive.store import Store
+from lgx_plugins.archive.store import Files
 from lgx_plugins.archive.threads import ThreadTable
 
 __all__ = ["STREAM_BYTES", "PartReader", "build_table"]
@@ -24,7 +26,7 @@ _CHUNK = 1 << 20
 class PartReader:
     """The files of an archive's parts. Blocks; used from any thread, by many at once."""
 
-    def __init__(self, store: Store, parts: Sequence[PartInfo]) -> None:
+    def __init__(self, store: Files, parts: Sequence[PartInfo]) -> None:
         self._store = store
         self.parts = parts
         self._locks = [threading.Lock() for _ in parts]
@@ -49,8 +51,38 @@ class PartReader:
                 raise self.damaged(number, "its SHA-256 does not match")
             self._verified[number] = True
 
+    def _compare(self, number: int) -> None:
+        """As `verify`, where that costs no more than the disk's cache."""
+        if self._store.reads_twice:
+            self.verify(number)
+
+    def indexes(self, numbers: Sequence[int]) -> Iterator[tuple[IndexHead, list[Entry]]]:
+        """The indexes of these parts, in their order; read ahead where the store gains by it."""
+        at_once = self._store.reads_at_once
+        if at_once == 1:
+            yield from map(self.index, numbers)
+            return
+        ahead: deque[tuple[int, Future[bytes]]] = deque()
+        with ThreadPoolExecutor(at_once, thread_name_prefix="lgx-index") as pool:
+            try:
+                for number in numbers:
+                    ahead.append((number, pool.submit(self._index_data, number)))
+                    if len(ahead) == at_once:
+                        yield self._decoded(*ahead.popleft())
+                while ahead:
+                    yield self._decoded(*ahead.popleft())
+            finally:
+                for _, waiting in ahead:
+                    waiting.cancel()
+
     def index(self, number: int) -> tuple[IndexHead, list[Entry]]:
         """A part's index, compared with its digest."""
+        return decode_index(self._index_data(number), self.parts[number], self._store.place)
+
+    def _decoded(self, number: int, data: Future[bytes]) -> tuple[IndexHead, list[Entry]]:
+        return decode_index(data.result(), self.parts[number], self._store.place)
+
+    def _index_data(self, number: int) -> bytes:
         part = self.parts[number]
         with self._store.open(part.index_name) as file:
             data = file.read(part.index_size + 1)
@@ -60,13 +92,13 @@ class PartReader:
                 "SHA-256 does not match; restore it from a copy, or make a new backup to "
                 "another path"
             )
-        return decode_index(data, part, self._store.place)
+        return data
 
     def frame(self, number: int, frame: Frame) -> bytes:
         """What a small frame holds."""
         import zstandard
 
-        self.verify(number)
+        self._compare(number)
         with self._store.open(self.parts[number].data_name) as file:
             file.seek(frame.offset)
             data = file.read(frame.size)
@@ -85,7 +117,7 @@ class PartReader:
         """Lines of a large frame, some at a time: `size` bytes from `start`, whole lines."""
         import zstandard
 
-        self.verify(number)
+        self._compare(number)
         with self._store.open(self.parts[number].data_name) as file:
             file.seek(frame.offset)
             decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
@@ -152,8 +184,7 @@ def build_table(
     """A table of the threads in some parts, which are given in the order of writing."""
     table = ThreadTable()
     try:
-        for number in numbers:
-            head, entries = reader.index(number)
+        for number, (head, entries) in zip(numbers, reader.indexes(numbers), strict=True):
             batch = reader.parts[number].batch
             table.add(number, batch, head, entries, marks_only=marks_only)
         table.build()

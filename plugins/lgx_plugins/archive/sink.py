@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, TypeVar
 
 from lgx import (
     ANY_KIND,
@@ -27,50 +27,45 @@ from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.inspection import describe
 from lgx_plugins.archive.state import load_state
 from lgx_plugins.archive.store import Store
-from lgx_plugins.archive.writing import ArchiveWriter
+from lgx_plugins.archive.writing import ArchiveWriter, clean_archive
 from lgx_plugins.blocking import run_blocking
 
-__all__ = ["ArchiveSink", "ArchiveSinkConfig"]
+__all__ = ["ArchiveSink", "ArchiveSinkConfig", "StoreSink"]
+
+C = TypeVar("C", bound=Config)
 
 _MAX_LEVEL = 19  # higher ones need more memory than a run may have
 
 
-class ArchiveSinkConfig(Config, frozen=True, kw_only=True):
-    path: Annotated[
-        Path, option("The archive's directory; made where it is missing.", example="threads.lgx")
-    ]
-    level: Annotated[int, option("zstd's level, 1 (fast) to 19 (small).", at_least=1)] = 9
-    part_size: Annotated[
-        int, option("Bytes of records in one part, before compression.", at_least=1 << 16)
-    ] = 64 << 20
-
-
-class ArchiveSink(Sink[ArchiveSinkConfig]):
-    """Writes an archive, or goes on with one.
+class StoreSink(Sink[C]):
+    """Writes an archive into a store, or goes on with one.
 
     A batch is durable when `write` returns. A crash costs what was read since the last
     batch: at most `batch_bytes` or `batch_seconds` of work, which the next run repeats.
     """
 
-    name = "archive"
-    summary = "directory of compressed, checksummed parts; incremental and resumable"
-    config_type = ArchiveSinkConfig
     accepts = ANY_KIND
     max_writers: ClassVar[int] = 1
     batch_bytes: ClassVar[int] = 16 << 20
     batch_threads: ClassVar[int] = 10_000
     batch_seconds: ClassVar[float] = 10.0
 
-    def __init__(self, config: ArchiveSinkConfig) -> None:
+    def __init__(self, config: C, store: Store, *, level: int, part_size: int) -> None:
         super().__init__(config)
-        self._store: Store = DirectoryStore(config.path)
+        self._store = store
+        self._level = level
+        self._part_size = part_size
         self._archive: ArchiveWriter | None = None
         self._busy = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        if self.config.level > _MAX_LEVEL:
-            raise UsageError(f"level {self.config.level} is too high; choose 1 to {_MAX_LEVEL}")
-        await run_blocking(self._store.check, writing=True)
+        if self._level > _MAX_LEVEL:
+            raise UsageError(f"level {self._level} is too high; choose 1 to {_MAX_LEVEL}")
+        try:
+            await run_blocking(self._store.check, writing=True)
+        except BaseException:
+            await run_blocking(self._store.close)
+            raise
         return self
 
     async def __aexit__(
@@ -81,8 +76,11 @@ class ArchiveSink(Sink[ArchiveSinkConfig]):
     ) -> None:
         async with self._busy:
             archive, self._archive = self._archive, None
-            if archive is not None:
-                await run_blocking(archive.close)
+            try:
+                if archive is not None:
+                    await run_blocking(archive.close)
+            finally:
+                await run_blocking(self._store.close)
 
     async def probe(self, context: Context) -> Probe:
         if not await run_blocking(self._store.check, writing=True):
@@ -90,14 +88,15 @@ class ArchiveSink(Sink[ArchiveSinkConfig]):
         state = await run_blocking(load_state, self._store)
         return await run_blocking(describe, self._store, state)
 
+    async def clean(self, context: Context) -> Sequence[str]:
+        return await run_blocking(clean_archive, self._store)
+
     async def begin(self, run: RunInfo) -> None:
         await run_blocking(self._open, run)
 
     def _open(self, run: RunInfo) -> None:
         """In the thread itself: `begin` may be cancelled when the lock is taken already."""
-        self._archive = ArchiveWriter.open(
-            self._store, self.config.level, self.config.part_size, run
-        )
+        self._archive = ArchiveWriter.open(self._store, self._level, self._part_size, run)
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         return await run_blocking(self._opened.held, [ref.thread_id for ref in refs])
@@ -127,3 +126,25 @@ class ArchiveSink(Sink[ArchiveSinkConfig]):
     def _opened(self) -> ArchiveWriter:
         assert self._archive is not None, "used before begin"
         return self._archive
+
+
+class ArchiveSinkConfig(Config, frozen=True, kw_only=True):
+    path: Annotated[
+        Path, option("The archive's directory; made where it is missing.", example="threads.lgx")
+    ]
+    level: Annotated[int, option("zstd's level, 1 (fast) to 19 (small).", at_least=1)] = 9
+    part_size: Annotated[
+        int, option("Bytes of records in one part, before compression.", at_least=1 << 16)
+    ] = 64 << 20
+
+
+class ArchiveSink(StoreSink[ArchiveSinkConfig]):
+    """An archive in a directory."""
+
+    name = "archive"
+    summary = "directory of compressed, checksummed parts; incremental and resumable"
+    config_type = ArchiveSinkConfig
+
+    def __init__(self, config: ArchiveSinkConfig) -> None:
+        store = DirectoryStore(config.path)
+        super().__init__(config, store, level=config.level, part_size=config.part_size)

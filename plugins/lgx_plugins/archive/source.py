@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, ClassVar, Self, TypeAlias
+from typing import Annotated, ClassVar, Self, TypeAlias, TypeVar
 
 from lgx import (
     ANY_KIND,
@@ -40,39 +40,31 @@ from lgx_plugins.filters import admits
 from lgx_plugins.ids import id_bytes
 from lgx_plugins.losses import Losses
 
-__all__ = ["ArchiveSource", "ArchiveSourceConfig"]
+__all__ = ["ArchiveSource", "ArchiveSourceConfig", "StoreSource"]
 
+C = TypeVar("C", bound=Config)
 Lines: TypeAlias = list[bytes]
 
 _STREAM_MEMORY = MAX_WINDOW + (4 << 20)
 
 
-class ArchiveSourceConfig(Config, frozen=True, kw_only=True):
-    path: Annotated[Path, option("The archive's directory.", example="threads.lgx")]
-    origin: Annotated[
-        str | None,
-        option("Which source's threads to read, where the archive holds several."),
-    ] = None
+class StoreSource(Source[C]):
+    """Reads an archive from a store. Parts are verified by their SHA-256 before they are
+    believed, or where the store's parts are not read twice each thread by its own.
 
-
-class ArchiveSource(Source[ArchiveSourceConfig]):
-    """Reads an archive. Parts are verified by their SHA-256 before they are believed.
-
-    A list without filters also verifies the parts that hold nothing current, so that
-    reading an archive whole finds any change to any of its files.
+    A list without filters also verifies, in the former case, the parts that hold nothing
+    current, so that reading an archive whole finds any change to any of its files.
     """
 
-    name = "archive"
-    summary = "directory of compressed, checksummed parts"
-    config_type = ArchiveSourceConfig
     ordered: ClassVar[bool] = True
     keeps_earlier: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 500
     offers = ANY_KIND
 
-    def __init__(self, config: ArchiveSourceConfig) -> None:
+    def __init__(self, config: C, store: Store, *, origin: str | None) -> None:
         super().__init__(config)
-        self._store: Store = DirectoryStore(config.path)
+        self._store = store
+        self._wanted = origin
         self._state: State | None = None
         self._origin: str | None = None
         self._reader: PartReader | None = None
@@ -80,9 +72,13 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        await run_blocking(self._store.check, writing=False)
-        self._state = await run_blocking(load_state, self._store)
-        self._origin = _choose(self._state.sources, self.config.origin, self._store.place)
+        try:
+            await run_blocking(self._store.check, writing=False)
+            self._state = await run_blocking(load_state, self._store)
+            self._origin = _choose(self._state.sources, self._wanted, self._store.place)
+        except BaseException:
+            await run_blocking(self._store.close)
+            raise
         self._reader = PartReader(self._store, self._state.parts)
         return self
 
@@ -95,6 +91,7 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
         if self._table is not None:
             self._table.close()
             self._table = None
+        await run_blocking(self._store.close)
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         assert self._state is not None
@@ -140,7 +137,7 @@ class ArchiveSource(Source[ArchiveSourceConfig]):
                     version=summary.sha256,
                     size_hint=summary.bytes,
                 )
-        if not query.filtered and query.as_of is None:
+        if not query.filtered and query.as_of is None and self._store.reads_twice:
             for number in range(len(state.parts)):
                 if number not in current:
                     await run_blocking(reader.verify, number)
@@ -319,3 +316,22 @@ def _position(places: Sequence[Place]) -> tuple[int, int, int]:
         return (-1, 0, 0)
     first = places[0]
     return (first.part, first.frame_offset, first.start)
+
+
+class ArchiveSourceConfig(Config, frozen=True, kw_only=True):
+    path: Annotated[Path, option("The archive's directory.", example="threads.lgx")]
+    origin: Annotated[
+        str | None,
+        option("Which source's threads to read, where the archive holds several."),
+    ] = None
+
+
+class ArchiveSource(StoreSource[ArchiveSourceConfig]):
+    """An archive in a directory."""
+
+    name = "archive"
+    summary = "directory of compressed, checksummed parts"
+    config_type = ArchiveSourceConfig
+
+    def __init__(self, config: ArchiveSourceConfig) -> None:
+        super().__init__(config, DirectoryStore(config.path), origin=config.origin)

@@ -25,6 +25,8 @@ class State(Struct, frozen=True, kw_only=True):
 
     Attributes:
         parts: of the manifest and of the journal's whole lines, in the order of writing.
+        listed: whether the place could be listed. If not, a missing part comes to light only
+            when it is read, and what a crash left behind does not.
         unfinished: a run is at work, or one ended before it wrote its manifest.
         torn: the journal ends with a line that a crash cut short.
         orphans: files of a batch that was not committed.
@@ -33,6 +35,7 @@ class State(Struct, frozen=True, kw_only=True):
 
     manifest: Manifest
     parts: tuple[PartInfo, ...]
+    listed: bool = True
     unfinished: bool = False
     torn: bool = False
     orphans: tuple[str, ...] = ()
@@ -95,7 +98,9 @@ def _manifest(store: Store) -> tuple[bytes, Manifest]:
     return data, decode_manifest(data, store.place)
 
 
-def _assemble(store: Store, manifest: Manifest, text: bytes | None, files: dict[str, int]) -> State:
+def _assemble(
+    store: Store, manifest: Manifest, text: bytes | None, files: dict[str, int] | None
+) -> State:
     place = store.place
     last = manifest.parts[-1].batch if manifest.parts else 0
     journal = Journal()
@@ -108,6 +113,15 @@ def _assemble(store: Store, manifest: Manifest, text: bytes | None, files: dict[
             place=place,
         )
     parts = manifest.parts + tuple(part for batch in journal.batches for part in batch.parts)
+    unfinished = text is not None
+    if files is None:
+        return State(
+            manifest=manifest,
+            parts=parts,
+            listed=False,
+            unfinished=unfinished,
+            torn=journal.torn,
+        )
     for part in parts:
         _check_size(part.data_name, part.size, files, place)
         _check_size(part.index_name, part.index_size, files, place)
@@ -115,7 +129,8 @@ def _assemble(store: Store, manifest: Manifest, text: bytes | None, files: dict[
     orphans: list[str] = []
     foreign: list[str] = []
     for name in sorted(files):
-        if text is not None and batch_of(name) == last + 1:
+        batch = batch_of(name)
+        if batch is not None and (not store.exclusive or (unfinished and batch == last + 1)):
             orphans.append(name)
         elif is_part_file(name):
             raise IntegrityError(
@@ -127,7 +142,7 @@ def _assemble(store: Store, manifest: Manifest, text: bytes | None, files: dict[
     return State(
         manifest=manifest,
         parts=parts,
-        unfinished=text is not None,
+        unfinished=unfinished,
         torn=journal.torn,
         orphans=tuple(orphans),
         foreign=tuple(foreign),

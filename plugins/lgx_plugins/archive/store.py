@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, ClassVar, Protocol
 
-__all__ = ["NewFile", "Store"]
+__all__ = ["Files", "NewFile", "Store"]
 
 
 class NewFile(Protocol):
-    """A file that is being written and has no name yet."""
+    """A file that is being written and does not stand under its name yet."""
 
     def write(self, data: bytes) -> None:
         """Adds bytes; a failure is final, the file can then only be discarded."""
@@ -21,7 +21,29 @@ class NewFile(Protocol):
         """Lets go of what was not committed. Does nothing after `commit`."""
 
 
-class Store(ABC):
+class Files(ABC):
+    """What can be read of an archive's parts, from any thread and by many at once."""
+
+    place: str
+    """What messages call it: a path or URL, without secrets."""
+
+    reads_twice: ClassVar[bool] = True
+    """Whether a part may be read once to compare it with its digest, and again for what is in
+    it. Where that costs too much, each thread is compared with its own digest alone."""
+
+    reads_at_once: ClassVar[int] = 1
+    """How many files are worth reading at once."""
+
+    @abstractmethod
+    def open(self, name: str) -> BinaryIO:
+        """An immutable file, seekable; closed by the caller.
+
+        Raises:
+            IntegrityError: there is no such file.
+        """
+
+
+class Store(Files):
     """Holds one archive: immutable files, one manifest, and journals between manifests.
 
     All methods block; they are called from worker threads, those that write by one
@@ -29,8 +51,21 @@ class Store(ABC):
     `FatalError` where the place fails. A name is never made from what data says.
     """
 
-    place: str
-    """What messages call it: a path or URL, without secrets."""
+    exclusive: ClassVar[bool] = True
+    """Whether the lock alone keeps other writers from writing. Where it does not, a writer
+    that lost its lock unawares is stopped at its next commit: what it wrote until then stays as
+    files that no manifest lists, which are leftovers here and would be damage elsewhere."""
+
+    names_first: ClassVar[bool] = False
+    """Whether a part's name has to be known when its file is begun: it then holds digits drawn
+    by lot in place of the digest's, so that no two writers ever name one file."""
+
+    journal_bytes: ClassVar[int | None] = None
+    """A journal of this size is folded into the manifest during the run; None: only by the end."""
+
+    def close(self) -> None:
+        """Lets go of connections. Called last, also where nothing was opened, or again."""
+        return
 
     @abstractmethod
     def check(self, *, writing: bool) -> bool:
@@ -52,9 +87,18 @@ class Store(ABC):
     def unlock(self) -> None:
         """Gives the lock back. May be called without one."""
 
+    def fence(self, generation: int) -> None:
+        """Makes sure that nobody else can add to this journal, or begin it, any more.
+
+        Called by the lock's holder before it removes what another writer may have left; the
+        journal ends with a torn line afterwards. Nothing to do where the lock is exclusive.
+        """
+        return
+
     @abstractmethod
-    def files(self) -> dict[str, int]:
-        """Names and sizes of the immutable files, unfinished ones left out."""
+    def files(self) -> dict[str, int] | None:
+        """Names and sizes of the immutable files, unfinished ones left out; None where this
+        place may not be listed."""
 
     @abstractmethod
     def leftovers(self) -> list[str]:
@@ -65,15 +109,11 @@ class Store(ABC):
         """Removes unfinished files."""
 
     @abstractmethod
-    def create(self) -> NewFile:
-        """Begins a new immutable file."""
+    def create(self, name: str | None) -> NewFile:
+        """Begins a new immutable file.
 
-    @abstractmethod
-    def open(self, name: str) -> BinaryIO:
-        """An immutable file, seekable; closed by the caller.
-
-        Raises:
-            IntegrityError: there is no such file.
+        Args:
+            name: that it will be committed under, where it is known; always with `names_first`.
         """
 
     @abstractmethod

@@ -12,7 +12,6 @@ import msgspec
 from lgx import (
     Bundle,
     FatalError,
-    IntegrityError,
     Mark,
     RunInfo,
     ThreadError,
@@ -32,7 +31,7 @@ from lgx_plugins.archive.store import Store
 from lgx_plugins.archive.threads import ThreadTable
 from lgx_plugins.ids import id_bytes
 
-__all__ = ["ArchiveWriter"]
+__all__ = ["ArchiveWriter", "clean_archive"]
 
 
 class ArchiveWriter:
@@ -50,6 +49,7 @@ class ArchiveWriter:
         self._batch = state.last_batch
         self._written_at = state.last_written_at
         self._journal_begun = False
+        self._journal_bytes = 0
         self._broken = False
         self._compressor: Compressor | None = None
         self._table: ThreadTable | None = None
@@ -64,7 +64,8 @@ class ArchiveWriter:
             state = load_state(store) if exists else _new_state(run)
             _check_source(store, state, run)
             if not run.dry_run:
-                state = _recover(store, state, run) if exists else _create(store, state)
+                lgx = run.versions.get("lgx")
+                state = _recover(store, state, lgx) if exists else _create(store, state)
             archive = cls(store, level, part_bytes, run, state)
             numbers = [
                 number
@@ -128,8 +129,8 @@ class ArchiveWriter:
         held = chain.from_iterable(read_extras(PartReader(self._store, self._parts), numbers))
         try:
             return all(old == new for old, new in zip_longest(held, bundle.lines()))
-        except IntegrityError:
-            return False  # damaged ones are replaced
+        except FatalError:
+            return False  # what is damaged, or cannot be read any more, is replaced
 
     def forget(self, thread_ids: Sequence[str]) -> None:
         assert self._table is not None
@@ -162,7 +163,7 @@ class ArchiveWriter:
                 generation=self._manifest.generation,
                 started_at=self._run.started_at,
             )
-            self._store.append_journal(self._manifest.generation, encode_entry(head))
+            self._append(head)
             self._journal_begun = True
         if self._compressor is None:
             self._compressor = Compressor(self._level)
@@ -186,7 +187,7 @@ class ArchiveWriter:
             writer.discard()
             raise
         entry = Batch(batch=self._batch + 1, parts=tuple(writer.parts))
-        self._store.append_journal(self._manifest.generation, encode_entry(entry))
+        self._append(entry)
         self._batch += 1
         self._written_at = writer.written_at
         assert self._table is not None
@@ -196,16 +197,27 @@ class ArchiveWriter:
                     len(self._parts), part.batch, head_of_index, entries, marks_only=True
                 )
             self._parts.append(part)
+        limit = self._store.journal_bytes
+        if limit is not None and self._journal_bytes > limit:
+            self._fold()
         self._broken = False
+
+    def _append(self, entry: JournalHead | Batch) -> None:
+        line = encode_entry(entry)
+        self._store.append_journal(self._manifest.generation, line)
+        self._journal_bytes += len(line)
 
     def finish(self) -> None:
         """Folds the journal into a new manifest; a run that wrote nothing changes nothing."""
-        if self._broken or not self._journal_begun:
-            return
+        if not self._broken and self._journal_begun:
+            self._fold()
+
+    def _fold(self) -> None:
         manifest = msgspec.structs.replace(self._manifest, versions=self._run.versions)
         state = State(manifest=manifest, parts=tuple(self._parts))
-        self._manifest = _fold(self._store, state, self._run)
+        self._manifest = _fold(self._store, state, self._run.versions.get("lgx"))
         self._journal_begun = False
+        self._journal_bytes = 0
 
 
 def _new_state(run: RunInfo) -> State:
@@ -237,13 +249,34 @@ def _create(store: Store, state: State) -> State:
     return state
 
 
-def _recover(store: Store, state: State, run: RunInfo) -> State:
+def clean_archive(store: Store) -> list[str]:
+    """Takes the lock, and removes what crashed runs left; names of what was removed.
+
+    What such a run committed becomes part of the manifest, as at the begin of the next run.
+    """
+    if not store.check(writing=True) and not store.leftovers():
+        return []
+    store.lock()
+    try:
+        found = store.leftovers()
+        if not store.check(writing=True):
+            store.clear_leftovers()
+            return found
+        state = load_state(store)
+        _recover(store, state, state.manifest.lgx)
+        return [*state.orphans, *found]
+    finally:
+        store.unlock()
+
+
+def _recover(store: Store, state: State, lgx: str | None) -> State:
     """Removes what a crash left, and makes what it committed part of the manifest."""
     manifest = state.manifest
-    if state.unfinished:
+    if state.unfinished or state.orphans:
+        store.fence(manifest.generation)
         # Orphans first: without the journal that excuses them they would be damage.
         store.remove(list(state.orphans), durable=True)
-        manifest = _fold(store, state, run)
+        manifest = _fold(store, state, lgx)
     store.clear_leftovers()
     for generation in store.journals():
         if generation < manifest.generation:
@@ -251,11 +284,11 @@ def _recover(store: Store, state: State, run: RunInfo) -> State:
     return State(manifest=manifest, parts=state.parts)
 
 
-def _fold(store: Store, state: State, run: RunInfo) -> Manifest:
+def _fold(store: Store, state: State, lgx: str | None) -> Manifest:
     old = state.manifest
     manifest = msgspec.structs.replace(
         old,
-        lgx=run.versions.get("lgx", "unknown"),
+        lgx=lgx or "unknown",
         updated_at=_now(),
         generation=old.generation + 1,
         sources=state.sources,

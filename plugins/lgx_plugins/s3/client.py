@@ -1,0 +1,73 @@
+"""boto3's client, made when it is first used."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from lgx import UsageError
+from lgx_plugins.s3.config import S3Config
+from lgx_plugins.s3.failures import explained
+
+__all__ = ["make_client"]
+
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 60
+
+
+def make_client(config: S3Config, connections: int) -> Any:
+    """A client for that store. Blocks: it reads boto3's configuration.
+
+    Raises:
+        UsageError: an option, or boto3's configuration, cannot be used.
+    """
+    import boto3
+    from botocore.config import Config
+
+    _check_endpoint(config.endpoint_url)
+    settings = Config(
+        # boto3's own mode gives up on SlowDown after a few seconds.
+        retries={"mode": "standard", "total_max_attempts": config.attempts},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        max_pool_connections=connections,
+        s3={"addressing_style": config.addressing_style},
+        # Checksums are given with each upload and compared here: see `checksums`.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        user_agent_extra="lgx",
+    )
+    with explained(config.url, "open the archive"):
+        try:
+            session = boto3.session.Session(profile_name=config.profile)
+            region = config.region or session.region_name
+            return session.client(
+                "s3",
+                # Other stores than Amazon's sign by it, and hardly ever care which one it is.
+                region_name=region or "us-east-1",
+                endpoint_url=config.endpoint_url,
+                config=settings,
+            )
+        except ValueError as error:
+            raise UsageError(f"{error}; correct the endpoint's url".lower()) from error
+
+
+def _check_endpoint(url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        known = parts.username is None and parts.password is None
+        _ = parts.port
+    except ValueError:
+        usable = known = False
+    if not usable:
+        raise UsageError(
+            f"the endpoint {url!r} is not the url of a server; write it as https://HOST:PORT"
+        )
+    if not known:
+        raise UsageError(
+            "the endpoint's url holds a name or a password; give credentials to boto3 instead, by "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+        )

@@ -1,0 +1,326 @@
+"""Requests for objects under one prefix: read, write under a condition, list, remove."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from lgx import FatalError, UsageError
+from lgx_plugins.s3.checksums import Checksums
+from lgx_plugins.s3.client import make_client
+from lgx_plugins.s3.config import S3Config, S3SinkConfig
+from lgx_plugins.s3.failures import (
+    DeniedError,
+    code_of,
+    explained,
+    is_conflict,
+    is_missing,
+    status_of,
+)
+from lgx_plugins.s3.place import Place, parse_url
+
+__all__ = ["ConflictError", "Objects", "Stored"]
+
+T = TypeVar("T")
+
+_READERS = 24
+_TRIES = 5
+
+
+class ConflictError(Exception):
+    """Another writer was there first: the condition of a write did not hold."""
+
+
+class _CutShortError(FatalError):
+    """The body of an answer ended early."""
+
+
+class Stored(NamedTuple):
+    """A small object: what it holds, what a condition calls this version of it, and how many
+    seconds ago it was written, all by the store's own clock."""
+
+    data: bytes
+    etag: str
+    age: float
+
+
+class Objects:
+    """The objects of one archive. Blocks; used from any thread, by many at once.
+
+    Nothing is connected to before the first request.
+    """
+
+    def __init__(self, config: S3Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._place: Place | None = None
+        self._may_list: bool | None = None
+        sink = config if isinstance(config, S3SinkConfig) else None
+        self.checksums = Checksums(sink.checksum if sink else "sha256")
+        self._conditional = sink is None or sink.conditional_writes
+        self.encryption = _encryption(sink)
+        self.attempts = config.attempts
+        self._connections = _READERS + (sink.uploads if sink else 0)
+
+    @property
+    def place(self) -> Place:
+        """Raises:
+        UsageError: the url names none.
+        """
+        if self._place is None:
+            self._place = parse_url(self._config.url)
+        return self._place
+
+    @property
+    def client(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = make_client(self._config, self._connections)
+            return self._client
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
+
+    def where(self, name: str) -> dict[str, str]:
+        """The parameters that every request for an object has."""
+        return {"Bucket": self.place.bucket, "Key": self.place.key(name)}
+
+    def ask(self, what: str, call: Callable[[], T]) -> T:
+        """Does what `call` does; its failure in lgx's words, in which `what` is the work."""
+        with explained(self.place.url, what):
+            return call()
+
+    def may_list(self) -> bool:
+        """Whether keys may be listed; without that, what is missing answers as if forbidden."""
+        if self._may_list is None:
+            try:
+                next(self.names(""), None)
+                self._may_list = True
+            except DeniedError:
+                self._may_list = False
+        return self._may_list
+
+    def names(self, begin: str) -> Iterator[tuple[str, int]]:
+        """Names, below the prefix, that begin so, with their sizes.
+
+        Raises:
+            DeniedError: they may not be listed.
+        """
+        prefix = self.place.prefix
+        token: dict[str, str] = {}
+        while True:
+            where = {"Bucket": self.place.bucket, "Prefix": prefix + begin, **token}
+            page = self.ask("list the keys", partial(self.client.list_objects_v2, **where))
+            for item in page.get("Contents", ()):
+                yield item["Key"].removeprefix(prefix), item["Size"]
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def get(self, name: str) -> Stored | None:
+        """A small object as a whole; None where there is none, as far as can be told."""
+        from botocore.exceptions import ClientError
+
+        def call() -> Stored | None:
+            try:
+                answer = self.client.get_object(**self.where(name))
+            except ClientError as error:
+                if is_missing(error):
+                    return None
+                raise
+            return Stored(self.body(answer, name), answer["ETag"], _age(answer))
+
+        try:
+            return self.read(f"read {name}", call)
+        except DeniedError:
+            if self.may_list():
+                raise
+            return None
+
+    def read(self, what: str, call: Callable[[], T]) -> T:
+        """As `ask`, for requests whose answers may end early: boto3 tries only those again that
+        fail before the answer's body."""
+        for _ in range(self.attempts - 1):
+            with suppress(_CutShortError):
+                return self.ask(what, call)
+        return self.ask(what, call)
+
+    def body(self, answer: dict[str, Any], name: str, size: int | None = None) -> bytes:
+        """An answer's body, to be called within `read`."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            with answer["Body"] as body:
+                data: bytes = body.read(size)
+        except (BotoCoreError, OSError) as error:
+            raise _CutShortError(
+                f"cannot read {name} of {self.place.url!r}: the answer ends early ({error}); run "
+                "again later"
+            ) from error
+        return data
+
+    def put(self, name: str, data: bytes, *, match: str | None) -> str:
+        """Writes a small object if it is still the one that was read; its new ETag.
+
+        Args:
+            match: the ETag of what it is to replace; None where there must not be any.
+
+        Raises:
+            ConflictError: it is not.
+        """
+        if not self._conditional:
+            return self._put_unconditionally(name, data, match)
+        condition = {"IfNoneMatch": "*"} if match is None else {"IfMatch": match}
+        for _ in range(_TRIES):
+            etag = self.try_put(name, data, condition)
+            if etag is not None:
+                return etag
+            found = self.get(name)
+            if found is not None and found.data == data:
+                return found.etag  # written by a request whose answer was lost
+            if (found and found.etag) != match:
+                raise ConflictError
+        raise ConflictError  # somebody else writes all the time
+
+    def try_put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
+        """Writes a small object; its ETag, or None where the condition does not hold."""
+        from botocore.exceptions import ClientError
+
+        sums = self.checksums.of(data)
+
+        def call() -> dict[str, Any] | None:
+            try:
+                answer: dict[str, Any] = self.client.put_object(
+                    **self.where(name),
+                    Body=data,
+                    **self.checksums.sent(sums),
+                    **self.encryption,
+                    **condition,
+                )
+            except ClientError as error:
+                if condition and (is_conflict(error) or is_missing(error)):
+                    return None
+                raise
+            return answer
+
+        answer = self.ask(f"write {name}", call)
+        if answer is None:
+            return None
+        self.check_encryption(answer, name)
+        if self.checksums.agrees(answer, sums) is not True:
+            found = self.get(name)
+            if found is None or found.data != data:
+                raise self.spoiled(name)
+        return str(answer["ETag"])
+
+    def _put_unconditionally(self, name: str, data: bytes, match: str | None) -> str:
+        found = self.get(name)
+        if (found and found.etag) != match:
+            raise ConflictError
+        etag = self.try_put(name, data, {})
+        assert etag is not None
+        return etag
+
+    def check_conditions(self, name: str) -> None:
+        """Makes sure that the store heeds conditions of writes, on an object that is there.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if not self._conditional:
+            return
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{"0" * 32}"'}):
+            if self.try_put(name, b"a write that must fail", condition) is not None:
+                self.remove(name)
+                raise UsageError(
+                    f"the store of {self.place.url!r} does not heed conditions of writes "
+                    "(If-None-Match, If-Match), which keep two runs apart; write to another one, "
+                    "or, where only one run at a time ever writes there, add "
+                    "--no-sink-conditional-writes"
+                )
+
+    def remove(self, name: str) -> None:
+        """Removes an object, if it is there."""
+        self.ask(f"remove {name}", lambda: self.client.delete_object(**self.where(name)))
+
+    def uploads(self) -> list[tuple[str, str]]:
+        """Unfinished uploads of parts: key and id of each.
+
+        Raises:
+            DeniedError: they may not be listed.
+        """
+        prefix = self.place.key("parts/")
+        marker: dict[str, str] = {}
+        found = []
+        while True:
+            where = {"Bucket": self.place.bucket, "Prefix": prefix, **marker}
+            page = self.ask(
+                "find unfinished uploads", partial(self.client.list_multipart_uploads, **where)
+            )
+            found += [
+                (upload["Key"], upload["UploadId"])
+                for upload in page.get("Uploads", ())
+                if upload["Key"].startswith(prefix)
+            ]
+            if not page.get("IsTruncated"):
+                return found
+            marker = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+
+    def abort(self, key: str, upload: str) -> None:
+        """Ends an unfinished upload; what it sent is gone. One that has ended is passed."""
+        from botocore.exceptions import ClientError
+
+        def call() -> None:
+            try:
+                self.client.abort_multipart_upload(
+                    Bucket=self.place.bucket, Key=key, UploadId=upload
+                )
+            except ClientError as error:
+                if code_of(error) != "NoSuchUpload" and status_of(error) != 404:
+                    raise
+
+        self.ask("abort an upload", call)
+
+    def check_encryption(self, answer: dict[str, Any], name: str) -> None:
+        """Makes sure that what was asked for was done."""
+        wanted = self.encryption.get("ServerSideEncryption")
+        done = answer.get("ServerSideEncryption")
+        if wanted is not None and done != wanted:
+            raise FatalError(
+                f"{name} of {self.place.url!r} was to be encrypted by {wanted}, and the store says "
+                f"{done or 'nothing of it'}; leave --sink-sse out, or use a store that can"
+            )
+
+    def spoiled(self, name: str) -> FatalError:
+        """What to raise where the store holds other bytes than were sent."""
+        return FatalError(
+            f"{name} of {self.place.url!r} is not stored as it was sent: its checksum differs; "
+            "look for a proxy that changes requests or for failing memory, then run again"
+        )
+
+
+def _age(answer: dict[str, Any]) -> float:
+    """Both times are the store's, so that a wrong clock here does not matter."""
+    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(said) if said else datetime.now(UTC)
+    written: datetime = answer["LastModified"]
+    return max(0.0, (now - written).total_seconds())
+
+
+def _encryption(config: S3SinkConfig | None) -> dict[str, str]:
+    if config is None or config.sse is None:
+        return {}
+    key = {"SSEKMSKeyId": config.kms_key_id} if config.kms_key_id else {}
+    return {"ServerSideEncryption": config.sse, **key}

@@ -1,0 +1,30 @@
+"""S3 as a sink: an archive under a prefix."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lgx import Context, Probe
+from lgx_plugins.archive.sink import StoreSink
+from lgx_plugins.blocking import run_blocking
+from lgx_plugins.s3.config import S3SinkConfig
+from lgx_plugins.s3.store import S3Store
+
+__all__ = ["S3Sink"]
+
+
+class S3Sink(StoreSink[S3SinkConfig]):
+    """An archive in a bucket, written by multipart uploads."""
+
+    name = "s3"
+    summary = "archive in an S3 bucket (AWS, MinIO, R2, …); incremental and resumable"
+    config_type = S3SinkConfig
+
+    def __init__(self, config: S3SinkConfig) -> None:
+        self._bucket = S3Store(config)
+        super().__init__(config, self._bucket, level=config.level, part_size=config.part_size)
+
+    async def probe(self, context: Context) -> Probe:
+        facts = await run_blocking(self._bucket.facts)
+        probe = await super().probe(context)
+        return msgspec.structs.replace(probe, facts=(*facts, *probe.facts))
