@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sample_threads,
     )
     from lgx.testing.contexts import make_context
+    from lgx.testing.pooler import TransactionPooler
     from lgx.testing.postgres import PostgresProcess, PostgresServer
     from lgx.testing.stub import (
         Deployment,
@@ -46,6 +47,7 @@ __all__ = [
     "StubProcess",
     "StubServer",
     "StubThread",
+    "TransactionPooler",
     "fault_catalogue",
     "make_bundle",
     "make_context",
@@ -68,6 +70,7 @@ _PLACES = {
     "StubProcess": "lgx.testing.stub",
     "StubServer": "lgx.testing.stub",
     "StubThread": "lgx.testing.stub",
+    "TransactionPooler": "lgx.testing.pooler",
     "fault_catalogue": "lgx.testing.stub",
     "make_bundle": "lgx.testing.conformance",
     "make_context": "lgx.testing.contexts",

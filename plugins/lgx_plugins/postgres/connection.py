@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from lgx import Secret, UsageError
-from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.failures import explained, of_connection
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Pool
@@ -132,11 +132,10 @@ async def _leave(connection: Connection) -> None:
 
 async def close(connection: Connection) -> None:
     """Closes a connection, whatever its state, and never fails or waits for long."""
-    import asyncpg
 
     try:
         await connection.close(timeout=_CLOSE_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except of_connection():
         connection.terminate()
 
 
@@ -144,12 +143,10 @@ async def close_pool(pool: Pool) -> None:
     """Closes a pool that nobody uses any more; never fails or waits for long."""
     import asyncio
 
-    import asyncpg
-
     try:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await pool.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except of_connection():
         pool.terminate()
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from lgx import FatalError, IntegrityError, LgxError, RetryableError, ThreadError, UsageError
 
-__all__ = ["explain", "explained"]
+__all__ = ["explain", "explained", "of_connection"]
 
 _PASSING = ("08", "23", "40", "57", "53200", "53300", "53400", "55P03", "25P03", "25P04")
 """What may pass: connections, clashes with others, an administrator at work, a full house.
@@ -67,6 +67,9 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
         if "closed" in str(error) or "released" in str(error):
             return _lost(place, again=again)
         return None
+    if isinstance(error, asyncpg.InternalClientError):
+        # The server's farewell came while nothing was asked of it.
+        return _lost(place, again=again)
     if isinstance(error, ssl.SSLError) and not again:
         return UsageError(
             f"{place} cannot be reached securely: {error.reason or 'the handshake failed'}"
@@ -86,6 +89,13 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
         why = error.strerror if isinstance(error, OSError) and error.errno else None
         return _lost(place, again=again, why=why)
     return None
+
+
+def of_connection() -> tuple[type[Exception], ...]:
+    """What the end of a connection may raise, for those who end one."""
+    import asyncpg
+
+    return (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lgx import LockedError, RetryableError
 from lgx_plugins.postgres.connection import Address, close
-from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.failures import explained, of_connection
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.schema import lease_table
 
@@ -127,6 +127,7 @@ class TargetLease:
                 await connection.execute(_FOR_EVER)
                 await self._hold(connection, again=again)
                 self._session = await connection.fetchval("SELECT pg_backend_pid()")
+                await connection.execute("SELECT 1")  # ends the portal, and so its snapshot
         except BaseException:
             await close(connection)
             raise
@@ -143,13 +144,12 @@ class TargetLease:
 
     async def _stay(self, connection: Connection) -> None:
         """Signs of life; ends with the connection, which `fence` then makes anew."""
-        import asyncpg
 
         while not connection.is_closed():
             await asyncio.sleep(_ALIVE_SECONDS)
             try:
                 await connection.execute("SELECT 1", timeout=_ALIVE_SECONDS)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except of_connection():
                 connection.terminate()
 
     async def _retake(self) -> None:
@@ -245,12 +245,11 @@ async def _holder(connection: Connection, names: Names) -> str:
 
 async def _let_go(connection: Connection) -> None:
     """Ends the transaction before the connection: the lock is free when this returns."""
-    import asyncpg
 
     try:
         if not connection.is_closed():
             await connection.execute("ROLLBACK", timeout=_ALIVE_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except of_connection():
         connection.terminate()
     finally:
         await close(connection)
