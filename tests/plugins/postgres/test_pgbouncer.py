@@ -28,6 +28,7 @@ async def test_the_pooler_of_these_tests_is_a_strict_one(
 
     connection = await pooled.connect()
     statement = await connection.prepare("SELECT $1::int", name="kept")
+    assert await statement.fetchval(7) == 7
     assert pooler.leaks == ["statement kept"]
     with pytest.raises(asyncpg.InvalidSQLStatementNameError):
         await statement.fetchval(7)
