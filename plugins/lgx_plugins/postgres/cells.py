@@ -27,6 +27,7 @@ __all__ = [
     "escape_json",
     "escape_text",
     "instant",
+    "is_plain_time",
     "json_as_string",
     "needs_escape",
     "restore_json",
@@ -76,7 +77,7 @@ def needs_escape(line: bytes) -> bool:
     A quick look that errs on the side of yes.
     """
     return (
-        (b"\\u" in line and _ESCAPED.search(line) is not None)
+        (b"\\" in line and b"\\u" in line and _ESCAPED.search(line) is not None)
         or (not line.isascii() and _MARK in line)
         or _has_power(line)
     )
@@ -206,6 +207,19 @@ def instant(text: str) -> int | None:
     except OverflowError:
         return None
     return since.days * _DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+def is_plain_time(text: str, microseconds: int) -> bool:
+    """Whether `time_text` gives this text back."""
+    if (
+        len(text) == 32
+        and text[7] == "-"
+        and text[10] == "T"
+        and text[19] == "."
+        and text.endswith("+00:00")
+    ):
+        return microseconds % 1_000_000 != 0
+    return text == time_text(microseconds)
 
 
 def time_text(microseconds: int) -> str | None:

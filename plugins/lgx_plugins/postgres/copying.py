@@ -1,7 +1,7 @@
 """The stream of a binary COPY, made from cells that are bytes already.
 
 Nothing is turned into Python objects and back: JSON goes out as the bytes that came in.
-A row is built from the parts below and closed by nothing; a stream is HEADER, rows, TRAILER.
+A row is a list of parts, added by the functions below.
 """
 
 from __future__ import annotations
@@ -13,30 +13,37 @@ from typing import TypeAlias
 from msgspec import Raw
 
 __all__ = [
-    "HEADER",
     "NULL",
-    "TRAILER",
     "Part",
+    "Row",
     "add_bytes",
     "add_flag",
     "add_integer",
     "add_json",
     "begin_row",
+    "closed",
     "stream",
 ]
 
 Part: TypeAlias = "bytes | Raw"
+Row: TypeAlias = "bytes | list[Part]"
+"""A row in one piece, or in several that are too large to be copied together."""
 
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
 
 _CHUNK = 1 << 20
 
 _count = Struct(">h").pack
 _length = Struct(">i").pack
 _integer = Struct(">iq").pack
-_JSON = b"\x01"  # the version of JSONB's binary form, which is text
+
+_SHORT = 4096
+_LENGTHS = tuple(_length(size) for size in range(_SHORT))
+_JSON_LENGTHS = tuple(_length(size + 1) + b"\x01" for size in range(_SHORT))
+"""With the version of JSONB's binary form, which is its text."""
 
 
 def begin_row(columns: int) -> bytes:
@@ -47,16 +54,18 @@ def add_bytes(parts: list[Part], cell: bytes | None) -> None:
     """A cell of TEXT, in UTF-8, or of BYTEA."""
     if cell is None:
         parts.append(NULL)
-    else:
-        parts += (_length(len(cell)), cell)
+        return
+    size = len(cell)
+    parts += (_LENGTHS[size] if size < _SHORT else _length(size), cell)
 
 
 def add_json(parts: list[Part], cell: Part | None) -> None:
     """A cell of JSONB: its text."""
     if cell is None:
         parts.append(NULL)
-    else:
-        parts += (_length(len(memoryview(cell)) + 1) + _JSON, cell)
+        return
+    size = len(memoryview(cell))
+    parts += (_JSON_LENGTHS[size] if size < _SHORT else _length(size + 1) + b"\x01", cell)
 
 
 def add_integer(parts: list[Part], cell: int | None) -> None:
@@ -69,24 +78,28 @@ def add_flag(parts: list[Part], cell: bool | None) -> None:
     parts.append(NULL if cell is None else b"\0\0\0\1\1" if cell else b"\0\0\0\1\0")
 
 
-def stream(rows: Iterable[list[Part]]) -> Iterator[bytes | memoryview]:
+def closed(parts: list[Part], size: int) -> Row:
+    """The row of these parts; `size`: about how large the record is that they were cut from."""
+    return parts if size > _CHUNK else b"".join(parts)
+
+
+def stream(rows: Iterable[Row]) -> Iterator[bytes | memoryview]:
     """A whole stream in chunks of about a megabyte; a larger cell is cut, and never copied."""
-    held: list[Part] = [HEADER]
+    held: list[Part] = [_HEADER]
     size = 0
     for row in rows:
-        for part in row:
-            length = len(memoryview(part))
-            if length >= _CHUNK:
-                yield b"".join(held)
-                held, size = [], 0
+        if isinstance(row, bytes):
+            held.append(row)
+            size += len(row)
+        else:
+            yield b"".join(held)
+            held, size = [], 0
+            for part in row:
                 view = memoryview(part)
-                for start in range(0, length, _CHUNK):
+                for start in range(0, len(view), _CHUNK):
                     yield view[start : start + _CHUNK]
-                continue
-            held.append(part)
-            size += length
         if size >= _CHUNK:
             yield b"".join(held)
             held, size = [], 0
-    held.append(TRAILER)
+    held.append(_TRAILER)
     yield b"".join(held)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lgx import Bundle
 from lgx_plugins.postgres.cells import escape_text
-from lgx_plugins.postgres.copying import Part
+from lgx_plugins.postgres.copying import Row
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.rows import Shape, digest_of
 from lgx_plugins.postgres.writer import copy
@@ -94,7 +94,7 @@ async def _write_others(
             escape_text(kind).decode(),
         )
 
-    def rows() -> Iterator[list[Part]]:
+    def rows() -> Iterator[Row]:
         for position, line in enumerate(bundle.lines()):
             yield _OTHERS.row(line, (None, position, source), digest_of(line), strictly=strictly)
 

@@ -15,19 +15,21 @@ from lgx_plugins.postgres.cells import (
     escape_json,
     escape_text,
     instant,
+    is_plain_time,
     needs_escape,
-    time_text,
 )
 from lgx_plugins.postgres.copying import (
     NULL,
     Part,
+    Row,
     add_bytes,
     add_flag,
     add_integer,
     add_json,
     begin_row,
+    closed,
 )
-from lgx_plugins.tables import CHECKPOINTS, RECORDS, RUNS, THREADS, Column, Table
+from lgx_plugins.tables import CHECKPOINTS, RECORDS, RUNS, THREADS, Table
 
 __all__ = ["PARTS", "Beside", "Shape", "digest_of", "table_of"]
 
@@ -40,6 +42,9 @@ _PREFIXES = (
     (b'{"kind":"run",', RUNS),
 )
 _BY_KIND = {"checkpoint": CHECKPOINTS, "thread": THREADS, "run": RUNS}
+
+_decoder = msgspec.json.Decoder(dict[str, Raw])
+_text_decoder = msgspec.json.Decoder(str)
 
 _KEEPS = ("exact", "digest")
 
@@ -78,12 +83,15 @@ class Shape:
     ) -> None:
         self.table = table
         self._instead = instead
-        self._columns: tuple[Column, ...] = table.columns
-        names = [column.name for column in table.columns]
+        names = [column.name for column in table.columns]  # `extra` is the last, as in the row
         if instead is not None:
             names.remove("values")
             names += instead[0]
-            self._columns = tuple(c for c in table.columns if c.name != "values")
+        self._fields = tuple(
+            (column.name, column.type)
+            for column in table.columns
+            if column.name in names and column.name != "extra"
+        )
         self.names = (*beside, *names, *(column.name for column in table.derived), *_KEEPS)
         self._begin = begin_row(len(self.names))
 
@@ -95,7 +103,7 @@ class Shape:
         *,
         owner: bytes | None = None,
         strictly: bool = False,
-    ) -> list[Part]:
+    ) -> Row:
         """The row of a record.
 
         Args:
@@ -112,12 +120,12 @@ class Shape:
             _add_record(parts, line, owner, odd, strictly)
             parts.append(NULL)
         else:
-            fields = split_object(line, "a record")
-            if owner is not None and fields.get("thread_id") != owner:
+            fields = _fields(line)
+            if owner is not None and bytes(fields.get("thread_id", b"")) != owner:
                 _check_owner(line, owner)
             self._add_fields(parts, fields, line, odd, strictly)
         add_bytes(parts, digest)
-        return parts
+        return closed(parts, len(line))
 
     def _add_fields(
         self, parts: list[Part], fields: dict[str, Raw], line: bytes, odd: bool, strictly: bool
@@ -126,22 +134,25 @@ class Shape:
         checkpoint_data = _checkpoint_data(fields) if self.table is CHECKPOINTS else None
         values = fields.pop("values", None) if self._instead is not None else None
         exact: dict[str, str] = {}
-        for name, kind in ((c.name, c.type) for c in self._columns):
-            if name == "extra":
-                cell = _extra(fields)
-                _add_json(parts, name, cell, odd, strictly)
-                continue
+        for name, kind in self._fields:
             cell = fields.pop(name, None)
-            if kind == "json":
-                _add_json(parts, name, cell, odd, strictly)
-            elif cell is None:
+            if cell is None:
                 parts.append(NULL)
             elif kind == "text":
                 add_bytes(parts, _text(cell, line))
+            elif kind == "json":
+                if odd:
+                    _add_odd(parts, name, cell, strictly)
+                else:
+                    add_json(parts, cell)
             elif kind == "time":
                 add_integer(parts, _time(name, cell, line, exact))
             else:
                 _add_number(parts, kind, name, cell, line)
+        if fields:
+            _add_json(parts, "extra", _object(fields), odd, strictly)
+        else:
+            parts.append(NULL)
         if self._instead is not None:
             self._instead[1](parts, values, odd, strictly)
         if checkpoint_data is not None:
@@ -151,15 +162,23 @@ class Shape:
         else:
             parts.append(NULL)
 
-    def bare_row(self, thread_id: str, beside: Beside) -> list[Part]:
+    def bare_row(self, thread_id: str, beside: Beside) -> Row:
         """The row that stands for a thread without a record of its own."""
         parts: list[Part] = [self._begin]
         _add_beside(parts, beside)
         add_bytes(parts, escape_text(thread_id))
-        parts += [NULL] * (len(self._columns) - 2)
+        parts += [NULL] * (len(self._fields) - 1)
         add_json(parts, b"null")  # extra
         parts += (NULL, NULL)
-        return parts
+        return closed(parts, 0)
+
+
+def _fields(line: bytes) -> dict[str, Raw]:
+    """The members of a record's line, which is known to be UTF-8."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return split_object(line, "a record")
 
 
 def _add_beside(parts: list[Part], beside: Beside) -> None:
@@ -192,12 +211,18 @@ def _check_owner(line: bytes, owner: bytes) -> None:
         )
 
 
-def _add_json(parts: list[Part], name: str, cell: Part | None, odd: bool, strictly: bool) -> None:
-    if cell is not None and odd:
-        cell = escape_json(bytes(cell), strictly=strictly)
-        if strictly:
-            check_size(name, cell)
-    add_json(parts, cell)
+def _add_json(parts: list[Part], name: str, cell: Part, odd: bool, strictly: bool) -> None:
+    if odd:
+        _add_odd(parts, name, cell, strictly)
+    else:
+        add_json(parts, cell)
+
+
+def _add_odd(parts: list[Part], name: str, cell: Part, strictly: bool) -> None:
+    text = escape_json(bytes(cell), strictly=strictly)
+    if strictly:
+        check_size(name, text)
+    add_json(parts, text)
 
 
 def _text(cell: Raw, line: bytes) -> bytes | None:
@@ -214,7 +239,7 @@ def _time(name: str, cell: Raw, line: bytes, exact: dict[str, str]) -> int | Non
     if text is None:
         return None
     when = instant(text)
-    if when is None or time_text(when) != text:
+    if when is None or not is_plain_time(text, when):
         exact[name] = text
     return when
 
@@ -240,10 +265,7 @@ def _decoded(cell: Raw, line: bytes, wanted: Any) -> Any:
         raise
 
 
-def _extra(fields: dict[str, Raw]) -> bytes | None:
-    """What no column was found for; stands last of the columns."""
-    if not fields:
-        return None
+def _object(fields: dict[str, Raw]) -> bytes:
     return b"{%b}" % b",".join(
         b"%b:%b" % (msgspec.json.encode(key), bytes(value)) for key, value in fields.items()
     )

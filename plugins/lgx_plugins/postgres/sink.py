@@ -29,6 +29,7 @@ from lgx_plugins.postgres.connection import Address, close, close_pool
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.marks import Marks
 from lgx_plugins.postgres.migrations import prepare, schema_version
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.writer import Writer
@@ -62,6 +63,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._lease = TargetLease(self._address, self._names, config.lock)
         self._pool: Pool | None = None
         self._run: RunInfo | None = None
+        self._marks = Marks(self._names, "")
         self._export = 0
         self._written = [0, 0]  # threads and checkpoints of this run
         self._notes: tuple[str, ...] = ()
@@ -98,6 +100,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     async def begin(self, run: RunInfo) -> None:
         self._run = run
+        self._marks = Marks(self._names, run.source)
         if run.dry_run:
             async with self._alone() as connection, connection.transaction(readonly=True):
                 if not await schema_version(connection, self._address.place, self._names):
@@ -160,24 +163,16 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         if self._pool is None:  # a dry run into a schema that holds nothing yet
             return {}
-        wanted = {escape_text(ref.thread_id).decode() for ref in refs}
-        with explained(self._address.place):
-            async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-                rows = await connection.fetch(
-                    "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "
-                    f"FROM {self._names('threads')} WHERE source_url = $1 AND source_version "
-                    "IS NOT NULL AND fingerprint IS NOT NULL AND thread_id = ANY ($2)",
-                    escape_text(self._source).decode(),
-                    list(wanted),
-                )
-        return {
-            restore_text(thread_id): Mark(
-                version=restore_text(version),
-                fingerprint=restore_text(fingerprint),
-                checkpoints=count,
-            )
-            for thread_id, version, fingerprint, count in rows
-        }
+        ids = [ref.thread_id for ref in refs]
+        found = self._marks.known(ids)
+        if found is None:
+            with explained(self._address.place):
+                async with (
+                    self._pool.acquire() as connection,
+                    connection.transaction(readonly=True),
+                ):
+                    found = await self._marks.find(connection, ids)
+        return found
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         return await self._store(bundles, context)
@@ -223,6 +218,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
                 *written,
                 self._export,
             )
+        self._marks.change(bundle.thread_id for bundle in bundles)
         self._written[0] += len(bundles)
         self._written[1] += sum(bundle.checkpoints for bundle in bundles)
         return outcomes
@@ -235,6 +231,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
                 escape_text(self._source).decode(),
                 [escape_text(thread_id).decode() for thread_id in thread_ids],
             )
+        self._marks.change(thread_ids)
 
     # -- extras ----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lgx import Bundle, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.postgres.cells import escape_text, instant
-from lgx_plugins.postgres.copying import Part, stream
+from lgx_plugins.postgres.copying import Row, stream
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.rows import PARTS, Shape, digest_of
 from lgx_plugins.postgres.survey import Held, Placed, survey
@@ -148,9 +148,7 @@ class Writer:
             f"({', '.join(f's.{c}' for c in told)})"
         )
 
-    def _heads(
-        self, shape: Shape, placed: Sequence[Placed], *, strictly: bool
-    ) -> Iterator[list[Part]]:
+    def _heads(self, shape: Shape, placed: Sequence[Placed], *, strictly: bool) -> Iterator[Row]:
         for item in placed:
             mark = item.bundle.mark
             beside = (
@@ -191,9 +189,7 @@ class Writer:
             shape = SHAPES[table.name]
             await self.copy(shape, self._rows(shape, coming, strictly=strictly), strictly=strictly)
 
-    def _rows(
-        self, shape: Shape, placed: Sequence[Placed], *, strictly: bool
-    ) -> Iterator[list[Part]]:
+    def _rows(self, shape: Shape, placed: Sequence[Placed], *, strictly: bool) -> Iterator[Row]:
         source = (self._source,) if shape.table is RECORDS else ()
         for item in placed:
             for position, line in item.lines(shape.table):
@@ -205,7 +201,7 @@ class Writer:
                     strictly=strictly,
                 )
 
-    async def copy(self, shape: Shape, rows: Iterator[list[Part]], *, strictly: bool) -> None:
+    async def copy(self, shape: Shape, rows: Iterator[Row], *, strictly: bool) -> None:
         """Copies rows into the table of a shape."""
         import asyncpg
 
@@ -223,7 +219,7 @@ async def copy(
     schema: str,
     table: str,
     columns: Sequence[str],
-    rows: Iterator[list[Part]],
+    rows: Iterator[Row],
 ) -> None:
     """Sends rows that are made in a worker thread, a chunk at a time."""
     chunks = stream(rows)
