@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,8 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
                 f"{place} cannot be reached: {error.strerror or 'no such file'}; correct the "
                 "host in the dsn, or start the server"
             )
-        why = error.strerror if isinstance(error, OSError) and error.errno else None
+        errno = getattr(error, "errno", None)
+        why = os.strerror(errno) if isinstance(errno, int) and errno > 0 else None
         return _lost(place, again=again, why=why)
     return None
 

@@ -129,7 +129,7 @@ class TargetLease:
                 self._session = await connection.fetchval("SELECT pg_backend_pid()")
                 await connection.execute("SELECT 1")  # ends the portal, and so its snapshot
         except BaseException:
-            await close(connection)
+            await _let_go(connection)
             raise
         self._connection = connection
         self._alive = asyncio.create_task(self._stay(connection))
