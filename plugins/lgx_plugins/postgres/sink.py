@@ -94,7 +94,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     async def probe(self, context: Context) -> Probe:
         from lgx_plugins.postgres.facts import sink_facts
 
-        return await sink_facts(self._address, self._names)
+        return await sink_facts(self._address, self._names, self.config.connections)
 
     # -- begin and finish ------------------------------------------------------------
 
