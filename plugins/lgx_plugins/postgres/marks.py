@@ -50,7 +50,8 @@ class Marks:
             rows = await connection.fetch(f"{self._sql} LIMIT {_MOST + 1}", self._source)
             if len(rows) <= _MOST:
                 self._kept = _marks(rows)
-                return self.known(thread_ids) or {}
+                if (found := self.known(thread_ids)) is not None:
+                    return found
         wanted = [escape_text(one).decode() for one in thread_ids]
         return _marks(
             await connection.fetch(f"{self._sql} AND thread_id = ANY ($2)", self._source, wanted)
