@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Field",
     "Layout",
+    "cell_literal",
     "find_layout",
     "found_tables",
-    "id_literal",
     "origin_is",
     "text_literal",
 ]
@@ -29,6 +30,7 @@ How: TypeAlias = Literal["text", "jsonb", "json", "time", "integer", "flag"]
 
 _LOCKABLE = frozenset("rpv")  # tables, partitioned ones, views
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
+_ODD = re.compile(r"[^0-9A-Za-z_-]")
 _WHOLE = frozenset({"int2", "int4", "int8"})
 
 
@@ -185,9 +187,9 @@ def _as_text(sql: str, kind: str) -> str:
     return sql if kind == "text" else f"{sql}::text"
 
 
-def text_literal(text: bytes) -> str:
-    """A text as SQL that holds nothing of it but hexadecimal digits."""
-    return f"convert_from(decode('{text.hex()}', 'hex'), 'UTF8')"
+def text_literal(text: str) -> str:
+    """A text as SQL, whatever it holds and however the server reads backslashes elsewhere."""
+    return "E'" + _ODD.sub(lambda match: f"\\U{ord(match[0]):08x}", text) + "'::text"
 
 
 def origin_is(layout: Layout, origin: str | None) -> list[str]:
@@ -197,19 +199,17 @@ def origin_is(layout: Layout, origin: str | None) -> list[str]:
     source = f"coalesce({layout.column('source_url')}, '')"
     if layout.own:
         source = "t.source_url"  # never NULL there, and indexed
-    try:
-        return [f"{source} = {text_literal(escape_text(origin))}"]
-    except UnicodeEncodeError:
-        return ["false"]
+    return [f"{source} = {cell_literal(layout, origin)}"]
 
 
-def id_literal(layout: Layout, thread_id: str) -> str:
-    """A thread's id as it stands in the tables, as SQL; NULL where it cannot stand there."""
+def cell_literal(layout: Layout, text: str) -> str:
+    """A text as it stands in the tables, as SQL; NULL where it cannot stand there."""
     try:
-        cell = escape_text(thread_id) if layout.own else thread_id.encode()
+        cell = escape_text(text).decode() if layout.own else text
+        cell.encode()
     except UnicodeEncodeError:
         return "NULL::text"
-    return "NULL::text" if b"\0" in cell else text_literal(cell)
+    return "NULL::text" if "\0" in cell else text_literal(cell)
 
 
 _CATALOG = """

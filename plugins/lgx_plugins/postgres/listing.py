@@ -19,9 +19,9 @@ from lgx import (
     ThreadRef,
 )
 from lgx_plugins.filters import admits
-from lgx_plugins.postgres.cells import escape_text, restore_json, restore_text, restore_time
+from lgx_plugins.postgres.cells import restore_json, restore_text, restore_time
 from lgx_plugins.postgres.failures import explained
-from lgx_plugins.postgres.layout import Layout, id_literal, origin_is, text_literal
+from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.versions import row_version, versions
 from lgx_plugins.tables import Table, json_cell
@@ -55,9 +55,9 @@ class Listing:
         layout = self._layout
         conditions = origin_is(layout, self._origin)
         if query.status and layout.has("threads", "status"):
-            conditions.append(f"t.status = {text_literal(escape_text(query.status))}")
+            conditions.append(f"t.status = {cell_literal(layout, query.status)}")
         if query.thread_ids:
-            wanted = ", ".join(id_literal(layout, thread_id) for thread_id in query.thread_ids)
+            wanted = ", ".join(cell_literal(layout, thread_id) for thread_id in query.thread_ids)
             conditions.append(f"{layout.thread_id('t')} IN ({wanted})")
         return " AND ".join(conditions)
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from lgx import Context, IntegrityError, Loss, Record, RetryableError, ThreadError, ThreadRef
 from lgx_plugins.postgres.decoding import Decoder
 from lgx_plugins.postgres.failures import explained
-from lgx_plugins.postgres.layout import Field, Layout, id_literal, text_literal
+from lgx_plugins.postgres.layout import Field, Layout, cell_literal, text_literal
 from lgx_plugins.postgres.loose import Chosen
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page
@@ -214,11 +214,11 @@ class Reader:
         self, refs: Sequence[ThreadRef], context: Context, what: str
     ) -> AsyncGenerator[tuple[_Keyed, Record | Loss | None, int], None]:
         layout = self._layout
-        wanted = ", ".join(id_literal(layout, ref.thread_id) for ref in refs)
+        wanted = ", ".join(cell_literal(layout, ref.thread_id) for ref in refs)
         fields = ", ".join(field.sql for field in layout.fields(THREADS, "t"))
         sql = (
             f"SELECT {layout.key}, {fields} FROM {layout.names('threads')} AS t "
-            f"WHERE {layout.thread_id('t')} = ANY (ARRAY[{wanted}]){self._condition} ORDER BY 1"
+            f"WHERE {layout.thread_id('t')} IN ({wanted}){self._condition} ORDER BY 1"
         )
         decoder = self._threads
         skips = (0, *decoder.skips)
@@ -242,7 +242,7 @@ class Reader:
             numbers = (int.from_bytes(thread.key, "big", signed=True) for thread in threads)
             condition = f"p.thread IN ({', '.join(map(str, numbers))})"
         else:
-            condition = f"{key} IN ({', '.join(text_literal(t.key) for t in threads)})"
+            condition = f"{key} IN ({', '.join(text_literal(t.key.decode()) for t in threads)})"
         order = f"{key}, {layout.part_order(part)}"
         if part is CHECKPOINTS and layout.loose:
             chosen = Chosen()

@@ -20,12 +20,13 @@ from lgx import (
     ThreadRef,
     UsageError,
 )
+from lgx_plugins.postgres.cells import restore_text
 from lgx_plugins.postgres.config import PostgresSourceConfig
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.decoding import Decoder
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.inspection import reading_facts
-from lgx_plugins.postgres.layout import Layout, find_layout, found_tables, origin_is, text_literal
+from lgx_plugins.postgres.layout import Layout, cell_literal, find_layout, found_tables, origin_is
 from lgx_plugins.postgres.listing import Listing
 from lgx_plugins.postgres.migrations import schema_version
 from lgx_plugins.postgres.names import Names
@@ -103,7 +104,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         rows = await connection.fetch(
             f"SELECT DISTINCT coalesce(source_url, '') FROM {self._names('threads')} ORDER BY 1"
         )
-        held = [row[0] for row in rows]
+        held = [restore_text(row[0]) if layout.own else row[0] for row in rows]
         listed = ", ".join(map(repr, held)) or "none"
         if self.config.origin is None:
             if len(held) > 1:
@@ -199,7 +200,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         decoder = Decoder(table, fields, restore=True)
         where = ""
         if self.config.origin is not None:
-            where = f"WHERE p.source_url = {text_literal(self.config.origin.encode())} "
+            where = f"WHERE p.source_url = {cell_literal(layout, self.config.origin)} "
         sql = (
             f"SELECT {', '.join(field.sql for field in fields)} "
             f"FROM {self._names(table.name)} AS p {where}ORDER BY p.id"
