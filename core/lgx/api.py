@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
-from lgx.contracts import Endpoint
+from lgx.contracts import Endpoint, Sink
 from lgx.errors import UsageError
-from lgx.facts import Probe
+from lgx.facts import Fact, Probe
 from lgx.progress import Progress
 from lgx.query import Query, parse_time
 from lgx.registry import Registry
@@ -165,15 +165,22 @@ def probe(
     source: Use | str | None = None,
     sink: Use | str | None = None,
     registry: Registry | None = None,
+    clean: bool = False,
 ) -> Probe:
     """Opens a source or a sink, looks, and closes it: credentials, reachability, versions.
 
     Nothing is moved or created. Give exactly one of the two.
 
+    Args:
+        source: as for `run`.
+        sink: likewise.
+        registry: likewise.
+        clean: remove, before looking, what runs that were cut short left in the sink.
+
     Raises:
         LgxError: it cannot be opened, for the reason given.
     """
-    return _wait_for(probe_async(source=source, sink=sink, registry=registry))
+    return _wait_for(probe_async(source=source, sink=sink, registry=registry, clean=clean))
 
 
 async def probe_async(
@@ -181,6 +188,7 @@ async def probe_async(
     source: Use | str | None = None,
     sink: Use | str | None = None,
     registry: Registry | None = None,
+    clean: bool = False,
 ) -> Probe:
     """As `probe`, on the running event loop."""
     from lgx.budget import Budget
@@ -209,7 +217,15 @@ async def probe_async(
         stop=Stop(),
     )
     async with cls(config) as endpoint:
-        return await endpoint.probe(context)
+        if not clean:
+            return await endpoint.probe(context)
+        if not isinstance(endpoint, Sink):
+            raise UsageError("only a sink can be cleaned: a source is not written to")
+        removed = await endpoint.clean(context)
+        found = await endpoint.probe(context)
+        rest = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
+        words = f"{removed[0]}{rest}" if removed else "nothing: nothing was left over"
+        return Probe(facts=(Fact(name="removed", value=words), *found.facts))
 
 
 def make_spec(source: Use | str, sink: Use | str, **options: Unpack[RunOptions]) -> RunSpec:

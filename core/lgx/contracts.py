@@ -264,6 +264,16 @@ class Sink(Endpoint[C]):
         stays in a copy of it.
         """
 
+    async def clean(self, context: Context) -> Sequence[str]:
+        """Removes what runs that were cut short left behind, and nothing else; names of it.
+
+        Called by `lgx doctor --clean`, while open, in place of a run.
+
+        Raises:
+            LockedError: a run is at work here.
+        """
+        return ()
+
     async def finish(self, context: Context) -> None:
         """Called once, when everything was written (exit 0 or 3): what has to appear whole
         appears now. Not called when the run was aborted or interrupted.

@@ -34,6 +34,11 @@ _PARAMS: list[click.Parameter] = [
     click.Argument(["pipeline"], required=False),
     _what(["--source"], metavar="NAME", help="The plugin to read from."),
     _what(["--sink"], metavar="NAME", help="The plugin to write to."),
+    _what(
+        ["--clean"],
+        is_flag=True,
+        help="Remove what runs that were cut short left in the sink, then look.",
+    ),
     _other(
         ["--config"],
         type=click.Path(path_type=Path),
@@ -51,17 +56,19 @@ _PARAMS: list[click.Parameter] = [
 ]
 
 
-def _doctor(ctx: click.Context, **_: Any) -> int:
+def _doctor(ctx: click.Context, *, clean: bool, **_: Any) -> int:
     session = ctx.ensure_object(Session)
     uses = [(role, use) for role in ROLES if (use := endpoint_use(ctx, role)) is not None]
     if not uses:
         raise UsageError("lgx doctor needs --source NAME, --sink NAME or both; see lgx plugins")
+    if clean and "sink" not in dict(uses):
+        raise UsageError("--clean removes what is left over in a sink; name it with --sink NAME")
     for role, use in uses:
         config_type = getattr(session.registry, role)(use.name).config_type
         session.learn(convert(config_type, use.options, where=f"--{role} {use.name}"))
     healthy = True
     for role, use in uses:
-        facts = _facts("source" if role == "source" else "sink", use, session)
+        facts = _facts("source" if role == "source" else "sink", use, session, clean=clean)
         worst = max((fact.level for fact in facts), key=_LEVELS.index, default="ok")
         click.echo(f"{role} {use.name}  {_mark(worst)}")
         width = max((len(fact.name) for fact in facts), default=0)
@@ -71,13 +78,15 @@ def _doctor(ctx: click.Context, **_: Any) -> int:
     return 0 if healthy else 1
 
 
-def _facts(role: Literal["source", "sink"], use: Use, session: Session) -> list[Fact]:
+def _facts(
+    role: Literal["source", "sink"], use: Use, session: Session, *, clean: bool
+) -> list[Fact]:
     """What the probe found; an error that it ends with is a finding, too."""
     try:
         if role == "source":
             found = probe(source=use, registry=session.registry)
         else:
-            found = probe(sink=use, registry=session.registry)
+            found = probe(sink=use, registry=session.registry, clean=clean)
     except UsageError:
         raise
     except LgxError as error:
@@ -121,7 +130,8 @@ doctor = EndpointCommand(
     params=_PARAMS,
     callback=click.pass_context(_doctor),
     help="Looks at a source, a sink or both: whether it can be reached with these options, its "
-    "versions and limits, and what would be lost. Nothing is moved or created.\n\n"
+    "versions and limits, and what would be lost. Nothing is moved or created, and with --clean "
+    "only removed what no run needs any more.\n\n"
     "Exits with 1 where something stands in the way of a run.",
     short_help="Checks whether a source or sink can be used.",
 )

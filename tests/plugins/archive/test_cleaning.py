@@ -1,0 +1,88 @@
+"""`lgx doctor --clean`: what a crash left goes, all else stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lgx
+from lgx import LockedError, UsageError
+
+
+def leave_behind(path: Path) -> list[str]:
+    """What a run that was killed may leave beside what it committed."""
+    parts = path / "parts"
+    (data,) = parts.glob("*.ndjson.zst")
+    left = [
+        parts / "00000002-0000-0123456789abcdef.ndjson.zst",
+        parts / f".part.{'0' * 16}.tmp",
+        path / f".manifest.json.{'0' * 16}.tmp",
+    ]
+    for file in left:
+        file.write_bytes(data.read_bytes())
+    return sorted(str(file.relative_to(path)) for file in left)
+
+
+async def test_cleaning_removes_leftovers_and_keeps_what_was_committed(
+    archives: Any, tmp_path: Path
+) -> None:
+    """Also what stands in the journal alone, and files that are not the archive's; it says how
+    many went, and a second time there is nothing."""
+    path = tmp_path / "archive"
+    threads = {"a": archives.thread("a")}
+    await archives.write(path, threads, finish=False)
+    kept = {name for name in archives.files(path) if not name.startswith("journal")}
+    leave_behind(path)
+    (path / "parts" / "notes.txt").write_text("not ours")
+    sink = lgx.use("archive", path=str(path))
+    facts = [*lgx.probe(sink=sink, clean=True).facts, *lgx.probe(sink=sink, clean=True).facts]
+    told = [fact.value for fact in facts if fact.name == "removed"]
+    assert told[0] == "00000002-0000-0123456789abcdef.ndjson.zst and 2 more"
+    assert told[1] == "nothing: nothing was left over"
+    assert {fact.name for fact in facts} & {"leftovers", "last run"} == set()
+    assert set(archives.files(path)) == {*kept, "manifest.json", "parts/notes.txt"}
+    assert await archives.read(path) == archives.lines(threads)
+
+
+async def test_a_clean_archive_is_not_changed_by_cleaning(archives: Any, tmp_path: Path) -> None:
+    """Nor is one made where there is none."""
+    path = tmp_path / "archive"
+    await archives.write(path, {"a": archives.thread("a")})
+    before = archives.files(path)
+    lgx.probe(sink=lgx.use("archive", path=str(path)), clean=True)
+    lgx.probe(sink=lgx.use("archive", path=str(tmp_path / "none")), clean=True)
+    assert archives.files(path) == before
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["archive"]
+
+
+async def test_what_a_first_run_left_before_its_manifest_is_removed(
+    archives: Any, tmp_path: Path
+) -> None:
+    """A directory with nothing but unfinished files becomes an empty one."""
+    path = tmp_path / "archive"
+    path.mkdir()
+    (path / f".manifest.json.{'0' * 16}.tmp").write_bytes(b"half")
+    lgx.probe(sink=lgx.use("archive", path=str(path)), clean=True)
+    assert archives.files(path) == {}
+
+
+async def test_cleaning_stays_away_from_a_run_at_work(archives: Any, tmp_path: Path) -> None:
+    """Its files are no leftovers; the message says who writes."""
+    path = tmp_path / "archive"
+    await archives.write(path, {"a": archives.thread("a")})
+    async with archives.sink(path) as sink:
+        await sink.begin(archives.run())
+        left = leave_behind(path)
+        with pytest.raises(LockedError, match="is being written by process"):
+            lgx.probe(sink=lgx.use("archive", path=str(path)), clean=True)
+        assert set(left) <= set(archives.files(path))
+
+
+async def test_a_source_is_not_cleaned(archives: Any, tmp_path: Path) -> None:
+    """A source is not written to."""
+    path = tmp_path / "archive"
+    await archives.write(path, {"a": archives.thread("a")})
+    with pytest.raises(UsageError, match="only a sink can be cleaned"):
+        lgx.probe(source=lgx.use("archive", path=str(path)), clean=True)
