@@ -31,7 +31,7 @@ from lgx_plugins.postgres.copying import (
 )
 from lgx_plugins.tables import CHECKPOINTS, RECORDS, RUNS, THREADS, Table
 
-__all__ = ["PARTS", "Beside", "Shape", "digest_of", "table_of"]
+__all__ = ["PARTS", "Beside", "Shape", "digest_of", "fields_of", "table_of"]
 
 PARTS = (CHECKPOINTS, RUNS, RECORDS)
 """The tables of what belongs to a thread, besides its own row."""
@@ -82,6 +82,7 @@ class Shape:
         | None = None,
     ) -> None:
         self.table = table
+        self.name = table.name if instead is None else "checkpoint_rows"
         self._instead = instead
         names = [column.name for column in table.columns]  # `extra` is the last, as in the row
         if instead is not None:
@@ -120,7 +121,7 @@ class Shape:
             _add_record(parts, line, owner, odd, strictly)
             parts.append(NULL)
         else:
-            fields = _fields(line)
+            fields = fields_of(line)
             if owner is not None and bytes(fields.get("thread_id", b"")) != owner:
                 _check_owner(line, owner)
             self._add_fields(parts, fields, line, odd, strictly)
@@ -173,7 +174,7 @@ class Shape:
         return closed(parts, 0)
 
 
-def _fields(line: bytes) -> dict[str, Raw]:
+def fields_of(line: bytes) -> dict[str, Raw]:
     """The members of a record's line, which is known to be UTF-8."""
     try:
         return _decoder.decode(line)

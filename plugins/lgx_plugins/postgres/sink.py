@@ -26,6 +26,7 @@ from lgx_plugins.blocking import run_to_end
 from lgx_plugins.postgres.cells import escape_text, restore_text
 from lgx_plugins.postgres.config import PostgresSinkConfig
 from lgx_plugins.postgres.connection import Address, close, close_pool
+from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
@@ -111,6 +112,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._notes = await prepare(self._address, self._names, self._lease)
         self._pool = await self._address.open_pool(self.config.connections)
         async with self._transaction(again=False) as connection:
+            await choose_layout(connection, self._address.place, self._names, self.config.layout)
             await self._check_sources(connection, run)
             self._export = await connection.fetchval(
                 f"INSERT INTO {self._names('exports')} "
@@ -147,7 +149,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         for note in self._notes:
             context.note(note)
 
-        async def finished() -> None:
+        async def finished() -> str | None:
             async with self._transaction() as connection:
                 await connection.execute(
                     f"UPDATE {self._names('exports')} SET finished_at = now(), threads = $1, "
@@ -155,8 +157,11 @@ class PostgresSink(Sink[PostgresSinkConfig]):
                     *self._written,
                     self._export,
                 )
+                return await saving(connection, self._names)
 
-        await context.request(finished, what="note that the run is finished")
+        said = await context.request(finished, what="note that the run is finished")
+        if said is not None:
+            context.note(said)
 
     # -- threads ---------------------------------------------------------------------
 
@@ -202,9 +207,9 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     async def _stored(self, bundles: Sequence[Bundle], *, strictly: bool) -> Sequence[WriteOutcome]:
         async with self._transaction() as connection:
-            outcomes = await Writer(connection, self._names, self._source).store(
-                bundles, strictly=strictly
-            )
+            outcomes = await Writer(
+                connection, self._names, self._source, dedup=self.config.layout == "dedup"
+            ).store(bundles, strictly=strictly)
             written = [
                 self._written[0] + len(bundles),
                 self._written[1] + sum(bundle.checkpoints for bundle in bundles),

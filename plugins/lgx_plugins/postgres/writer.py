@@ -11,6 +11,9 @@ from lgx import Bundle, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.postgres.cells import escape_text, instant
 from lgx_plugins.postgres.copying import Row, stream
+from lgx_plugins.postgres.dedup import COLUMNS as VALUE_COLUMNS
+from lgx_plugins.postgres.dedup import SHAPE as DEDUP_SHAPE
+from lgx_plugins.postgres.dedup import clear, known_hashes, value_rows
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.rows import PARTS, Shape, digest_of
 from lgx_plugins.postgres.survey import Held, Placed, survey
@@ -49,10 +52,14 @@ class Writer:
     whose record came unchanged stay as they are; the others are removed and come anew.
     """
 
-    def __init__(self, connection: Connection, names: Names, source: str) -> None:
+    def __init__(
+        self, connection: Connection, names: Names, source: str, *, dedup: bool = False
+    ) -> None:
+        """`dedup`: whether the tables have that layout."""
         self._connection = connection
         self._names = names
         self._source = source
+        self._dedup = dedup
         self._now = instant(datetime.now(UTC).isoformat())
 
     async def store(
@@ -71,7 +78,13 @@ class Writer:
         await self._survey(placed, strictly=strictly)
         await self._threads(placed, strictly=strictly)
         for table in PARTS:
+            if self._dedup and table is CHECKPOINTS:
+                await self._values(placed, strictly=strictly)
             await self._part(table, placed, strictly=strictly)
+        if self._dedup:
+            thinned = [item.row for item in placed if item.stale.get("checkpoints")]
+            if thinned:
+                await clear(self._connection, self._names, thinned)
         return [
             WriteOutcome(thread_id=item.bundle.thread_id, losses=tuple(item.losses()))
             for item in placed
@@ -108,7 +121,8 @@ class Writer:
         if standing:
             for table in PARTS:
                 async for thread, row, position, digest in self._connection.cursor(
-                    f"SELECT thread, id, position, digest FROM {self._names(table.name)} "
+                    "SELECT thread, id, position, digest "
+                    f"FROM {self._names(self._shape(table).name)} "
                     "WHERE thread = ANY($1) ORDER BY thread, position",
                     standing,
                     prefetch=1000,
@@ -169,7 +183,8 @@ class Writer:
     # -- what belongs to them --------------------------------------------------------
 
     async def _part(self, table: Table, placed: Sequence[Placed], *, strictly: bool) -> None:
-        name = self._names(table.name)
+        shape = self._shape(table)
+        name = self._names(shape.name)
         stale = [row for item in placed for row in item.stale.get(table.name, ())]
         for start in range(0, len(stale), _IDS):
             await self._connection.execute(
@@ -186,8 +201,28 @@ class Writer:
             )
         coming = [item for item in placed if item.fresh.get(table.name)]
         if coming:
-            shape = SHAPES[table.name]
             await self.copy(shape, self._rows(shape, coming, strictly=strictly), strictly=strictly)
+
+    def _shape(self, table: Table) -> Shape:
+        if self._dedup and table is CHECKPOINTS:
+            return DEDUP_SHAPE
+        return SHAPES[table.name]
+
+    async def _values(self, placed: Sequence[Placed], *, strictly: bool) -> None:
+        """Puts in what new checkpoints have that no other one of their thread had."""
+        coming = [item for item in placed if item.fresh.get("checkpoints")]
+        standing = [item.row for item in coming if not item.new]
+        known = await known_hashes(self._connection, self._names, standing) if standing else {}
+
+        def rows() -> Iterator[Row]:
+            for item in coming:
+                lines = (line for _, line in item.lines(CHECKPOINTS))
+                held = known.pop(item.row, set())
+                yield from value_rows(item.row, lines, held, strictly=strictly)
+
+        if coming:
+            name = self._names.plain("channel_values")
+            await copy(self._connection, self._names.schema, name, VALUE_COLUMNS, rows())
 
     def _rows(self, shape: Shape, placed: Sequence[Placed], *, strictly: bool) -> Iterator[Row]:
         source = (self._source,) if shape.table is RECORDS else ()
@@ -205,7 +240,7 @@ class Writer:
         """Copies rows into the table of a shape."""
         import asyncpg
 
-        name = self._names.plain(shape.table.name)
+        name = self._names.plain(shape.name)
         try:
             await copy(self._connection, self._names.schema, name, shape.names, rows)
         except asyncpg.UniqueViolationError as error:

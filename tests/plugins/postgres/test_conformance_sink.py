@@ -82,3 +82,7 @@ class TestPostgresSink(SinkConformance):
     @pytest.fixture
     def target_state(self, postgres_server: PostgresServer, database: str) -> Callable[[], object]:
         return lambda: everything(postgres_server, database)
+
+
+class TestPostgresSinkDedup(TestPostgresSink):
+    layout = "dedup"
