@@ -32,6 +32,10 @@ _REFUSED = {
     "25006": "can only be read: it is a standby, or set to read-only; name the primary "
     "(with several hosts: target_session_attrs=read-write)",
     "08P01": "refused the connection: {text}; correct the dsn",
+    "0A": "cannot do what lgx needs: {text}; remove what depends on its tables, run again, and "
+    "make it anew",
+    "2B": "cannot do what lgx needs: {text}; remove what depends on its tables, run again, and "
+    "make it anew",
     "42704": "refused the connection: {text}; take that parameter out of the dsn",
 }
 
@@ -40,10 +44,6 @@ _BROKEN = {
     "53": f"is out of resources: {{text}}; see to that, then run again: {_STANDING}",
     "42P01": "lacks a table that lgx needs: {text}; it was removed while in use",
     "42703": "lacks a column that lgx needs: {text}; look at its tables",
-    "0A": "cannot do what lgx needs: {text}; remove what depends on its tables, run again, and "
-    "make it anew",
-    "2B": "cannot do what lgx needs: {text}; remove what depends on its tables, run again, and "
-    "make it anew",
     "58": "fails by itself: {text}; look at the server's log",
 }
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lgx_plugins.lineage import parents_first
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.schema import checkpoint_indexes, other_tables, thread_indexes
 
@@ -69,6 +70,9 @@ async def upgrade(connection: Connection, names: Names) -> tuple[str, ...]:
     )
     for statement in (*thread_indexes(n), *checkpoint_indexes(n), *other_tables(n)):
         await connection.execute(statement)
+    for table in ("threads", "checkpoints"):
+        await connection.execute(f"ANALYZE {n(table)}")
+    await _put_parents_first(connection, n)
     return _sentences(n, repeated=repeated, aside=aside, sourceless=sourceless)
 
 
@@ -200,10 +204,34 @@ async def _place_checkpoints(connection: Connection, n: Names) -> None:
         FROM (
             SELECT p.id, t.id AS thread, row_number() OVER (
                 PARTITION BY t.id ORDER BY p.created_at NULLS FIRST,
-                p.checkpoint_id COLLATE "C" NULLS FIRST, p.id) AS position
+                p.checkpoint_id COLLATE "C" NULLS FIRST, p.id) - 1 AS position
             FROM {n("checkpoints")} AS p JOIN {n("threads")} AS t USING (thread_id)
         ) AS found WHERE found.id = c.id"""
     )
+
+
+async def _put_parents_first(connection: Connection, n: Names) -> None:
+    """Times tell the order of nearly all threads; the others are ordered one by one."""
+    threads = await connection.fetch(
+        f"""SELECT DISTINCT c.thread FROM {n("checkpoints")} AS c
+            JOIN {n("checkpoints")} AS p ON p.thread = c.thread
+            AND p.checkpoint_ns = c.checkpoint_ns AND p.checkpoint_id = c.parent_checkpoint_id
+        WHERE p.position >= c.position AND p.id <> c.id"""
+    )
+    for (thread,) in threads:
+        rows = await connection.fetch(
+            "SELECT id, position, checkpoint_ns, checkpoint_id, parent_checkpoint_id "
+            f"FROM {n('checkpoints')} WHERE thread = $1 ORDER BY position",
+            thread,
+        )
+        parents = {(ns, own): (ns, parent) if parent else None for _, _, ns, own, parent in rows}
+        ids = {(ns, own): row for row, _, ns, own, _ in rows}
+        await connection.execute(
+            f"UPDATE {n('checkpoints')} AS c SET position = w.position "
+            "FROM unnest($1::bigint[], $2::bigint[]) AS w (id, position) WHERE w.id = c.id",
+            [ids[identity] for identity in parents_first(parents)],
+            [position for _, position, _, _, _ in rows],
+        )
 
 
 _IDENTITY = "thread, checkpoint_ns, checkpoint_id"

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from lgx import Secret
-from lgx.testing import PostgresProcess, PostgresServer, TransactionPooler
+from lgx import Query, Record, RunInfo, Secret
+from lgx.testing import (
+    PostgresProcess,
+    PostgresServer,
+    TransactionPooler,
+    make_bundle,
+    make_context,
+    make_run,
+    read_all,
+)
+from lgx_plugins.postgres import PostgresSink, PostgresSource
+from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresSourceConfig
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.names import Names
 
@@ -59,6 +70,52 @@ async def pooler(own_database: str) -> AsyncIterator[TransactionPooler]:
     """A pooler in transaction mode, before that database."""
     async with TransactionPooler(own_database) as pooler:
         yield pooler
+
+
+class Target:
+    """One database, written by runs of the sink and read by the source."""
+
+    def __init__(self, dsn: str, directory: Path) -> None:
+        self.dsn = dsn
+        self.directory = directory
+
+    def sink(self, **options: Any) -> PostgresSink:
+        options = {"dsn": Secret(self.dsn), **options}
+        return PostgresSink(PostgresSinkConfig(**options))
+
+    def source(self, **options: Any) -> PostgresSource:
+        options = {"dsn": Secret(self.dsn), **options}
+        return PostgresSource(PostgresSourceConfig(**options))
+
+    async def write(
+        self, *threads: Sequence[Record], run: RunInfo | None = None, **options: Any
+    ) -> list[str]:
+        """One run that writes these threads, each of which must arrive; returns its notes."""
+        context = make_context(spool_directory=self.directory)
+        async with self.sink(**options) as sink:
+            await sink.begin(run or make_run())
+            bundles = [make_bundle(context, records) for records in threads]
+            try:
+                outcomes = await sink.write(bundles, context)
+            finally:
+                for bundle in bundles:
+                    bundle.close()
+            assert [outcome.error for outcome in outcomes] == [None] * len(threads)
+            await sink.finish(context)
+        return [note.message for note in context.notes.values()]
+
+    async def read(self, **options: Any) -> dict[str, list[Record]]:
+        """Every thread's records, in order; all must be complete."""
+        async with self.source(**options) as source:
+            contents = await read_all(source, Query(), make_context())
+        assert contents.faults == []
+        assert {end.outcome for end in contents.ends.values()} <= {"complete"}
+        return contents.threads
+
+
+@pytest.fixture
+async def target(database: str, tmp_path: Path) -> Target:
+    return Target(database, tmp_path)
 
 
 OLDER = """

@@ -1,0 +1,166 @@
+"""The mechanism by which the schema changes: each step once, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lgx import LockedError, Thread, UsageError
+from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.migrations import MIGRATIONS, Migration, migrate, prepare
+from lgx_plugins.postgres.names import Names
+
+
+def _second(n: Names) -> Sequence[str]:
+    return (f"ALTER TABLE {n('threads')} ADD COLUMN second TEXT",)
+
+
+def _third(n: Names) -> Sequence[str]:
+    return (f"CREATE TABLE {n('third')} (x INT)", f"INSERT INTO {n('third')} VALUES (3)")
+
+
+def _failing(n: Names) -> Sequence[str]:
+    return (f"CREATE TABLE {n('half')} (x INT)", "CREATE TABLE (")
+
+
+async def _prepare(address: Address, names: Names, *more: Migration) -> None:
+    lease = TargetLease(address, names)
+    try:
+        await prepare(address, names, lease, (*MIGRATIONS, *more))
+    finally:
+        await lease.release()
+
+
+def _relations(sql: Any) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = sql(
+        "SELECT n.nspname, c.relname, c.relkind FROM pg_class AS c JOIN pg_namespace AS n "
+        "ON n.oid = c.relnamespace WHERE n.nspname NOT LIKE 'pg%' "
+        "AND n.nspname <> 'information_schema' ORDER BY 1, 2"
+    )
+    return rows
+
+
+def _versions(sql: Any) -> list[int]:
+    return [v for (v,) in sql("SELECT version FROM langgraph_migrations ORDER BY version")]
+
+
+async def test_a_new_target_gets_every_version(address: Address, names: Names, sql: Any) -> None:
+    """All steps in order, each recorded; and an id of its own."""
+    await _prepare(address, names, _second, _third)
+    assert _versions(sql) == [1, 2, 3]
+    assert sql("SELECT * FROM langgraph_third") == [(3,)]
+    ((key, value),) = sql("SELECT * FROM langgraph_info")
+    assert (key, len(value)) == ("database_id", 36)
+
+
+async def test_an_older_schema_is_brought_up_to_date_with_its_data(
+    address: Address, names: Names, sql: Any, target: Any
+) -> None:
+    """Steps that were applied are not applied again."""
+    await target.write([Thread(thread_id="t")])
+    await _prepare(address, names, _second)
+    await _prepare(address, names, _second, _third)
+    await _prepare(address, names, _second, _third)
+    assert _versions(sql) == [1, 2, 3]
+    assert sql("SELECT thread_id, second FROM langgraph_threads") == [("t", None)]
+    assert sql("SELECT * FROM langgraph_third") == [(3,)]
+
+
+async def test_a_failed_migration_leaves_the_schema_as_it_was(
+    address: Address, names: Names, sql: Any, target: Any
+) -> None:
+    """Steps of one run are one transaction; the lock is free afterwards."""
+    import asyncpg
+
+    await target.write([Thread(thread_id="t")])
+    before = _relations(sql)
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        await _prepare(address, names, _second, _failing)
+    assert _relations(sql) == before
+    assert _versions(sql) == [1]
+    assert await target.read() == {"t": [Thread(thread_id="t")]}
+    await _prepare(address, names)
+
+
+async def test_a_newer_schema_is_refused_by_both_ends(
+    target: Any, sql: Any, address: Address
+) -> None:
+    """And is not changed."""
+    await target.write([Thread(thread_id="t")])
+    sql("INSERT INTO langgraph_migrations VALUES (7)")
+    before = _relations(sql)
+    lease = sql("SELECT * FROM langgraph_lease")
+    message = (
+        f"the tables 'public.langgraph_*' in {address.place} have schema version 7, and this "
+        "lgx knows versions up to 1; install a newer lgx"
+    )
+    with pytest.raises(UsageError) as written:
+        await target.write([Thread(thread_id="t")])
+    with pytest.raises(UsageError) as read:
+        await target.read()
+    assert [str(written.value), str(read.value)] == [message, message]
+    assert _relations(sql) == before
+    assert sql("SELECT * FROM langgraph_lease") == lease
+
+
+async def test_tables_of_somebody_else_are_left_alone(
+    address: Address, names: Names, sql: Any
+) -> None:
+    """Whatever has one of the names is named; not even the lock's table is made."""
+    for made in ("TABLE langgraph_runs (x INT)", "VIEW langgraph_messages AS SELECT 1"):
+        sql(f"CREATE {made}")
+        before = _relations(sql)
+        name = made.split()[1]
+        with pytest.raises(UsageError) as refused:
+            await _prepare(address, names)
+        assert str(refused.value) == (
+            f"{address.place} has {name!r} in schema 'public', and lgx did not make it; "
+            "choose another --sink-table-prefix or --sink-schema"
+        )
+        assert _relations(sql) == before
+        sql(f"DROP {made.split()[0]} {name}")
+    sql("CREATE TABLE threads (mine INT)")
+    await _prepare(address, names)
+    assert sql("SELECT * FROM threads") == []
+
+
+async def test_migrations_run_under_the_lock(address: Address, names: Names, sql: Any) -> None:
+    """A second run cannot migrate what the first one writes to."""
+    lease = TargetLease(address, names)
+    await prepare(address, names, lease)
+    with pytest.raises(LockedError):
+        await _prepare(address, names, _second)
+    assert _versions(sql) == [1]
+    await lease.release()
+
+
+async def test_a_run_that_lost_its_turn_migrates_nothing(
+    address: Address, names: Names, sql: Any
+) -> None:
+    """The fence stands before the first statement."""
+    await _prepare(address, names)
+    first, second = TargetLease(address, names), TargetLease(address, names)
+    await first.acquire()
+    sql("UPDATE langgraph_lease SET token = gen_random_uuid()")
+    connection = await address.connect()
+    with pytest.raises(LockedError):
+        async with connection.transaction():
+            await first.fence(connection)
+            await migrate(connection, "", names, (*MIGRATIONS, _second))
+    await close(connection)
+    await first.release()
+    await second.acquire()
+    await second.release()
+    assert _versions(sql) == [1]
+
+
+async def test_a_schema_is_made_where_it_is_missing_and_nothing_beside_it(
+    target: Any, sql: Any
+) -> None:
+    """One that is there needs no right to make one."""
+    await target.write([Thread(thread_id="t")], schema="fresh")
+    assert {schema for schema, _, _ in _relations(sql)} == {"fresh"}
+    assert await target.read(schema="fresh") == {"t": [Thread(thread_id="t")]}
