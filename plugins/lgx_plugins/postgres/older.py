@@ -282,7 +282,7 @@ def _count(status: str) -> int:
 
 def _sentences(n: Names, *, repeated: int, aside: int, sourceless: int) -> tuple[str, ...]:
     table = repr(n.plain("checkpoints"))
-    found = [f"the tables of an older tool {n} were brought up to date"]
+    found = [f"the tables {n} of an older tool were brought up to date"]
     if repeated:
         found.append(f"{repeated} rows of {table} repeated a later one exactly: removed")
     if aside:

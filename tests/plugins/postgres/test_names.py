@@ -15,7 +15,7 @@ ODD = [
     "o'brien",
     'say "hi"',
     '"; DROP SCHEMA public CASCADE; --',
-    "Robert'); DROP TABLE langgraph_threads;--",
+    "Robert'); DROP TABLE threads;--",
     "new\nline\ttab",
     "back\\slash",
     "%s $1 {0} :name",
@@ -88,8 +88,8 @@ def _identifiers(sql: str, prefix: str) -> list[str]:
             "pg_catalog",
             "",
             (
-                "schema 'pg_catalog' is reserved by PostgreSQL; choose one that does not begin with "
-                "pg_"
+                "schema 'pg_catalog' is reserved by PostgreSQL; choose one that does not begin "
+                "with pg_"
             ),
         ),
         (

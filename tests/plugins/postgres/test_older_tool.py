@@ -109,7 +109,7 @@ async def test_writing_brings_them_up_to_date_in_place(target: Any, older: Any) 
     ]
     assert older("SELECT thread_id, content FROM langgraph_messages") == [("a", "hi")]
     assert notes == [
-        "the tables of an older tool under 'public.langgraph_*' were brought up to date",
+        "the tables 'public.langgraph_*' of an older tool were brought up to date",
         (
             "1 rows of 'langgraph_threads' do not say where they came from; set their source_url, "
             "and a run from there replaces them"
@@ -213,8 +213,8 @@ async def test_what_its_lack_of_rules_let_in_is_put_aside_and_told(target: Any, 
     assert notes[1:3] == [
         "1 rows of 'langgraph_checkpoints' repeated a later one exactly: removed",
         (
-            "3 rows of 'langgraph_checkpoints' had no thread, no checkpoint_id, or the identity of a "
-            "later row: moved into 'langgraph_set_aside'"
+            "3 rows of 'langgraph_checkpoints' had no thread, no checkpoint_id, or the identity "
+            "of a later row: moved into 'langgraph_set_aside'"
         ),
     ]
 
