@@ -191,6 +191,8 @@ def check_size(column: str, cell: bytes) -> None:
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST = datetime.min.replace(tzinfo=UTC) - _EPOCH
+_LAST = datetime.max.replace(tzinfo=UTC) - _EPOCH
 
 
 def instant(text: str) -> int | None:
@@ -202,9 +204,8 @@ def instant(text: str) -> int | None:
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    try:
-        since = when - _EPOCH
-    except OverflowError:
+    since = when - _EPOCH
+    if not _FIRST <= since <= _LAST:
         return None
     return since.days * _DAY + since.seconds * 1_000_000 + since.microseconds
 
