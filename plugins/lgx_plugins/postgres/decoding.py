@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from lgx import Loss, Record, ThreadError, decode_line, split_object
-from lgx_plugins.postgres.cells import restore_json, restore_text, restore_time
+from lgx_plugins.postgres.cells import restore_json, restore_text, restore_time, time_text
 from lgx_plugins.postgres.layout import Field
 from lgx_plugins.postgres.streaming import Cells
 from lgx_plugins.tables import (
@@ -141,7 +141,7 @@ def _converter(table: Table, field: Field, *, marked: bool = False) -> Callable[
     """What makes the value of a record's field of a cell that is not NULL."""
     name, how = field.name, field.how
     if how == "time":
-        return lambda cell: _time(name, cell)
+        return lambda cell: time_text(_instant(cell)[0]) or _no_time(name)
     if how == "integer":
         return lambda cell: _instant(cell)[0]
     if how == "flag":
@@ -155,10 +155,11 @@ def _converter(table: Table, field: Field, *, marked: bool = False) -> Callable[
         return bytes.decode
     text = _json(name, checked=how != "jsonb", marked=marked)
     if name == "extra":
-        null_is_none = table is THREADS
-        return lambda cell: (
-            msgspec.UNSET if null_is_none and cell == _NULL else split_object(text(cell))
-        )
+        known = _known(table)
+        if table is not THREADS:
+            return lambda cell: _others(text(cell), known)
+        # Where there was no record of it, and somebody has filled in its row.
+        return lambda cell: msgspec.UNSET if cell == _NULL else _others(text(cell), known)
     if name == "namespace":
         return lambda cell: _labels(text(cell))
     return text
@@ -172,11 +173,22 @@ def _json(name: str, *, checked: bool, marked: bool) -> Callable[[bytes], Raw]:
     return Raw
 
 
-def _time(name: str, cell: bytes) -> str:
-    text = restore_time(_instant(cell)[0], None)
-    if text is None:
-        raise ThreadError(f"column {name!r} holds a time beyond the years 1 to 9999")
-    return text
+def _known(table: Table) -> frozenset[str]:
+    assert table.record is not None
+    return frozenset({"kind", *table.record.__struct_fields__} - {"extra"})
+
+
+def _others(text: Raw, known: frozenset[str]) -> dict[str, Raw]:
+    """The fields without a column."""
+    fields = split_object(text)
+    if not known.isdisjoint(fields):
+        name = min(known.intersection(fields))
+        raise ThreadError(f"column 'extra' holds {name!r}, which has a place of its own")
+    return fields
+
+
+def _no_time(name: str) -> str:
+    raise ThreadError(f"column {name!r} holds a time beyond the years 1 to 9999")
 
 
 def _not_whole(name: str, cell: bytes) -> int:

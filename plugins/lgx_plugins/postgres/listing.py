@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -25,6 +26,9 @@ from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.versions import row_version, versions
 from lgx_plugins.tables import Table, json_cell
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
 
 __all__ = ["Listing"]
 
@@ -65,18 +69,28 @@ class Listing:
         """In the order of the ids' bytes."""
         at_once = _AT_ONCE_WITH_METADATA if query.metadata else _AT_ONCE
         done = 0
-        opened: object = None
+        cursors = (f"lgx_list_{id(self)}_{number}" for number in itertools.count())
+        cursor = ""
+        holder: Connection | None = None
 
         async def some() -> list[Any]:
             """The next rows; from a new cursor where the one that there was went away."""
-            nonlocal opened
+            nonlocal cursor, holder
             async with self._moment.keeper() as keeper:
                 with explained(self._place, again=True):
-                    if opened is not keeper:
-                        sql = f"{self._sql(query)} OFFSET {done}"
-                        await keeper.execute(f"DECLARE lgx_list NO SCROLL CURSOR FOR {sql}")
-                        opened = keeper
-                    return list(await keeper.fetch(f"FETCH {at_once} FROM lgx_list"))
+                    try:
+                        if holder is not keeper:
+                            cursor = next(cursors)
+                            sql = f"{self._sql(query)} OFFSET {done}"
+                            await keeper.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR {sql}")
+                            holder = keeper
+                        rows = list(await keeper.fetch(f"FETCH {at_once} FROM {cursor}"))
+                        if not rows:
+                            await keeper.execute(f"CLOSE {cursor}")
+                    except BaseException:
+                        holder = None
+                        raise
+                    return rows
 
         while rows := await context.request(some, what="list of threads"):
             for row in rows:

@@ -88,16 +88,13 @@ class Moment:
     async def keeper(self) -> AsyncIterator[Connection]:
         """The connection that holds the moment, for one short statement at a time.
 
-        What goes wrong is undone where nobody else holds the moment.
+        What goes wrong is undone: a transaction that has failed holds nothing.
 
         Raises:
             FatalError: the moment is gone.
         """
         async with self._keeping:
             keeper = await self._kept()
-            if self._most > 1:
-                yield keeper
-                return
             with explained(self._address.place, again=True):
                 await keeper.execute("SAVEPOINT lgx")
             try:

@@ -163,11 +163,6 @@ class Workshop:
             assert self.query("SELECT pg_terminate_backend($1, 20000)", pid) == [(True,)]
 
 
-def forms(records: Sequence[Record]) -> list[bytes]:
-    """Records in their canonical form."""
-    return [canonical(encode_line(record)) for record in records]
-
-
 @pytest.fixture
 async def shop(
     postgres_server: PostgresServer, database: str, tmp_path: Path

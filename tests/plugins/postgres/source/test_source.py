@@ -1,0 +1,411 @@
+"""The source: filters, versions, several origins, broken rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from lgx import (
+    Query,
+    Record,
+    Thread,
+    ThreadEnd,
+    ThreadError,
+    ThreadRef,
+    UsageError,
+    canonical,
+    encode_line,
+    raw,
+    run_async,
+    use,
+)
+from lgx_plugins.postgres.reader import groups
+
+
+def forms(records: Sequence[Record]) -> list[bytes]:
+    return [canonical(encode_line(record)) for record in records]
+
+
+@pytest.mark.parametrize("connections", [1, 2, 4])
+async def test_every_thread_comes_back(shop: Any, connections: int) -> None:
+    """However many connections read, small threads and large ones."""
+    threads = [shop.thread(f"t{n:03}", checkpoints=n % 7) for n in range(120)]
+    threads.append([Thread(thread_id="z", values=raw("x" * (3 << 20)))])
+    await shop.write(*threads)
+    found = await shop.records(connections=connections)
+    assert found == {one[0].thread_id: forms(one) for one in threads}
+
+
+async def test_reads_run_side_by_side(shop: Any) -> None:
+    """Several reads interleaved give each thread's records together."""
+    await shop.write(*(shop.thread(f"t{n}", checkpoints=30) for n in range(6)))
+    async with shop.source() as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+        readers = [source.read(refs[start : start + 2], shop.context) for start in (0, 2, 4)]
+        found: list[list[object]] = [[], [], []]
+        while len(readers) > sum(1 for one in found if one and one[-1] is None):
+            for reader, items in zip(readers, found, strict=True):
+                if not items or items[-1] is not None:
+                    items.append(_plain(item) if (item := await anext(reader, None)) else None)
+    assert [items[:-1] for items in found] == [
+        [
+            _plain(item)
+            for n in pair
+            for item in (
+                *shop.thread(f"t{n}", checkpoints=30),
+                ThreadEnd(thread_id=f"t{n}", outcome="complete"),
+            )
+        ]
+        for pair in ((0, 1), (2, 3), (4, 5))
+    ]
+
+
+def _plain(item: Record | ThreadEnd) -> object:
+    return canonical(encode_line(item)) if isinstance(item, Record) else item
+
+
+async def test_a_thread_that_is_not_there_ends_as_deleted(shop: Any) -> None:
+    """A reference from elsewhere, such as a report, may name what has gone, or no id at all."""
+    await shop.write(shop.thread("a"))
+    gone = ["gone", "'; --", "\0", "\ud800", "\ufdd0"]
+    async with shop.source() as source:
+        refs = [ThreadRef(thread_id=name, version="x", size_hint=1) for name in gone]
+        items = [item async for item in source.read(refs, shop.context)]
+    assert items == [ThreadEnd(thread_id=name, outcome="deleted") for name in gone]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (Query(), ["a", "b", "c", "d"]),
+        (Query(thread_ids=("d", "a", "unknown")), ["a", "d"]),
+        (Query(thread_ids=(*map(str, range(2000)), "b")), ["b"]),
+        (Query(thread_ids=("\0", "\ud800", "c")), ["c"]),
+        (Query(status="busy"), ["b"]),
+        (Query(status="\0"), []),
+        (Query(metadata={"owner": raw("alice")}), ["a"]),
+        (Query(metadata={"deep": raw({"k": [2]})}), ["b"]),
+        (Query(metadata={"text": Raw(b'"a\\u0000b"')}), ["c"]),
+        (Query(since="2026-02-01"), ["b", "c"]),
+        (Query(since="2026-02-01", until="2026-03-01T01:00:00+01:00"), ["b"]),
+        (Query(since="2026-02-01", status="idle"), ["c"]),
+        (Query(until="0002-01-01"), ["a"]),
+    ],
+)
+async def test_filters_choose_threads(shop: Any, query: Query, expected: list[str]) -> None:
+    """All filters hold at once; one that looks at what a thread lacks does not pass it."""
+    await shop.write(
+        [
+            Thread(
+                thread_id="a",
+                status="idle",
+                updated_at="0001-01-01T00:00:00Z",
+                metadata=raw({"owner": "alice"}),
+            )
+        ],
+        [
+            Thread(
+                thread_id="b",
+                status="busy",
+                updated_at="2026-02-01T00:00:00Z",
+                metadata=raw({"deep": {"k": [1, 2], "more": 1}}),
+            )
+        ],
+        [
+            Thread(
+                thread_id="c",
+                status="idle",
+                updated_at="2026-03-01T00:00:00+00:00",
+                metadata=raw({"text": "a\0b"}),
+            )
+        ],
+        [Thread(thread_id="d", metadata=Raw(b"[" * 5000 + b"]" * 5000))],
+    )
+    assert [ref.thread_id for ref in await shop.refs(query)] == expected
+
+
+async def test_what_a_filter_cannot_look_at_fails_by_itself(shop: Any) -> None:
+    """A time that is none, whether it came so or was edited; the other threads come."""
+    strange = [Thread(thread_id="b", updated_at="today", metadata=raw({"owner": "alice"}))]
+    await shop.write(shop.thread("a"), strange, shop.thread("c"))
+    shop.query("UPDATE langgraph_threads SET updated_at = 'infinity' WHERE thread_id = 'a'")
+    source = use("postgres", dsn=shop.dsn)
+    target = use("ndjson", path=shop.directory / "out")
+    report = await run_async(source, target, metadata={"owner": "alice"}, since="2026-01-01")
+    assert (report.threads.listed, report.threads.written, report.threads.failed) == (3, 1, 2)
+    assert {failure.thread_id: failure.why for failure in report.failures} == {
+        name: f"the thread's updated_at {when!r} is not a time, so that no window of time can be "
+        "applied to it; leave out --since and --until"
+        for name, when in (("a", "infinity"), ("b", "today"))
+    }
+
+
+async def test_opening_may_be_cancelled(shop: Any) -> None:
+    """At any moment: no connection stays open, and the database can be opened again."""
+    await shop.write(shop.thread("a"))
+    for steps in (0, 1, 2, 4, 8, 16, 32, 64):
+        source = shop.source()
+        opening = asyncio.create_task(source.__aenter__())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait({opening})
+        if not opening.cancelled():
+            await source.__aexit__(None, None, None)
+    assert [ref.thread_id for ref in await shop.refs()] == ["a"]
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_reading_may_end_early(shop: Any, connections: int) -> None:
+    """A reader that goes away in the middle of a large thread takes nothing from the others."""
+    large = [
+        Thread(thread_id="large"),
+        *shop.thread("large", checkpoints=4000, note="x" * 2000)[1:],
+    ]
+    await shop.write(large, shop.thread("small"))
+    async with shop.source(connections=connections) as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+        for _ in range(5):
+            reader = source.read(refs[:1], shop.context)
+            items = [await anext(reader) for _ in range(10)]
+            await reader.aclose()
+            assert forms(items) == forms(large[:10])
+        found = await shop.records_of(source)
+    assert found == {"large": forms(large), "small": forms(shop.thread("small"))}
+
+
+EDITS = [
+    "UPDATE langgraph_threads SET status = 'busy' WHERE thread_id = 'a'",
+    "UPDATE langgraph_threads SET values = '{}' WHERE thread_id = 'a'",
+    "UPDATE langgraph_checkpoints SET metadata = NULL WHERE thread_id = 'a' AND position = 1",
+    "UPDATE langgraph_checkpoints SET checkpoint_id = 'x' WHERE thread_id = 'a' AND position = 1",
+    "DELETE FROM langgraph_checkpoints WHERE thread_id = 'a' AND position = 1",
+    "DELETE FROM langgraph_runs WHERE thread_id = 'a'",
+    "UPDATE langgraph_records SET body = '{\"kind\":\"x\"}' WHERE thread_id = 'a'",
+    """INSERT INTO langgraph_checkpoints (thread, position, thread_id, checkpoint_ns, checkpoint_id)
+       SELECT id, 9, thread_id, '', 'new' FROM langgraph_threads WHERE thread_id = 'a'""",
+    """UPDATE langgraph_checkpoints SET thread = (SELECT id FROM langgraph_threads
+       WHERE thread_id = 'a'), position = 9, checkpoint_id = 'moved'
+       WHERE thread_id = 'b' AND position = 1""",
+    # Hard to notice: as many rows as before, of the same content.
+    """WITH gone AS (DELETE FROM langgraph_checkpoints
+           WHERE thread_id = 'a' AND position = 1 RETURNING *)
+       INSERT INTO langgraph_checkpoints
+           (id, thread, position, thread_id, checkpoint_ns, checkpoint_id)
+       SELECT id, thread, position, thread_id, checkpoint_ns, checkpoint_id FROM gone""",
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+async def test_an_edit_by_hand_changes_the_version(shop: Any, edit: str) -> None:
+    """Of the thread that was edited, whatever was edited."""
+    await shop.write(shop.thread("a"), shop.thread("b"), shop.thread("c"))
+    before = await shop.versions()
+    shop.query(edit)
+    after = await shop.versions()
+    assert after["a"] != before["a"]
+    assert after["c"] == before["c"]
+    assert (after["b"] != before["b"]) == ("'b'" in edit)
+
+
+async def test_a_version_outlives_what_changes_nothing(shop: Any) -> None:
+    """Rows that are moved, frozen, locked or indexed are the same rows."""
+    await shop.write(shop.thread("a"), shop.thread("b"))
+    before = await shop.versions()
+    for sql in (
+        "VACUUM (FULL, FREEZE) langgraph_checkpoints",
+        "VACUUM (FULL, FREEZE) langgraph_threads",
+        "CREATE INDEX ON langgraph_checkpoints (parent_checkpoint_id)",
+        "SELECT count(*) FROM (SELECT 1 FROM langgraph_checkpoints FOR UPDATE) AS locked",
+    ):
+        shop.query(sql)
+        assert await shop.versions() == before, sql
+
+
+async def test_a_new_copy_has_a_new_version(shop: Any) -> None:
+    """Where a checkpoint was added, in an incremental run; the other threads keep theirs."""
+    await shop.write(shop.thread("a"), shop.thread("b"))
+    before = await shop.versions()
+    await shop.write(shop.thread("a", checkpoints=3))
+    after = await shop.versions()
+    assert (after["a"] != before["a"], after["b"] == before["b"]) == (True, True)
+
+
+async def test_an_incremental_run_reads_what_was_edited(shop: Any) -> None:
+    """From PostgreSQL into an archive: a run without changes writes nothing, an edit one thread."""
+    await shop.write(*(shop.thread(name) for name in "abc"))
+    source = use("postgres", dsn=shop.dsn)
+    target = use("archive", path=shop.directory / "archive")
+    written = [(await run_async(source, target)).threads.written for _ in range(2)]
+    shop.query("DELETE FROM langgraph_checkpoints WHERE thread_id = 'b' AND position = 1")
+    written += [(await run_async(source, target)).threads.written for _ in range(2)]
+    assert written == [3, 0, 1, 0]
+
+
+async def test_the_identity_belongs_to_the_database(shop: Any) -> None:
+    """It is made with the tables, whatever the address is that leads there."""
+    await shop.write(shop.thread("a"))
+    await shop.write(shop.thread("a"), table_prefix="other_")
+    async with shop.source() as source:
+        identity = await source.identity()
+    async with shop.source(connections=1) as source:
+        assert await source.identity() == identity
+    async with shop.source(table_prefix="other_") as source:
+        assert await source.identity() != identity
+
+
+async def test_merged_sources_are_read_one_at_a_time(shop: Any) -> None:
+    """One id may stand for two threads: the origin says which is meant."""
+    await shop.write(shop.thread("a", note="one"))
+    await shop.write(shop.thread("a", note="two"), origin="http://two")
+    with pytest.raises(UsageError) as refused:
+        await shop.refs()
+    assert str(refused.value) == (
+        f"{shop.place} holds threads of several sources: 'http://one', 'http://two'; "
+        "choose one with --source-origin"
+    )
+    with pytest.raises(UsageError, match="holds no threads of 'http://three', only of: "):
+        await shop.refs(origin="http://three")
+    identities = set()
+    for note in ("one", "two"):
+        origin = f"http://{note}"
+        assert await shop.records(origin=origin) == {"a": forms(shop.thread("a", note=note))}
+        async with shop.source(origin=origin) as source:
+            identities.add(await source.identity())
+    assert len(identities) == 2
+
+
+BROKEN = [
+    ("checkpoints", "created_at = 'infinity'", "'created_at' holds a time beyond the years 1 to"),
+    ("checkpoints", "created_at = '4000-01-01 BC'", "'created_at' holds a time beyond the years"),
+    ("checkpoints", "extra = '[]'", "a JSON object was expected, not b'[]'"),
+    (
+        "checkpoints",
+        """extra = '{"kind": 1}'""",
+        "column 'extra' holds 'kind', which has a place of its own",
+    ),
+    ("runs", "extra = '7'", "a JSON object was expected, not b'7'"),
+    ("records", "body = '{}'", 'a record has no "kind"'),
+    ("threads", "extra = '[]'", "a JSON object was expected, not b'[]'"),
+]
+
+
+@pytest.mark.parametrize(("table", "edit", "why"), BROKEN)
+async def test_a_broken_row_costs_its_record_alone(
+    shop: Any, table: str, edit: str, why: str
+) -> None:
+    """Anybody may write to a database: such a row is listed, all others come."""
+    await shop.write(shop.thread("a", checkpoints=3), shop.thread("b"), shop.thread("c"))
+    row = "" if table == "threads" else f"AND id = (SELECT max(id) FROM langgraph_{table} "
+    row += "WHERE thread_id = 'b')" if row else ""
+    shop.query(f"UPDATE langgraph_{table} SET {edit} WHERE thread_id = 'b' {row}")
+    records, losses = await shop.losses("b")
+    kind = {"records": "memo"}.get(table, table.removesuffix("s"))
+    expected = forms(shop.thread("b"))
+    at = max(n for n, record in enumerate(shop.thread("b")) if record.kind == kind)
+    assert forms(records) == expected[:at] + expected[at + 1 :]
+    ((what, reason, checkpoints, holdable),) = [
+        (loss.what, loss.why, loss.checkpoints, loss.holdable) for loss in losses
+    ]
+    assert what.startswith("record" if table == "records" else kind)
+    assert why in reason
+    assert (checkpoints, holdable) == (int(table == "checkpoints"), True)
+    for name in "ac":
+        assert (await shop.losses(name))[1] == []
+
+
+async def test_an_edited_time_is_read_as_edited(shop: Any) -> None:
+    """The text of a time counts as long as it means what the column says."""
+    texts = ["2026-01-01T00:00:00Z", "2026-01-01 01:00:00.5+01:00", "no time", None]
+    threads = [[Thread(thread_id=str(n), created_at=text)] for n, text in enumerate(texts)]
+    await shop.write(*threads)
+    assert await shop.records() == {str(n): forms(one) for n, one in enumerate(threads)}
+    shop.query("UPDATE langgraph_threads SET created_at = '2027-01-01 00:00:00.25+00'")
+    edited = Thread(thread_id="", created_at="2027-01-01T00:00:00.250000+00:00")
+    found = await shop.records()
+    assert {line.replace(key.encode(), b"") for key, lines in found.items() for line in lines} == {
+        line.replace(key.encode(), b"")
+        for key in found
+        for line in forms([Thread(thread_id=key, created_at=edited.created_at)])
+    }
+
+
+async def test_rows_added_by_hand_are_read(shop: Any) -> None:
+    """A thread that somebody inserted, with what a column gives by itself and no more."""
+    await shop.write(shop.thread("a"))
+    shop.query(
+        "WITH made AS (INSERT INTO langgraph_threads (thread_id, source_url, metadata) "
+        "VALUES ('new', 'http://one', '{\"by\": \"hand\"}') RETURNING id, thread_id) "
+        "INSERT INTO langgraph_checkpoints "
+        "(thread, position, thread_id, checkpoint_ns, checkpoint_id, values) "
+        "SELECT id, 1, thread_id, '', 'c1', '{\"n\": 1}' FROM made"
+    )
+    found = await shop.records()
+    assert [json.loads(line) for line in found["new"]] == [
+        {
+            "kind": "thread",
+            "thread_id": "new",
+            "created_at": None,
+            "updated_at": None,
+            "status": None,
+            "metadata": {"by": "hand"},
+        },
+        {
+            "kind": "checkpoint",
+            "thread_id": "new",
+            "checkpoint_ns": "",
+            "checkpoint_id": "c1",
+            "parent_checkpoint_id": None,
+            "created_at": None,
+            "values": {"n": 1},
+        },
+    ]
+
+
+async def test_broken_extras_are_listed_after_the_healthy_ones(shop: Any) -> None:
+    """One bad row of a kind does not keep the others back."""
+    await shop.write(shop.thread("a"))
+    for key, extra in (("k1", "{}"), ("k2", "[]"), ("k3", "{}")):
+        shop.query(
+            "INSERT INTO langgraph_store_items (source_url, namespace, key, extra) "
+            "VALUES ('http://one', '[\"n\"]', $1, $2::text::jsonb)",
+            key,
+            extra,
+        )
+    items = []
+    async with shop.source() as source:
+        with pytest.raises(ThreadError, match=r"1 could not be read; store_item .*'k2': a JSON"):
+            async for item in source.extras("store_item", Query(), shop.context):
+                items.append(item)  # noqa: PERF401 -- those before the error count
+    assert [item.key for item in items] == ["k1", "k3"]
+
+
+def test_small_threads_are_read_together_and_large_ones_alone() -> None:
+    """By the sizes of the last export; what has no size may be of any."""
+    sizes = [400_000, 400_000, 2 << 20, 400_000, None, 400_000]
+    refs = [
+        ThreadRef(thread_id=str(number), version="v", size_hint=size)
+        for number, size in enumerate(sizes)
+    ]
+    found = [[ref.thread_id for ref in group] for group in groups(refs)]
+    assert found == [["0", "1"], ["2"], ["3"], ["4"], ["5"]]
+
+
+async def test_a_thread_that_grew_by_hand_is_read_alone(shop: Any) -> None:
+    """Its size is that of the last export: it is noticed in the middle, and nothing is lost."""
+    await shop.write(*(shop.thread(name) for name in "abc"))
+    shop.query(
+        "INSERT INTO langgraph_checkpoints "
+        "(thread, position, thread_id, checkpoint_ns, checkpoint_id, values) "
+        "SELECT id, 100 + n, thread_id, '', 'grown ' || n, to_jsonb(repeat('x', 1000000)) "
+        "FROM langgraph_threads, generate_series(1, 40) AS n WHERE thread_id = 'b'"
+    )
+    before = shop.context.budget.peak
+    found = await shop.records()
+    assert {name: len(lines) for name, lines in found.items()} == {"a": 5, "b": 45, "c": 5}
+    assert shop.context.budget.peak - before < 10 << 20
