@@ -170,6 +170,8 @@ def _parse(text: str) -> tuple[SplitResult, list[tuple[str, str]]]:
         raise _unusable(
             "in user and password write @ as %40, / as %2F, : as %3A, ? as %3F and # as %23"
         )
+    if any(int(port) > 65535 for port in re.findall(r":(\d+)(?:,|$)", hosts)):
+        raise _unusable("a port is larger than 65535")
     if parts.fragment:
         raise _unusable("write # as %23")
     return parts._replace(netloc=user.replace("@", "%40") + at + hosts), query
@@ -186,7 +188,7 @@ def _seconds(text: str | None) -> float:
     try:
         return float(int(text)) if int(text) > 0 else _CONNECT_SECONDS
     except ValueError:
-        raise _unusable(f"connect_timeout {text!r} is no number of seconds") from None
+        raise _unusable("connect_timeout is no number of seconds") from None
 
 
 def _shown(parts: SplitResult, query: dict[str, str]) -> tuple[str, str, str]:

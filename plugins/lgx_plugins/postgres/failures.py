@@ -84,8 +84,8 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
     if isinstance(error, OSError | EOFError):
         if isinstance(error, FileNotFoundError | PermissionError) and not again:
             return UsageError(
-                f"{place} cannot be reached: {error.strerror or 'no such file'}; correct the "
-                "host in the dsn, or start the server"
+                f"{place} cannot be reached: {(error.strerror or 'no such file').lower()}; "
+                "correct the host in the dsn, or start the server"
             )
         errno = getattr(error, "errno", None)
         why = os.strerror(errno) if isinstance(errno, int) and errno > 0 else None

@@ -1,0 +1,109 @@
+"""What `lgx doctor` shows of a target, before and after a run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lgx import Fact, Thread
+from lgx.testing import PostgresServer, make_bundle, make_context, make_run
+from lgx_plugins.postgres.connection import Address
+from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.names import Names
+
+
+async def facts(target: Any, **options: Any) -> dict[str, Fact]:
+    """By name; of the sink."""
+    context = make_context()
+    async with target.sink(**options) as sink:
+        return {fact.name: fact for fact in (await sink.probe(context)).facts}
+
+
+async def test_an_empty_database(target: Any, sql: Any, address: Address) -> None:
+    """Reachable, may be written to, holds nothing; nothing is created."""
+    found = await facts(target)
+    ((version, most),) = sql(
+        "SELECT current_setting('server_version'), current_setting('max_connections')"
+    )
+    used = found["connections"].value.partition(" ")[0]
+    assert found == {
+        "postgresql": Fact(name="postgresql", value=version),
+        "database": Fact(name="database", value=found["database"].value),
+        "schema": Fact(name="schema", value="no tables of lgx under 'public.langgraph_*'"),
+        "access": Fact(name="access", value="may write"),
+        "connections": Fact(
+            name="connections", value=f"{used} of {most} in use, and a run opens up to 6"
+        ),
+        "lock": Fact(name="lock", value="free"),
+    }
+    assert found["database"].value.startswith(f"{address.place}, ")
+    assert sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'langgraph%'") == [(0,)]
+
+
+async def test_what_stands_there_by_source(target: Any) -> None:
+    """Counts, and how many are not whole."""
+    await target.write([Thread(thread_id="a")], [Thread(thread_id="b")])
+    context = make_context()
+    async with target.sink() as sink:
+        await sink.begin(make_run(source="kit://other", merge=True))
+        bundle = make_bundle(context, [Thread(thread_id="c")], partial=True)
+        await sink.write([bundle], context)
+        bundle.close()
+    async with target.sink() as sink:
+        found = [fact for fact in (await sink.probe(context)).facts if fact.name == "threads"]
+    assert found == [
+        Fact(name="threads", value="2 of kit://first"),
+        Fact(name="threads", value="1 of kit://other, 1 of them not whole", level="warn"),
+    ]
+    assert (await facts(target))["schema"].value == "version 1 under 'public.langgraph_*'"
+
+
+async def test_tables_of_the_older_tool(target: Any, older: Any) -> None:
+    """They will be upgraded; until then they stay."""
+    before = older("SELECT count(*) FROM pg_class")
+    assert (await facts(target))["schema"] == Fact(
+        name="schema",
+        value="tables of an older tool under 'public.langgraph_*'; a run upgrades them",
+    )
+    assert older("SELECT count(*) FROM pg_class") == before
+
+
+async def test_a_run_that_is_under_way(target: Any, address: Address, names: Names) -> None:
+    """The lock, and who holds it."""
+    lease = TargetLease(address, names)
+    await lease.acquire()
+    found = (await facts(target))["lock"]
+    await lease.release()
+    assert found.level == "warn"
+    assert found.value.startswith(f"held by process {os.getpid()} on host ")
+
+
+async def test_what_would_keep_a_run_from_writing(
+    target: Any, sql: Any, postgres_server: PostgresServer
+) -> None:
+    """A schema that nobody may make tables in, one that is not there, a full house."""
+    ((name,),) = sql("SELECT current_database()")
+    assert (await facts(target, connections=64))["connections"].level == "ok"
+    sql("CREATE ROLE lgx_reader")
+    try:
+        sql(f"ALTER DATABASE {name} SET role = 'lgx_reader'")
+        sql_admin = postgres_server.execute
+        assert (await facts(target))["access"] == Fact(
+            name="access",
+            value="the user may not create tables in schema 'public'",
+            level="error",
+        )
+        assert (await facts(target, schema="none"))["access"] == Fact(
+            name="access",
+            value="there is no schema 'none', and the user may not create it",
+            level="error",
+        )
+        sql_admin(
+            postgres_server.dsn, f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+        )
+        assert (await facts(target))["access"] == Fact(
+            name="access", value="a standby, or read-only: name the primary", level="error"
+        )
+    finally:
+        postgres_server.execute(postgres_server.dsn, f"ALTER DATABASE {name} RESET ALL")
+        postgres_server.execute(postgres_server.dsn, "DROP ROLE lgx_reader")
