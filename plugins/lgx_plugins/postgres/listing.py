@@ -25,7 +25,7 @@ from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.versions import row_version, versions
-from lgx_plugins.tables import Table, json_cell
+from lgx_plugins.tables import CHECKPOINTS, Table, json_cell
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -98,6 +98,34 @@ class Listing:
                 found = self._ref(row, query)
                 if found is not None:
                     yield found
+        if not (self._layout.own or query.filtered or self._origin is not None):
+            for part in self._parts:
+                lost = await self._nobodys(part, context)
+                if lost is not None:
+                    yield lost
+
+    async def _nobodys(self, part: Table, context: Context) -> Loss | None:
+        """Rows that belong to no thread, which other tables than lgx's allow."""
+        layout = self._layout
+        sql = (
+            f"SELECT count(*) FROM {layout.names(part.name)} AS p WHERE NOT EXISTS "
+            f"(SELECT FROM {layout.names('threads')} AS t "
+            f"WHERE {layout.thread_id('t')} = {layout.part_key(part)})"
+        )
+
+        async def counted() -> int:
+            async with self._moment.keeper() as keeper:
+                with explained(self._place, again=True):
+                    return int(await keeper.fetchval(sql))
+
+        count = await context.request(counted, what=f"rows of {part.name} without a thread")
+        if not count:
+            return None
+        return Loss(
+            what=f"{count} row{'s' * (count > 1)} of {layout.names.plain(part.name)!r}",
+            why="what they have for a thread_id is that of no thread",
+            checkpoints=count if part is CHECKPOINTS else 0,
+        )
 
     def _sql(self, query: Query) -> str:
         layout = self._layout

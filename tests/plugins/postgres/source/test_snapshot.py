@@ -57,7 +57,7 @@ def plain(item: Record | ThreadEnd) -> object:
 async def test_readers_see_one_moment_while_writers_go_on(shop: Any, connections: int) -> None:
     """Each read is of one generation, whole, however many were written and removed since."""
     await shop.write(*generation(0))
-    seen = set()
+    seen: set[int] = set()
     written = 0
     more = asyncio.Condition()
 
@@ -74,6 +74,10 @@ async def test_readers_see_one_moment_while_writers_go_on(shop: Any, connections
         async with shop.source(connections=connections) as source:
             refs = [ref async for ref in source.list(Query(), shop.context)]
             begun = written
+
+            def went_on(begun: int = begun) -> bool:
+                return written > begun
+
             items: list[Any] = []
 
             async def read(part: Any, source: Any = source, items: list[Any] = items) -> None:
@@ -82,7 +86,7 @@ async def test_readers_see_one_moment_while_writers_go_on(shop: Any, connections
             for _ in range(2):  # once at once, and once after the next generation
                 await asyncio.gather(*(read(refs[at : at + 10]) for at in range(0, len(refs), 10)))
                 async with more:
-                    await more.wait_for(lambda begun=begun: written > begun)
+                    await more.wait_for(went_on)
         lines = [json.loads(encode_line(item)) for item in items if isinstance(item, Record)]
         found = {
             line["metadata" if line["kind"] == "thread" else "values"]["generation"]
