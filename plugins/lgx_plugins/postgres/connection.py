@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -122,6 +123,8 @@ class Address:
             return await work
         except asyncpg.ClientConfigurationError as error:
             raise _unusable(str(error).splitlines()[0]) from None
+        except ssl.SSLError:  # one of which is a ValueError too
+            raise
         except ValueError:  # it quotes parts of the text
             raise _unusable("a part of it is not what it should be") from None
 

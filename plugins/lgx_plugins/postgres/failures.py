@@ -73,8 +73,7 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
         return _lost(place, again=again)
     if isinstance(error, ssl.SSLError) and not again:
         return UsageError(
-            f"{place} cannot be reached securely: {error.reason or 'the handshake failed'}"
-            f"{_certificate(error)}; correct sslmode or sslrootcert in the dsn, or the server"
+            f"{place} cannot be reached securely: {_tls(error)}; correct sslmode or sslrootcert in the dsn, or the server"
         )
     if isinstance(error, ConnectionError) and "SSL" in str(error):
         return UsageError(
@@ -162,6 +161,7 @@ def _lost(place: str, *, again: bool, why: str | None = None) -> LgxError:
     )
 
 
-def _certificate(error: ssl.SSLError) -> str:
-    reason = getattr(error, "verify_message", None)
-    return f" ({reason})" if reason else ""
+def _tls(error: ssl.SSLError) -> str:
+    reason = (error.reason or "the handshake failed").lower().replace("_", " ")
+    detail = getattr(error, "verify_message", None)
+    return f"{reason} ({detail})" if detail else reason
