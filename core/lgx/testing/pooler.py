@@ -44,7 +44,8 @@ UNION ALL SELECT 'listens to ' || c FROM pg_listening_channels() AS c
 UNION ALL SELECT 'cursor ' || name FROM pg_cursors WHERE name <> ''
 UNION ALL SELECT 'temporary table ' || relname FROM pg_class
     WHERE relpersistence = 't' AND relkind = 'r' AND relnamespace = pg_my_temp_schema()
-UNION ALL SELECT 'setting ' || name FROM pg_settings WHERE source = 'session'"""
+UNION ALL SELECT 'setting ' || name FROM pg_settings
+    WHERE source = 'session' AND setting IS DISTINCT FROM reset_val"""
 
 
 class _Server:

@@ -73,7 +73,8 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
         return _lost(place, again=again)
     if isinstance(error, ssl.SSLError) and not again:
         return UsageError(
-            f"{place} cannot be reached securely: {_tls(error)}; correct sslmode or sslrootcert in the dsn, or the server"
+            f"{place} cannot be reached securely: {_tls(error)}; correct "
+            "sslmode or sslrootcert in the dsn, or the server"
         )
     if isinstance(error, ConnectionError) and "SSL" in str(error):
         return UsageError(

@@ -114,8 +114,14 @@ class Target:
 
 
 @pytest.fixture
-async def target(database: str, tmp_path: Path) -> Target:
-    return Target(database, tmp_path)
+def open_target(tmp_path: Path) -> Callable[[str], Target]:
+    """Makes a target of a database's DSN."""
+    return lambda dsn: Target(dsn, tmp_path)
+
+
+@pytest.fixture
+def target(database: str, open_target: Callable[[str], Target]) -> Target:
+    return open_target(database)
 
 
 OLDER = """

@@ -9,11 +9,12 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lgx import LockedError, RetryableError, Secret
+from lgx import LockedError, RetryableError, Secret, Thread, encode_line, raw
 from lgx.testing import PostgresProcess, PostgresServer
 from lgx_plugins.postgres.connection import Address, close
 from lgx_plugins.postgres.lock import TargetLease, lock_holder
@@ -299,3 +300,37 @@ async def test_doctor_sees_who_holds_it(address: Address, names: Names) -> None:
     async with connection.transaction():
         assert await lock_holder(connection, names) is None
     await close(connection)
+
+
+async def run(folder: Path, dsn: str, *options: str) -> asyncio.subprocess.Process:
+    """A whole run in a process of its own, into the database."""
+    lines = [Thread(thread_id=f"t{number}", values=raw({"n": number})) for number in range(3)]
+    (folder / "in.ndjson").write_bytes(b"".join(encode_line(line) + b"\n" for line in lines))
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "lgx", "run", "--source", "ndjson", "--source-path", "in.ndjson"),
+        *("--sink", "postgres", *options),
+        cwd=folder,
+        env={**os.environ, "LGX_SINK_DSN": dsn, "COLUMNS": "1000"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_of_two_runs_the_second_stops_or_waits(
+    address: Address, names: Names, database: str, tmp_path: Path, sql: Any
+) -> None:
+    """As `--sink-lock` says; it tells whom it waits for, and then does its work."""
+    async with held(address, names):
+        stopped = await run(tmp_path, database)
+        assert stopped.stderr is not None
+        _, told = await stopped.communicate()
+        assert stopped.returncode == 1
+        assert f"are being written by process {os.getpid()} on host" in told.decode()
+        waiting = await run(tmp_path, database, "--sink-lock", "wait")
+        assert waiting.stderr is not None
+        await waits(address)
+        told = await waiting.stderr.readline()
+        assert f"waiting for process {os.getpid()} on host" in told.decode()
+        assert waiting.returncode is None
+    _, told = await waiting.communicate()
+    assert waiting.returncode == 0, told.decode()
+    assert sql("SELECT count(*) FROM langgraph_threads") == [(3,)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from lgx import LockedError, Secret, UsageError
-from lgx.testing import TransactionPooler
+from lgx import Checkpoint, LockedError, Secret, Thread, UsageError, raw
+from lgx.testing import TransactionPooler, same_records
 from lgx_plugins.postgres.connection import Address, close, close_pool
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.migrations import prepare
@@ -57,6 +59,28 @@ async def test_a_target_is_prepared_and_locked(
     await lease.release()
     assert pooler.leaks == []
     assert pooler.transactions > 10
+
+
+async def test_threads_are_written_and_read(
+    pooler: TransactionPooler, open_target: Callable[[str], Any]
+) -> None:
+    """By several writers and readers at once, new threads and those that stand already; no
+    session keeps anything of it."""
+    threads = [
+        [
+            Thread(thread_id=f"t{number}", values=raw({"n": number})),
+            Checkpoint(thread_id=f"t{number}", checkpoint_ns="", checkpoint_id="c"),
+        ]
+        for number in range(120)
+    ]
+    target = open_target(pooler.dsn)
+    await target.write(*threads[:80])
+    await target.write(*threads)
+    found = await target.read()
+    assert sorted(found) == sorted(f"t{number}" for number in range(120))
+    for records in threads:
+        assert same_records(found[records[0].thread_id], records) == []  # type: ignore[attr-defined]
+    assert pooler.leaks == []
 
 
 async def test_a_lock_whose_session_lives_on_is_taken_back(
