@@ -101,6 +101,15 @@ class Layout:
         """Whether its rows have a place and a transaction that wrote them."""
         return self._relations.get(table) in ("r", "m")
 
+    def tells_writers(self, table: str) -> bool:
+        """Whether its rows say which transaction wrote them; views of lgx's own do."""
+        return self.keeps_rows(table) or (self.own and self.has(table, "xmin"))
+
+    @property
+    def dedup(self) -> bool:
+        """Whether values stand in a table of their own, behind the view of checkpoints."""
+        return self.own and self.has("checkpoints", "xmin")
+
     def thread_id(self, alias: str, table: str = "threads") -> str:
         """A thread's id as text; the column may be of another type where others made it."""
         return _as_text(f"{alias}.thread_id", self._types[table]["thread_id"])

@@ -67,11 +67,18 @@ def versions(layout: Layout, parts: Sequence[Table], *, by_index: bool) -> Versi
             f"CASE WHEN {alias}.rows > 0 THEN "
             f"'{table.name[:2]}' || {alias}.rows || '.' || {alias}.mix END"
         )
+    if layout.dedup:
+        joins.append(
+            "LEFT JOIN LATERAL (SELECT count(*) AS rows, "
+            "sum(hashtextextended(p.hash::text, p.xmin::text::bigint)) AS mix "
+            f"FROM {layout.names('channel_values')} AS p WHERE p.thread = l.key) AS v ON true"
+        )
+        pieces.append("CASE WHEN v.rows > 0 THEN 'va' || v.rows || '.' || v.mix END")
     return Versions(" ".join(joins), f"concat_ws(' ', {', '.join(pieces)})", size)
 
 
 def _mix(layout: Layout, table: Table) -> str:
-    if not layout.keeps_rows(table.name):
+    if not layout.tells_writers(table.name):
         return "hashtextextended(p::text, 0)"
     row = "p.id" if layout.has(table.name, "id") else "hashtextextended(p.ctid::text, 0)"
     return f"hashint8extended({row}, p.xmin::text::bigint)"

@@ -17,10 +17,12 @@ from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresSourceConfig
 
 class TestPostgresSource(SourceConformance):
     connections = 4
+    layout: Any = "plain"
+    table = "langgraph_checkpoints"
 
     @pytest.fixture
     def filled(self, database: str) -> str:
-        sink = PostgresSink(PostgresSinkConfig(dsn=Secret(database)))
+        sink = PostgresSink(PostgresSinkConfig(dsn=Secret(database), layout=self.layout))
         extras = {kind: sample_extras(kind) for kind in EXTRA_KINDS}
         asyncio.run(fill(sink, list(sample_threads().values()), extras))
         return database
@@ -43,8 +45,8 @@ class TestPostgresSource(SourceConformance):
         def edit() -> str:
             ((thread_id,),) = postgres_server.execute(
                 filled,
-                "UPDATE langgraph_checkpoints SET metadata = '{\"edited\": true}' "
-                "WHERE id = (SELECT min(id) FROM langgraph_checkpoints) RETURNING thread_id",
+                f"UPDATE {self.table} SET metadata = '{{\"edited\": true}}' "
+                f"WHERE id = (SELECT min(id) FROM {self.table}) RETURNING thread_id",
             )
             return str(thread_id)
 
@@ -55,3 +57,10 @@ class TestOneConnection(TestPostgresSource):
     """The connection that holds the moment reads, too."""
 
     connections = 1
+
+
+class TestDedup(TestPostgresSource):
+    """Checkpoints are a view, which puts their values together."""
+
+    layout = "dedup"
+    table = "langgraph_checkpoint_rows"

@@ -213,6 +213,26 @@ async def test_an_edit_by_hand_changes_the_version(shop: Any, edit: str) -> None
     assert (after["b"] != before["b"]) == ("'b'" in edit)
 
 
+DEDUP_EDITS = [
+    "UPDATE langgraph_checkpoint_rows SET channels = NULL WHERE thread_id = 'a' AND position = 1",
+    "DELETE FROM langgraph_checkpoint_rows WHERE thread_id = 'a' AND position = 1",
+    """UPDATE langgraph_channel_values SET value = '7' WHERE value = '0'
+       AND thread = (SELECT id FROM langgraph_threads WHERE thread_id = 'a')""",
+]
+
+
+@pytest.mark.parametrize("edit", DEDUP_EDITS)
+async def test_an_edit_of_a_value_that_is_kept_once_changes_the_version(
+    shop: Any, edit: str
+) -> None:
+    """Behind the view of checkpoints, where rows and values are."""
+    await shop.write(shop.thread("a"), shop.thread("b"), layout="dedup")
+    before = await shop.versions()
+    shop.query(edit)
+    after = await shop.versions()
+    assert (after["a"] != before["a"], after["b"] == before["b"]) == (True, True)
+
+
 async def test_a_version_outlives_what_changes_nothing(shop: Any) -> None:
     """Rows that are moved, frozen, locked or indexed are the same rows."""
     await shop.write(shop.thread("a"), shop.thread("b"))
