@@ -5,7 +5,7 @@ A migration that was released is never changed; what comes later is a further on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from lgx import FatalError, UsageError
@@ -44,11 +44,17 @@ async def prepare(
     names: Names,
     lease: TargetLease,
     migrations: Sequence[Migration] = MIGRATIONS,
+    *,
+    then: Callable[[Connection], Awaitable[None]] | None = None,
 ) -> tuple[str, ...]:
     """Makes a target ready to be written to, and holds it: the lease is to be released.
 
-    Creates the schema and the tables, or brings older ones up to date. Nothing is
-    changed where it raises, but that a schema may have been made.
+    Creates the schema and the tables, or brings older ones up to date. Nothing is changed
+    where it raises, but that the schema and the lock's table may have been made.
+
+    Args:
+        then: called in the same transaction, with the tables as they then are; where it
+            raises they stay as they were.
 
     Returns:
         Sentences for the report: what of an older tool's rows was put aside.
@@ -67,7 +73,10 @@ async def prepare(
             await lease.acquire()
             async with connection.transaction():
                 await lease.fence(connection)
-                return await migrate(connection, address.place, names, migrations)
+                notes = await migrate(connection, address.place, names, migrations)
+                if then is not None:
+                    await then(connection)
+                return notes
     finally:
         await close(connection)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -109,20 +109,24 @@ class PostgresSink(Sink[PostgresSinkConfig]):
                 await self._check_sources(connection, run)
             self._pool = await self._address.open_pool(1)
             return
-        self._notes = await prepare(self._address, self._names, self._lease)
+        # One transaction: tables of an older tool stay as they are where the run is refused.
+        self._notes = await prepare(
+            self._address, self._names, self._lease, then=lambda held: self._enter(held, run)
+        )
         self._pool = await self._address.open_pool(self.config.connections)
-        async with self._transaction(again=False) as connection:
-            await choose_layout(connection, self._address.place, self._names, self.config.layout)
-            await self._check_sources(connection, run)
-            self._export = await connection.fetchval(
-                f"INSERT INTO {self._names('exports')} "
-                "(source_url, started_at, fingerprint, versions) "
-                "VALUES ($1, $2, $3, $4) RETURNING id",
-                escape_text(run.source).decode(),
-                datetime.fromisoformat(run.started_at),
-                run.fingerprint,
-                bytes(raw(run.versions)).decode(),
-            )
+
+    async def _enter(self, connection: Connection, run: RunInfo) -> None:
+        await choose_layout(connection, self._address.place, self._names, self.config.layout)
+        await self._check_sources(connection, run)
+        self._export = await connection.fetchval(
+            f"INSERT INTO {self._names('exports')} "
+            "(source_url, started_at, fingerprint, versions) "
+            "VALUES ($1, $2, $3, $4) RETURNING id",
+            escape_text(run.source).decode(),
+            datetime.fromisoformat(run.started_at),
+            run.fingerprint,
+            bytes(raw(run.versions)).decode(),
+        )
 
     async def _check_sources(self, connection: Connection, run: RunInfo) -> None:
         if run.merge:
@@ -281,13 +285,26 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         """All or nothing, durable, and in our turn; `again`: inside `Context.request`."""
         assert self._pool is not None, "written before begin, or in a dry run"
         with explained(self._address.place, again=again):
-            async with (
-                self._pool.acquire() as connection,
-                connection.transaction(isolation="read_committed"),
-            ):
-                await self._lease.fence(connection)
-                await connection.fetch(
-                    "SELECT set_config('synchronous_commit', 'on', true) "
-                    "WHERE current_setting('synchronous_commit') = 'off'"
-                )
-                yield connection
+            async with self._pool.acquire() as connection:
+                with _noticed(connection):
+                    async with connection.transaction(isolation="read_committed"):
+                        with _noticed(connection):
+                            await self._lease.fence(connection)
+                            await connection.fetch(
+                                "SELECT set_config('synchronous_commit', 'on', true) "
+                                "WHERE current_setting('synchronous_commit') = 'off'"
+                            )
+                            yield connection
+
+
+@contextmanager
+def _noticed(connection: Connection) -> Iterator[None]:
+    """A session that the server ended between two statements: the driver has noticed, and
+    then takes the next statement for one too many."""
+    import asyncpg
+
+    try:
+        yield
+    except asyncpg.InternalClientError as error:
+        connection.terminate()
+        raise ConnectionResetError from error

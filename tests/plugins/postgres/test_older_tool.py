@@ -248,6 +248,15 @@ async def test_an_upgrade_that_fails_changes_nothing(target: Any, older: Any) ->
     await target.write(run=make_run(merge=True))
 
 
+async def test_a_run_that_is_refused_leaves_them_as_they_are(target: Any, older: Any) -> None:
+    """Threads of another source stand there: nothing is upgraded for a run that may not write."""
+    older(FILL)
+    before = older(_COLUMNS, "public")
+    with pytest.raises(UsageError, match="add --merge to keep both apart"):
+        await target.write([THREAD])
+    assert [row for row in older(_COLUMNS, "public") if row[0] != "langgraph_lease"] == before
+
+
 async def test_a_dry_run_leaves_them_as_they_are(target: Any, older: Any) -> None:
     """It says what it would write, and upgrades nothing."""
     older(FILL)
