@@ -80,12 +80,17 @@ class S3Proxy:
         proxy.fail("busy", lambda request: request.method == "PUT", times=3)
         ...  # use proxy.endpoint_url
         assert [request.name for request in proxy.log] == [...]
+
+    Attributes:
+        dropped: names of headers, in small letters, that no request keeps: `if-match`.
+        log: all requests, in the order of coming.
     """
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream)
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
+        self.dropped: set[str] = set()
         self.log: list[Request] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
@@ -129,9 +134,10 @@ class S3Proxy:
             self._rules.append(rule)
 
     def heal(self) -> None:
-        """Forgets all rules."""
+        """Forgets all rules and requests."""
         with self._lock:
             self._rules.clear()
+            self.log.clear()
 
     def rule_for(self, request: Request) -> _Rule | None:
         with self._lock:
@@ -185,7 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, body: bytes, fault: Fault | None) -> None:
         with contextlib.closing(self.server.proxy.connect()) as connection:
-            headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP}
+            left_out = _HOP | self.server.proxy.dropped
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in left_out}
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             data = answer.read()

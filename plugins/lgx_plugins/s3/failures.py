@@ -9,7 +9,15 @@ from typing import Any
 
 from lgx import FatalError, LgxError, UsageError
 
-__all__ = ["DeniedError", "explain", "explained", "is_conflict", "is_missing", "status_of"]
+__all__ = [
+    "CutShortError",
+    "DeniedError",
+    "code_of",
+    "explained",
+    "is_conflict",
+    "is_missing",
+    "status_of",
+]
 
 _AGAIN = "run again later: what was committed stands, and the run goes on from there"
 _BUSY = {
@@ -55,6 +63,10 @@ class DeniedError(FatalError):
     """The store knows who asks, and refuses it (403)."""
 
 
+class CutShortError(FatalError):
+    """An answer ended early. boto3 does not try such a request again; it may be."""
+
+
 def status_of(error: Any) -> int:
     """The HTTP status of a botocore ClientError."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -89,13 +101,19 @@ def explained(place: str, what: str) -> Iterator[None]:
     except LgxError:
         raise
     except Exception as error:
-        raise explain(error, place, what) from error
+        raise _explain(error, place, what) from error
 
 
-def explain(error: Exception, place: str, what: str) -> LgxError:
+def _explain(error: Exception, place: str, what: str) -> LgxError:
     """What to raise in place of an error of boto3's. Anything else stays a bug."""
     from botocore import exceptions as boto
+    from urllib3.exceptions import HTTPError
 
+    cut_short = (boto.IncompleteReadError, boto.ResponseStreamingError, HTTPError)
+    if isinstance(error, cut_short):
+        return CutShortError(
+            f"cannot {what} of {place!r}: the answer ends early ({_plain(error)}); {_AGAIN}"
+        )
     if isinstance(error, boto.ClientError):
         return _answer(error, place, what)
     if isinstance(

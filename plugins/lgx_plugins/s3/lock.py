@@ -96,10 +96,13 @@ class Lease:
         holder = _decode(found.data)
         if _is_dead(holder) or found.age >= self._stale:
             return
-        left = max(1, round(self._stale - found.age))
+        words = ""
+        if holder.machine != self._holder.machine:  # else it is known to live
+            left = max(1, round(self._stale - found.age))
+            words = f" (if it was killed, its lock ends in {left} seconds)"
         raise LockedError(
             f"{self._objects.place.url!r} is being written by {holder.holder}; wait for it to end, "
-            f"or write elsewhere (if it was killed, its lock ends in {left} seconds)"
+            f"or write elsewhere{words}"
         )
 
     def check(self) -> None:

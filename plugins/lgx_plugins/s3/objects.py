@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -15,6 +15,7 @@ from lgx_plugins.s3.checksums import Checksums
 from lgx_plugins.s3.client import make_client
 from lgx_plugins.s3.config import S3Config, S3SinkConfig
 from lgx_plugins.s3.failures import (
+    CutShortError,
     DeniedError,
     code_of,
     explained,
@@ -24,7 +25,7 @@ from lgx_plugins.s3.failures import (
 )
 from lgx_plugins.s3.place import Place, parse_url
 
-__all__ = ["ConflictError", "Objects", "Stored"]
+__all__ = ["ConflictError", "Objects", "Stored", "read_body"]
 
 T = TypeVar("T")
 
@@ -34,10 +35,6 @@ _TRIES = 5
 
 class ConflictError(Exception):
     """Another writer was there first: the condition of a write did not hold."""
-
-
-class _CutShortError(FatalError):
-    """The body of an answer ended early."""
 
 
 class Stored(NamedTuple):
@@ -65,7 +62,6 @@ class Objects:
         self.checksums = Checksums(sink.checksum if sink else "sha256")
         self._conditional = sink is None or sink.conditional_writes
         self.encryption = _encryption(sink)
-        self.attempts = config.attempts
         self._connections = _READERS + (sink.uploads if sink else 0)
 
     @property
@@ -95,7 +91,11 @@ class Objects:
         return {"Bucket": self.place.bucket, "Key": self.place.key(name)}
 
     def ask(self, what: str, call: Callable[[], T]) -> T:
-        """Does what `call` does; its failure in lgx's words, in which `what` is the work."""
+        """Does what `call` does, which may be done twice, again where an answer ends early; its
+        failure is told in lgx's words, in which `what` is the work."""
+        for _ in range(self._config.attempts - 1):
+            with suppress(CutShortError), explained(self.place.url, what):
+                return call()
         with explained(self.place.url, what):
             return call()
 
@@ -137,36 +137,14 @@ class Objects:
                 if is_missing(error):
                     return None
                 raise
-            return Stored(self.body(answer, name), answer["ETag"], _age(answer))
+            return Stored(read_body(answer), answer["ETag"], _age(answer))
 
         try:
-            return self.read(f"read {name}", call)
+            return self.ask(f"read {name}", call)
         except DeniedError:
             if self.may_list():
                 raise
             return None
-
-    def read(self, what: str, call: Callable[[], T]) -> T:
-        """As `ask`, for requests whose answers may end early: boto3 tries only those again that
-        fail before the answer's body."""
-        for _ in range(self.attempts - 1):
-            with suppress(_CutShortError):
-                return self.ask(what, call)
-        return self.ask(what, call)
-
-    def body(self, answer: dict[str, Any], name: str, size: int | None = None) -> bytes:
-        """An answer's body, to be called within `read`."""
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            with answer["Body"] as body:
-                data: bytes = body.read(size)
-        except (BotoCoreError, OSError) as error:
-            raise _CutShortError(
-                f"cannot read {name} of {self.place.url!r}: the answer ends early ({error}); run "
-                "again later"
-            ) from error
-        return data
 
     def put(self, name: str, data: bytes, *, match: str | None) -> str:
         """Writes a small object if it is still the one that was read; its new ETag.
@@ -309,6 +287,14 @@ class Objects:
             f"{name} of {self.place.url!r} is not stored as it was sent: its checksum differs; "
             "look for a proxy that changes requests or for failing memory, then run again"
         )
+
+
+def read_body(answer: dict[str, Any], size: int | None = None) -> bytes:
+    """The body of an answer, or its first `size` bytes; within `Objects.ask`."""
+    # Not `with answer["Body"]`: that gives what is below, which does not count the bytes.
+    with closing(answer["Body"]) as body:
+        data: bytes = body.read(size)
+    return data
 
 
 def _age(answer: dict[str, Any]) -> float:

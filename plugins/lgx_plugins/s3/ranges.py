@@ -6,7 +6,7 @@ import io
 
 from lgx import FatalError, IntegrityError
 from lgx_plugins.s3.failures import is_missing, status_of
-from lgx_plugins.s3.objects import Objects
+from lgx_plugins.s3.objects import Objects, read_body
 
 __all__ = ["RangeReader"]
 
@@ -51,7 +51,7 @@ class RangeReader(io.RawIOBase):
         return data
 
     def _fetch(self, start: int, size: int) -> bytes:
-        return self._objects.read(f"read {self._name}", lambda: self._ask(start, size))
+        return self._objects.ask(f"read {self._name}", lambda: self._ask(start, size))
 
     def _ask(self, start: int, size: int) -> bytes:
         from botocore.exceptions import ClientError
@@ -67,9 +67,9 @@ class RangeReader(io.RawIOBase):
                 raise self._missing() from None
             raise
         if "ContentRange" in answer:
-            return self._objects.body(answer, self._name)
+            return read_body(answer)
         if start == 0:
-            return self._objects.body(answer, self._name, size)
+            return read_body(answer, size)
         answer["Body"].close()
         raise FatalError(
             f"the store of {self._objects.place.url!r} does not answer with ranges of objects; "

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import BinaryIO, ClassVar, cast
 
-from lgx import Fact, IntegrityError, UsageError
+from lgx import Fact, IntegrityError, LgxError, UsageError
 from lgx_plugins.archive.manifest import DATA_SUFFIX, is_part_file
 from lgx_plugins.archive.store import NewFile, Store
 from lgx_plugins.s3.config import S3Config, S3SinkConfig
@@ -121,8 +121,15 @@ class S3Store(Store):
 
     def unlock(self) -> None:
         lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.release()
+        if lease is None:
+            return
+        # One that was begun by a request whose answer was lost is known to nobody. What cannot be
+        # removed now is a leftover.
+        with suppress(LgxError):
+            lease.check()
+            if self._pool is not None:
+                self.clear_leftovers()
+        lease.release()
 
     @property
     def _held(self) -> Lease:

@@ -101,10 +101,12 @@ class Bucket:
                 bundles = [
                     make_bundle(context, records) for records in items[start : start + batch]
                 ]
-                outcomes = await sink.write(bundles, context)
+                try:
+                    outcomes = await sink.write(bundles, context)
+                finally:
+                    for bundle in bundles:
+                        bundle.close()
                 assert all(outcome.error is None for outcome in outcomes)
-                for bundle in bundles:
-                    bundle.close()
             for kind, records in (extras or {}).items():
                 await self.write_extras(sink, kind, records)
             if finish:
