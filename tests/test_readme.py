@@ -20,7 +20,7 @@ import pytest
 
 import lgx
 from lgx import Failure, FatalError, LgxError, Report, UsageError
-from lgx.testing import StubProcess
+from lgx.testing import PostgresServer, StubProcess
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +51,9 @@ def execute(language: str, text: str, folder: Path, environ: dict[str, str]) -> 
         (folder / match[1]).write_text(text)
         tomllib.loads(text)
         return ""
+    if language == "sql" and "@>" in text:
+        dsn = environ["DATABASE_URL"]
+        return "\n".join(map(str, PostgresServer(dsn).execute(dsn, text)))
     if language == "sql":
         with sqlite3.connect(folder / "threads.db") as database:
             rows = database.execute(text).fetchall()
@@ -64,10 +67,11 @@ def execute(language: str, text: str, folder: Path, environ: dict[str, str]) -> 
     return done.stdout
 
 
-def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
+def test_every_task_works_as_it_is_written(server: str, tmp_path: Path, database: str) -> None:
     """Address and key come from the environment, as the README says; what is asked for is there."""
     threads = httpx.post(f"{server}/threads/search", json={"limit": 1}).json()
     environ = {
+        "DATABASE_URL": database,
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",
         "LGX_SOURCE_URL": server,
@@ -81,6 +85,7 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
         if language not in ("json", "crontab") and not text.startswith("export ")
     }
     assert {path.name for path in tmp_path.iterdir()} >= {
+        "back.ndjson",
         "backup",
         "threads.db",
         "threads.ndjson.zst",
@@ -99,8 +104,10 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path) -> None:
     assert grep == "18\n"
     assert (tmp_path / "one.ndjson").read_text().count('"kind":"checkpoint"') == 3
     assert (tmp_path / "zoe.ndjson").read_text().count('"kind":"thread"') == 6
-    [rows] = [output for text, output in printed.items() if "SELECT" in text]
+    assert (tmp_path / "back.ndjson").read_text().count('"kind":"checkpoint"') == 18
+    rows, loops = [output for text, output in printed.items() if "SELECT" in text]
     assert len(rows.splitlines()) == 5
+    assert len(loops.splitlines()) == 6
 
 
 def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
@@ -126,7 +133,26 @@ def test_the_tables_of_sqlite_are_all_told(server: str, tmp_path: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
         names = {name for (name,) in connection.execute(query) if not name.startswith("sqlite_")}
-    assert names == set(re.findall(r"`(langgraph_\w+)`", README))
+    assert names == told("sqlite")
+
+
+@pytest.mark.parametrize("layout", ["plain", "dedup"])
+def test_the_tables_of_postgresql_are_all_told(
+    server: str, postgres_server: PostgresServer, database: str, layout: str
+) -> None:
+    """Those of SQLite, and what is said of PostgreSQL besides."""
+    sink = lgx.use("postgres", dsn=lgx.Secret(database), layout=layout)
+    lgx.run(lgx.use("cloud", url=server), sink, limit=1)
+    query = "SELECT relname FROM pg_class WHERE relname LIKE 'langgraph%' AND relkind IN ('r', 'v')"
+    names = {name for (name,) in postgres_server.execute(database, query)}
+    assert names <= told("sqlite") | told("postgres")
+    assert names >= told("sqlite") | {"langgraph_lease"}
+
+
+def told(target: str) -> set[str]:
+    """The tables that the README tells of a target."""
+    _, _, rest = README.partition(f"\n**{target}** - ")
+    return set(re.findall(r"`(langgraph_\w+)`", re.split(r"\n\*\*|\n## ", rest)[0]))
 
 
 def test_the_script_for_every_night_says_what_went_wrong(tmp_path: Path) -> None:
