@@ -1,0 +1,137 @@
+"""Exports into a bucket that are killed at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lgx
+from lgx.testing import StubProcess
+from lgx_plugins.archive.inspection import verify_archive
+
+THREADS = 1500
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[StubProcess]:
+    with StubProcess(threads=THREADS, checkpoints=3, size=400) as process:
+        yield process
+
+
+def start(stub: StubProcess, bucket: Any, prefix: str) -> subprocess.Popen[bytes]:
+    """An export in a process of its own, in many small batches and requests."""
+    code = """
+import sys
+from lgx_plugins.archive.sink import StoreSink
+StoreSink.batch_threads = 100
+StoreSink.batch_seconds = 0.05
+sys.argv[0] = "lgx"
+from lgx.cli import main
+sys.exit(main())
+"""
+    arguments = ["run", "--source", "cloud", "--source-url", stub.url, "--sink", "s3", "--quiet"]
+    arguments += ["--sink-url", bucket.url(prefix), "--sink-endpoint-url", bucket.endpoint_url]
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE)
+
+
+def complete(stub: StubProcess, bucket: Any, prefix: str) -> float:
+    """Runs to the end, and returns how long it took."""
+    begun = time.monotonic()
+    process = start(stub, bucket, prefix)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said.decode()
+    return time.monotonic() - begun
+
+
+def records(bucket: Any, prefix: str, folder: Path) -> list[str]:
+    """Digests of all records that the archive gives back, sorted."""
+    path = folder / "read-back.ndjson"
+    source = lgx.use("s3", url=bucket.url(prefix), endpoint_url=bucket.endpoint_url)
+    report = lgx.run(source, lgx.use("ndjson", path=str(path)))
+    assert report.exit_code == 0, report
+    with path.open("rb") as lines:
+        next(lines)  # the header
+        return sorted(hashlib.blake2b(line, digest_size=16).hexdigest() for line in lines)
+
+
+def kill_and_finish(stub: StubProcess, bucket: Any, folder: Path, kills: int, seed: int) -> None:
+    dice = random.Random(seed)
+    seconds = complete(stub, bucket, "whole")
+    reference = records(bucket, "whole", folder)
+    assert len(reference) > 4 * THREADS
+    landed = target = 0
+    for _ in range(kills):
+        prefix = f"killed-{target}"
+        process = start(stub, bucket, prefix)
+        try:
+            process.wait(dice.uniform(0.3, 1.0) * seconds)
+        except subprocess.TimeoutExpired:
+            landed += 1
+        process.kill()
+        process.communicate()
+        if f"{prefix}/manifest.json" in bucket.objects(""):
+            found = records(bucket, prefix, folder)
+            assert set(found) <= set(reference)
+        if process.returncode == 0 or dice.random() < 0.4:
+            complete(stub, bucket, prefix)
+            assert records(bucket, prefix, folder) == reference
+            assert verified(bucket, prefix) == ()
+            names = {key.removeprefix(f"{prefix}/") for key in bucket.objects(f"{prefix}/")}
+            assert {n for n in names if not n.startswith("parts/")} == {"manifest.json"}
+            assert [key for key in bucket.uploads() if key.startswith(prefix)] == []
+            target += 1
+    assert landed, "no kill came while the run was under way"
+    complete(stub, bucket, f"killed-{target}")
+    assert records(bucket, f"killed-{target}", folder) == reference
+
+
+def verified(bucket: Any, prefix: str) -> tuple[str, ...]:
+    store = bucket.store(url=bucket.url(prefix))
+    problems: tuple[str, ...] = verify_archive(store).problems
+    store.close()
+    return problems
+
+
+def test_a_killed_export_ends_with_the_same_records(
+    stub: StubProcess, bucket: Any, tmp_path: Path
+) -> None:
+    """After kills at random moments every state reads whole, and the next run, which is not kept
+    out by the dead one's lock, ends with what an uninterrupted one does."""
+    kill_and_finish(stub, bucket, tmp_path, 4, seed=1)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+def test_fifty_kills_change_nothing(stub: StubProcess, bucket: Any, tmp_path: Path) -> None:
+    """The same for fifty moments."""
+    kill_and_finish(stub, bucket, tmp_path, 50, seed=2)
+
+
+def test_an_interrupted_export_gives_the_lock_back(
+    stub: StubProcess, bucket: Any, tmp_path: Path
+) -> None:
+    """SIGTERM ends it in order: what was committed stands, and no lock stays."""
+    process = start(stub, bucket, "stopped")
+
+    async def until_begun() -> None:
+        while not any("/parts/" in key for key in bucket.objects("stopped/")):
+            if "stopped/manifest.json" in bucket.objects(""):
+                return
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(until_begun(), 60))
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 143)
+    assert "stopped/.lgx-lock" not in bucket.objects("")
+    complete(stub, bucket, "stopped")
+    assert verified(bucket, "stopped") == ()
