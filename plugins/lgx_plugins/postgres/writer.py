@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lgx import Bundle, ThreadError, WriteOutcome
-from lgx_plugins.blocking import run_blocking
+from lgx_plugins.blocking import run_blocking, run_to_end
 from lgx_plugins.postgres.cells import escape_text, instant
 from lgx_plugins.postgres.copying import Row, stream
 from lgx_plugins.postgres.dedup import COLUMNS as VALUE_COLUMNS
@@ -256,14 +257,48 @@ async def copy(
     columns: Sequence[str],
     rows: Iterator[Row],
 ) -> None:
-    """Sends rows that are made in a worker thread, a chunk at a time."""
+    """Sends rows that are made in a worker thread, a chunk at a time.
+
+    Raises:
+        ConnectionResetError: the session ended while nothing could be sent; the driver would
+            wait for ever.
+    """
     chunks = stream(rows)
 
     async def made() -> AsyncGenerator[bytes | memoryview, None]:
         while (chunk := await run_blocking(next, chunks, None)) is not None:
             yield chunk
 
-    async with aclosing(made()) as source:
-        await connection.copy_to_table(
-            table, schema_name=schema, columns=columns, source=source, format="binary"
-        )
+    async def send() -> None:
+        async with aclosing(made()) as source:
+            await connection.copy_to_table(
+                table, schema_name=schema, columns=columns, source=source, format="binary"
+            )
+
+    sending = asyncio.ensure_future(send())
+    lost = asyncio.get_running_loop().create_future()
+
+    def lose(_: object) -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    connection.add_termination_listener(lose)
+    try:
+        await asyncio.wait((sending, lost), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        connection.remove_termination_listener(lose)
+        ended = sending.done()
+        if not ended:
+            sending.cancel()
+            await run_to_end(_settled(sending))
+    if ended:
+        sending.result()
+        return
+    raise ConnectionResetError
+
+
+async def _settled(task: asyncio.Future[None]) -> None:
+    """Waits for its end; what it failed with is nobody's matter any more."""
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()
