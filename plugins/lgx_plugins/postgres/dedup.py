@@ -51,6 +51,12 @@ def _hash(text: Part) -> bytes:
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
+def _element_hash(text: Part) -> bytes:
+    """Of an element, whose row always holds it whole: the same text may be a channel's value
+    elsewhere, and be kept by its own elements there."""
+    return hashlib.blake2b(text, digest_size=16, person=b"element").digest()
+
+
 def _channels(values: Raw, odd: bool, strictly: bool) -> Mapping[str, Raw] | None:
     """The members of an object; None where the value is kept whole."""
     text = bytes(values)
@@ -114,7 +120,7 @@ def _value_rows(
     if elements is None:
         yield _row(thread, key, value, None, odd=odd, strictly=strictly)
         return
-    hashes = [_hash(element) for element in elements]
+    hashes = [_element_hash(element) for element in elements]
     for element, one in zip(elements, hashes, strict=True):
         if one not in known:
             known.add(one)
