@@ -96,6 +96,11 @@ class StoreSource(Source[C]):
     async def versions(self, context: Context) -> Mapping[str, str]:
         assert self._state is not None
         manifest = self._state.manifest
+        if not self._state.listed:
+            context.note(
+                f"what lies at {self._store.place!r} may not be listed: a part that is missing "
+                "comes to light only when it is read"
+            )
         return {manifest.format: str(manifest.version)}
 
     async def probe(self, context: Context) -> Probe:

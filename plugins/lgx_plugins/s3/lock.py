@@ -71,7 +71,11 @@ class Lease:
             UsageError: the store cannot keep two runs apart.
         """
         self._etag = self._take()
-        self._objects.check_conditions(LOCK)
+        try:
+            self._objects.check_conditions(LOCK)
+        except BaseException:
+            self.release()
+            raise
         self._end.clear()
         self._thread = threading.Thread(target=self._renew, name="lgx-s3-lock", daemon=True)
         self._thread.start()

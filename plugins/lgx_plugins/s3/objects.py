@@ -241,9 +241,7 @@ class Objects:
         found = []
         while True:
             where = {"Bucket": self.place.bucket, "Prefix": prefix, **marker}
-            page = self.ask(
-                "find unfinished uploads", partial(self.client.list_multipart_uploads, **where)
-            )
+            page = self.ask("find unfinished uploads", partial(self._uploads_page, where))
             found += [
                 (upload["Key"], upload["UploadId"])
                 for upload in page.get("Uploads", ())
@@ -255,6 +253,17 @@ class Objects:
                 "KeyMarker": page["NextKeyMarker"],
                 "UploadIdMarker": page["NextUploadIdMarker"],
             }
+
+    def _uploads_page(self, where: dict[str, str]) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
+
+        try:
+            page: dict[str, Any] = self.client.list_multipart_uploads(**where)
+        except ClientError as error:
+            if status_of(error) in (405, 501):  # a store that does not know this request
+                return {}
+            raise
+        return page
 
     def abort(self, key: str, upload: str) -> None:
         """Ends an unfinished upload; what it sent is gone. One that has ended is passed."""

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from lgx import FatalError, IntegrityError, UsageError
+from lgx.testing import make_context
 from lgx.testing.s3_proxy import Fault, Request, S3Proxy
 
 LARGE = "".join(f"{number * 2654435761 % 2**32:08x}" for number in range(1_500_000))
 """12 MB of which little can be compressed away."""
+
+
+def named(name: str) -> Callable[[Request], bool]:
+    return lambda request: request.name == name
 
 
 def puts_a_part(request: Request) -> bool:
@@ -51,7 +56,7 @@ async def test_a_lost_answer_to_each_request_is_no_conflict(
 ) -> None:
     """The journal's, the manifest's and the lock's conditional writes find themselves."""
     for name in ("PUT journal-00000001", "PUT manifest.json", "PUT .lgx-lock", "DELETE .lgx-lock"):
-        proxy.fail("unanswered", lambda request, name=name: request.name == name, times=1)
+        proxy.fail("unanswered", named(name))
     threads = {name: bucket.thread(name) for name in "abc"}
     await shaky.write(threads, batch=1)
     assert await bucket.read() == bucket.lines(threads)
@@ -226,9 +231,12 @@ async def test_a_missing_and_a_changed_part_are_named(bucket: Any) -> None:
 
 def hide(proxy: S3Proxy) -> None:
     """Without the permission to list, S3 says of what is not there that it is forbidden."""
-    listing = {"status": 403, "code": "AccessDenied", "times": 1000}
-    proxy.fail("answer", lambda request: "list-type" in request.query, **listing)
-    proxy.fail("answer", lambda r: r.method == "GET" and "journal-" in r.path, **listing)
+
+    def hidden(request: Request) -> bool:
+        absent = request.method == "GET" and "journal-" in request.path
+        return absent or "list-type" in request.query
+
+    proxy.fail("answer", hidden, times=1000, status=403, code="AccessDenied")
 
 
 async def test_reading_needs_no_permission_to_list(bucket: Any, shaky: Any, proxy: S3Proxy) -> None:
@@ -238,10 +246,12 @@ async def test_reading_needs_no_permission_to_list(bucket: Any, shaky: Any, prox
     await bucket.write(threads)
     hide(proxy)
     assert await shaky.read() == bucket.lines(threads)
-    from lgx.testing import make_context
-
     async with shaky.source() as source:
         facts = {fact.name: fact for fact in (await source.probe(make_context())).facts}
+    context = make_context()
+    async with shaky.source() as source:
+        await source.versions(context)
+    assert "may not be listed" in next(iter(context.notes.values())).message
     assert facts["listing"].level == "warn"
     assert facts["content"].level == "ok"
     (name,) = (name for name in bucket.objects() if name.endswith(".ndjson.zst"))
