@@ -15,6 +15,8 @@ __all__ = ["VALUES_COLUMNS", "choose_layout", "found_layout", "saving"]
 VALUES_COLUMNS = ("channels", "hashes", "values_size")
 """What stands in a row of a checkpoint in place of `values`."""
 
+_SAMPLED = 64 << 20  # bytes of rows
+
 _PLAIN_COLUMNS = (
     "id, thread, position, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, "
     "created_at, next, checkpoint_data, metadata, interrupts, tasks"
@@ -101,23 +103,30 @@ async def choose_layout(
 
 
 async def saving(connection: Connection, names: Names) -> str | None:
-    """What the layout saves, in words; None where it is the plain one, or nothing is held."""
+    """What the layout saves, in words; None where it is the plain one, or nothing is held.
+
+    A table of some size is sampled: every run asks, and shall not read all of it for that.
+    """
     if await found_layout(connection, names) == "plain":
         return None
-    count, size = await connection.fetchrow(
-        f"SELECT count(*), coalesce(sum(values_size), 0)::bigint FROM {names('checkpoint_rows')}"
-    )
-    kept = await connection.fetchval(
-        "SELECT pg_total_relation_size($1::regclass) + (SELECT coalesce(sum("
+    rows = names("checkpoint_rows")
+    on_disk = await connection.fetchval("SELECT pg_relation_size($1::regclass)", rows)
+    percent = min(100.0, 100 * _SAMPLED / max(on_disk, 1))
+    found = await connection.fetchrow(
+        "SELECT count(*), coalesce(sum(values_size), 0)::bigint, coalesce(sum("
         "coalesce(pg_column_size(channels), 0) + coalesce(pg_column_size(hashes), 0)), 0)::bigint "
-        f"FROM {names('checkpoint_rows')})",
-        names("channel_values"),
+        f"FROM {rows} TABLESAMPLE SYSTEM ({percent})"
     )
+    count, size, references = (int(value * 100 / percent) for value in found)
     if not size:
         return None
+    kept = references + await connection.fetchval(
+        "SELECT pg_total_relation_size($1::regclass)", names("channel_values")
+    )
+    about = "" if percent == 100 else "about "
     return (
-        f"the values of {count} checkpoints are {_megabytes(size)} of JSON and take "
-        f"{_megabytes(int(kept))}, each different one kept once: {size / kept:.1f} times less"
+        f"the values of {about}{count} checkpoints are {_megabytes(size)} of JSON and take "
+        f"{_megabytes(kept)}, each different one kept once: {size / kept:.1f} times less"
     )
 
 

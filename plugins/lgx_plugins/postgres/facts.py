@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lgx import Fact, Probe
 from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.dedup_schema import saving
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import lock_holder
 from lgx_plugins.postgres.migrations import OLDEST_SERVER, found_tables
@@ -79,6 +80,8 @@ async def database_facts(connection: Connection, place: str, names: Names) -> tu
                 level="ok" if whole == count else "warn",
             )
         )
+    if (told := await saving(connection, names)) is not None:
+        facts.append(Fact(name="dedup", value=told))
     return tuple(facts)
 
 

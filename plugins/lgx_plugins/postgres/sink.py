@@ -28,6 +28,7 @@ from lgx_plugins.postgres.config import PostgresSinkConfig
 from lgx_plugins.postgres.connection import Address, close, close_pool
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
+from lgx_plugins.postgres.facts import sink_facts
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.marks import Marks
@@ -93,8 +94,6 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             return {"postgresql": await connection.fetchval("SHOW server_version")}
 
     async def probe(self, context: Context) -> Probe:
-        from lgx_plugins.postgres.facts import sink_facts
-
         return await sink_facts(self._address, self._names, self.config.connections)
 
     # -- begin and finish ------------------------------------------------------------

@@ -174,6 +174,9 @@ async def test_the_saving_is_measured_and_told(shop: Any) -> None:
     (note,) = [note.message for note in shop.context.notes.values()]
     assert note.startswith("the values of 200 checkpoints are 4.2 MB of JSON and take 0.")
     assert note.endswith(" times less")
+    async with shop.sink(layout="dedup") as sink:
+        facts = {fact.name: fact.value for fact in (await sink.probe(shop.context)).facts}
+    assert facts["dedup"] == note
     await shop.write(history(shop, "t", 100), table_prefix="p_")
     size = "SELECT pg_total_relation_size('{}')"
     plain = shop.sql(size.format("p_checkpoints"))[0][0]
