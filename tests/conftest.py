@@ -1,4 +1,4 @@
-"""Settings of all tests, and a PostgreSQL server for those that want one."""
+"""Settings of all tests, and servers of PostgreSQL and S3 for those that want one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from lgx.testing import PostgresProcess, PostgresServer
+from lgx.testing import PostgresProcess, PostgresServer, S3Process
 
 # How long an example takes depends on what else the machine does, and proves nothing.
 settings.register_profile("lgx", deadline=None)
@@ -29,3 +29,10 @@ def database(postgres_server: PostgresServer) -> Iterator[str]:
     dsn = postgres_server.new_database()
     yield dsn
     postgres_server.drop_database(dsn)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Process]:
+    """An S3 server of the tests' own, or the one that LGX_TEST_S3 names."""
+    with S3Process() as server:
+        yield server

@@ -20,7 +20,7 @@ import pytest
 
 import lgx
 from lgx import Failure, FatalError, LgxError, Report, UsageError
-from lgx.testing import PostgresServer, StubProcess
+from lgx.testing import PostgresServer, S3Process, StubProcess
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,9 +38,10 @@ def server() -> Iterator[str]:
         yield stub.url
 
 
-def filled_in(text: str, server: str) -> str:
-    """With a server and a time that there are, in place of the README's."""
-    return text.replace(PLACEHOLDER, server).replace(NIGHT, datetime.now(UTC).isoformat())
+def filled_in(text: str, server: str, bucket: str) -> str:
+    """With a server, a bucket and a time that there are, in place of the README's."""
+    here = text.replace(PLACEHOLDER, server).replace("my-bucket", bucket)
+    return here.replace(NIGHT, datetime.now(UTC).isoformat())
 
 
 def execute(language: str, text: str, folder: Path, environ: dict[str, str]) -> str:
@@ -67,10 +68,15 @@ def execute(language: str, text: str, folder: Path, environ: dict[str, str]) -> 
     return done.stdout
 
 
-def test_every_task_works_as_it_is_written(server: str, tmp_path: Path, database: str) -> None:
+def test_every_task_works_as_it_is_written(
+    server: str, tmp_path: Path, database: str, s3_server: S3Process
+) -> None:
     """Address and key come from the environment, as the README says; what is asked for is there."""
     threads = httpx.post(f"{server}/threads/search", json={"limit": 1}).json()
+    bucket = s3_server.new_bucket()
     environ = {
+        **s3_server.environ,
+        "AWS_ENDPOINT_URL_S3": s3_server.endpoint_url,
         "DATABASE_URL": database,
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",
@@ -80,13 +86,14 @@ def test_every_task_works_as_it_is_written(server: str, tmp_path: Path, database
         "THREAD_ID": threads[0]["thread_id"],
     }
     printed = {
-        text: execute(language, filled_in(text, server), tmp_path, environ)
+        text: execute(language, filled_in(text, server, bucket), tmp_path, environ)
         for language, text in EXAMPLES
         if language not in ("json", "crontab") and not text.startswith("export ")
     }
     assert {path.name for path in tmp_path.iterdir()} >= {
         "back.ndjson",
         "backup",
+        "from-s3.db",
         "threads.db",
         "threads.ndjson.zst",
         "one.ndjson",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lgx.testing.contexts import make_context
     from lgx.testing.pooler import TransactionPooler
     from lgx.testing.postgres import PostgresProcess, PostgresServer
+    from lgx.testing.s3 import S3Process
+    from lgx.testing.s3_proxy import S3Proxy
     from lgx.testing.stub import (
         Deployment,
         Fault,
@@ -42,6 +44,8 @@ __all__ = [
     "PostgresProcess",
     "PostgresServer",
     "Quirks",
+    "S3Process",
+    "S3Proxy",
     "SinkConformance",
     "SourceConformance",
     "StubProcess",
@@ -65,6 +69,8 @@ _PLACES = {
     "PostgresProcess": "lgx.testing.postgres",
     "PostgresServer": "lgx.testing.postgres",
     "Quirks": "lgx.testing.stub",
+    "S3Process": "lgx.testing.s3",
+    "S3Proxy": "lgx.testing.s3_proxy",
     "SinkConformance": "lgx.testing.conformance",
     "SourceConformance": "lgx.testing.conformance",
     "StubProcess": "lgx.testing.stub",

@@ -1,4 +1,4 @@
-"""A server, a bucket for each test, and archives in it."""
+"""A bucket for each test, and archives in it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 
 from lgx import Bundle, Checkpoint, Mark, Query, Record, Thread, ThreadRef, encode_line, raw
-from lgx.testing import make_bundle, make_context, make_run, read_all
-from lgx.testing.s3 import S3Process
-from lgx.testing.s3_proxy import S3Proxy
+from lgx.testing import S3Process, S3Proxy, make_bundle, make_context, make_run, read_all
 from lgx_plugins.archive.state import load_state
 from lgx_plugins.s3 import S3Sink, S3Source
 from lgx_plugins.s3.config import S3SinkConfig
 from lgx_plugins.s3.store import S3Store
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Process]:
-    with S3Process() as server:
-        yield server
 
 
 class Bucket:

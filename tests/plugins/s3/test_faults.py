@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lgx import FatalError, IntegrityError, UsageError
-from lgx.testing import make_context
-from lgx.testing.s3_proxy import Fault, Request, S3Proxy
+from lgx.testing import S3Proxy, make_context
+from lgx.testing.s3_proxy import Fault, Request
 
 LARGE = "".join(f"{number * 2654435761 % 2**32:08x}" for number in range(1_500_000))
 """12 MB of which little can be compressed away."""
