@@ -36,6 +36,8 @@ _REFUSED = {
     "make it anew",
     "2B": "cannot do what lgx needs: {text}; remove what depends on its tables, run again, and "
     "make it anew",
+    "42P07": "cannot hold lgx's tables: {text}; choose another table-prefix or schema",
+    "42710": "cannot hold lgx's tables: {text}; choose another table-prefix or schema",
     "42704": "refused the connection: {text}; take that parameter out of the dsn",
 }
 

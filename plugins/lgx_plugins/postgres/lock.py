@@ -39,6 +39,21 @@ _FOR_EVER = (
     "'transaction_timeout')"
 )
 
+# Where the machine of a holder dies, nobody tells the server: it asks, after our signs of life
+# have stopped, and gives up within a minute rather than within two hours.
+_ASK = (
+    "SELECT set_config('tcp_keepalives_idle', '30', true), "
+    "set_config('tcp_keepalives_interval', '10', true), "
+    "set_config('tcp_keepalives_count', '3', true)"
+)
+
+_UNHURRIED = ", ".join(
+    f"CASE WHEN current_setting('{name}', true) IS NOT NULL "
+    f"THEN set_config('{name}', '0', true) END"
+    for name in ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+)
+"""SQL without a row of its own, so that it costs no statement."""
+
 _LOCK = (
     "locktype = 'advisory' AND granted AND objsubid = 1 "
     "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
@@ -99,7 +114,8 @@ class TargetLease:
 
     async def fence(self, connection: Connection) -> None:
         """Called first in each transaction that writes, within `Context.request`: nobody else
-        writes until that transaction ends.
+        writes until that transaction ends. It may take as long as its largest thread does:
+        limits that the server sets by default are lifted for it.
 
         A lock whose connection was lost is taken again first.
 
@@ -110,8 +126,9 @@ class TargetLease:
         async with self._again:
             if self._connection is None or self._connection.is_closed():
                 await self._retake()
-        row = await connection.fetchval(
-            f"SELECT 1 FROM {self._names('lease')} WHERE token = $1 FOR SHARE", self._token
+        row = await connection.fetchrow(
+            f"SELECT {_UNHURRIED} FROM {self._names('lease')} WHERE token = $1 FOR SHARE",
+            self._token,
         )
         if row is None:
             raise await self._taken()
@@ -124,7 +141,7 @@ class TargetLease:
         try:
             with explained(self._address.place, again=again):
                 await connection.execute("BEGIN")
-                await connection.execute(_FOR_EVER)
+                await connection.execute(f"{_FOR_EVER}; {_ASK}")
                 await self._hold(connection, again=again)
                 self._session = await connection.fetchval("SELECT pg_backend_pid()")
                 await connection.execute("SELECT 1")  # ends the portal, and so its snapshot

@@ -94,7 +94,7 @@ async def schema_version(
     Raises:
         UsageError: a newer lgx made them.
     """
-    if "migrations" not in await _held(connection, names, ("migrations",)):
+    if not await _is_ours(connection, names):
         return 0
     version = await connection.fetchval(
         f"SELECT coalesce(max(version), 0) FROM {names('migrations')}"
@@ -124,7 +124,7 @@ async def found_tables(
     if await is_older(connection, names):
         return 0, True
     own = [table.name for table in TABLES]
-    for name in await _held(connection, names, (*own, "exports", "messages", "info")):
+    for name in await _held(connection, names, (*own, "exports", "messages", "info", "migrations")):
         raise UsageError(
             f"{place} has {names.plain(name)!r} in schema {names.schema!r}, and lgx did not make "
             "it; choose another --sink-table-prefix or --sink-schema"
@@ -172,6 +172,21 @@ async def _held(connection: Connection, names: Names, candidates: Sequence[str])
     )
     held = {row[0] for row in rows}
     return [name for name in candidates if names.plain(name) in held]
+
+
+async def _is_ours(connection: Connection, names: Names) -> bool:
+    """Whether the ledger is there; other programs have a table `migrations` too."""
+    columns = await connection.fetch(
+        "SELECT c.relname, a.attname FROM pg_catalog.pg_class AS c "
+        "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        "JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid "
+        "AND a.attnum > 0 AND NOT a.attisdropped "
+        "WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])",
+        names.schema,
+        [names.plain("migrations"), names.plain("info")],
+    )
+    ledger = {("migrations", "version"), ("migrations", "applied_at"), ("info", "key")}
+    return {(names.plain(table), column) for table, column in ledger} <= set(map(tuple, columns))
 
 
 async def _check_server(connection: Connection, place: str) -> None:

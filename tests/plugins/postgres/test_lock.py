@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -277,6 +278,39 @@ async def test_timeouts_of_the_server_do_not_end_the_lock(
         session = lease._session
         postgres_server.execute(postgres_server.dsn, "SELECT pg_sleep(0.2)")
         assert await session_of(address) == session
+
+
+async def test_the_server_notices_within_a_minute_that_a_machine_is_gone(
+    own_server: PostgresProcess, own_database: str, names: Names
+) -> None:
+    """Nobody closes the connection of one that lost its power: the server asks for it."""
+    role = f"lgx_{secrets.token_hex(4)}"
+    own_server.execute(own_server.dsn, f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'plain'")
+    name = own_database.partition("?")[0].rpartition("/")[2]
+    async with held(Address(Secret(own_server.tcp_dsn(role, "plain", name))), names) as lease:
+        assert lease._connection is not None
+        asked = [
+            await lease._connection.fetchval(f"SHOW tcp_keepalives_{what}")
+            for what in ("idle", "interval", "count")
+        ]
+    assert asked == ["30", "10", "3"]
+    own_server.execute(own_database, f"DROP OWNED BY {role} CASCADE")
+    own_server.execute(own_server.dsn, f"DROP ROLE {role}")
+
+
+async def test_timeouts_of_the_server_do_not_end_a_write(
+    address: Address, names: Names, sql: Any
+) -> None:
+    """What stands behind the fence may take its time; the session keeps none of it."""
+    (name,) = sql("SELECT current_database()")[0]
+    async with held(address, names) as lease:
+        sql(f"ALTER DATABASE {name} SET statement_timeout = '50ms'")
+        connection = await address.connect()
+        async with connection.transaction():
+            await lease.fence(connection)
+            await connection.execute("SELECT pg_sleep(0.1)")
+        assert await connection.fetchval("SHOW statement_timeout") == "50ms"
+        await close(connection)
 
 
 async def test_a_server_that_is_down_is_asked_again(names: Names) -> None:

@@ -110,7 +110,11 @@ async def test_tables_of_somebody_else_are_left_alone(
     address: Address, names: Names, sql: Any
 ) -> None:
     """Whatever has one of the names is named; not even the lock's table is made."""
-    for made in ("TABLE langgraph_runs (x INT)", "VIEW langgraph_messages AS SELECT 1"):
+    for made in (
+        "TABLE langgraph_runs (x INT)",
+        "VIEW langgraph_messages AS SELECT 1",
+        "TABLE langgraph_migrations (version BIGINT)",
+    ):
         sql(f"CREATE {made}")
         before = _relations(sql)
         name = made.split()[1]
@@ -125,6 +129,17 @@ async def test_tables_of_somebody_else_are_left_alone(
     sql("CREATE TABLE threads (mine INT)")
     await _prepare(address, names)
     assert sql("SELECT * FROM threads") == []
+
+
+async def test_an_index_of_somebody_else_is_named(address: Address, names: Names, sql: Any) -> None:
+    """Indexes share the names of tables."""
+    sql("CREATE TABLE mine (x INT); CREATE INDEX langgraph_threads_by_status ON mine (x);")
+    with pytest.raises(UsageError) as refused:
+        await _prepare(address, names)
+    assert str(refused.value) == (
+        f'{address.place} cannot hold lgx\'s tables: relation "langgraph_threads_by_status" '
+        "already exists; choose another table-prefix or schema"
+    )
 
 
 async def test_migrations_run_under_the_lock(address: Address, names: Names, sql: Any) -> None:
