@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lgx import Fact, Probe
 from lgx_plugins.postgres.connection import Address, close
-from lgx_plugins.postgres.dedup_schema import saving
+from lgx_plugins.postgres.dedup_schema import found_layout, saving
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import lock_holder
 from lgx_plugins.postgres.migrations import OLDEST_SERVER, found_tables
@@ -66,7 +66,9 @@ async def database_facts(connection: Connection, place: str, names: Names) -> tu
     if not schema:
         facts.append(Fact(name="schema", value=f"no tables of lgx under {names}"))
         return tuple(facts)
-    facts.append(Fact(name="schema", value=f"version {schema} under {names}"))
+    layout = await found_layout(connection, names)
+    kept = "" if layout == "plain" else f", layout {layout}"
+    facts.append(Fact(name="schema", value=f"version {schema} under {names}{kept}"))
     rows = await connection.fetch(
         f"SELECT source_url, count(*), count(source_version) FROM {names('threads')} "
         "GROUP BY source_url ORDER BY source_url"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from lgx import Fact, Thread
-from lgx.testing import PostgresServer, make_bundle, make_context, make_run
+from lgx.testing import PostgresProcess, PostgresServer, make_bundle, make_context, make_run
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.names import Names
@@ -56,6 +57,30 @@ async def test_what_stands_there_by_source(target: Any) -> None:
         Fact(name="threads", value="1 of kit://other, 1 of them not whole", level="warn"),
     ]
     assert (await facts(target))["schema"].value == "version 1 under 'public.langgraph_*'"
+
+
+async def test_the_layout_of_the_tables(target: Any) -> None:
+    """Told where it is not the plain one: it does not change."""
+    await target.write([Thread(thread_id="a")], layout="dedup")
+    assert (await facts(target))["schema"].value == (
+        "version 1 under 'public.langgraph_*', layout dedup"
+    )
+
+
+async def test_a_database_in_another_encoding(
+    own_server: PostgresProcess, open_target: Callable[[str], Any]
+) -> None:
+    """A run would refuse it."""
+    own_server.execute(
+        own_server.dsn, "CREATE DATABASE latin9 TEMPLATE template0 ENCODING 'LATIN9' LOCALE 'C'"
+    )
+    try:
+        found = await facts(open_target(own_server.database_dsn("latin9")))
+    finally:
+        own_server.execute(own_server.dsn, "DROP DATABASE latin9 WITH (FORCE)")
+    assert found["encoding"] == Fact(
+        name="encoding", value="LATIN9, and lgx needs UTF8", level="error"
+    )
 
 
 async def test_tables_of_the_older_tool(target: Any, older: Any) -> None:
