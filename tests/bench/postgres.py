@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _speed(server: PostgresProcess, folder: Path, count: int) -> list[Figure]:
         server.drop_database(dsn)
         server.drop_database(other)
     some = threads[: max(count // 8, 10)]
-    slow = _timed_rows(_empty(server), some) * count / len(some)
+    slow = asyncio.run(_timed_rows(_empty(server), some)) * count / len(some)
     wrote, bare_in, got, bare_out = min(write), min(bare), min(read), min(copied)
     return [
         Figure(f"ndjson to postgres, {size:.0f} MB: lgx", f"{size / wrote:.0f} MB/s"),
@@ -204,37 +205,46 @@ async def _copy_out(connection: Any, path: Path) -> float:
     return time.perf_counter() - begun
 
 
-def _timed_rows(dsn: str, threads: list[list[dict[str, Any]]]) -> float:
-    """INSERT ... ON CONFLICT for each row, a commit for each thread."""
+async def _timed_rows(dsn: str, threads: list[list[dict[str, Any]]]) -> float:
+    """INSERT ... ON CONFLICT for each row, a commit for each thread, by the older tool's driver."""
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import insert
+    from sqlalchemy.ext.asyncio import create_async_engine
 
-    engine = sa.create_engine(dsn.replace("postgresql://", "postgresql+psycopg://"))
+    engine = create_async_engine(dsn.replace("postgresql://", "postgresql+asyncpg://"))
     meta = sa.MetaData()
-    heads = sa.Table("langgraph_threads", meta, autoload_with=engine)
-    states = sa.Table("langgraph_checkpoints", meta, autoload_with=engine)
-    begun = time.perf_counter()
-    with engine.connect() as connection:
+    async with engine.connect() as connection:
+        await connection.run_sync(meta.reflect)
+        heads, states = (meta.tables[f"langgraph_{name}"] for name in _COLUMNS)
+        await connection.rollback()
+        begun = time.perf_counter()
         for head, *checkpoints in threads:
-            known = {key: value for key, value in head.items() if key != "kind"}
-            row = insert(heads).values(**known, source_url="bench")
+            row = insert(heads).values(**_typed(head), source_url="bench")
             upsert = row.on_conflict_do_update(
                 index_elements=["thread_id", "source_url"], set_={"values": row.excluded["values"]}
             )
-            thread = connection.execute(upsert.returning(heads.c.id)).scalar_one()
+            inserted = await connection.execute(upsert.returning(heads.c.id))
+            thread = inserted.scalar_one()
             for position, one in enumerate(checkpoints):
-                known = {key: value for key, value in one.items() if key != "kind"}
-                row = insert(states).values(**known, thread=thread, position=position)
-                connection.execute(
+                row = insert(states).values(**_typed(one), thread=thread, position=position)
+                await connection.execute(
                     row.on_conflict_do_update(
                         index_elements=["thread", "checkpoint_ns", "checkpoint_id"],
                         set_={"values": row.excluded["values"]},
                     )
                 )
-            connection.commit()
-    seconds = time.perf_counter() - begun
-    engine.dispose()
+            await connection.commit()
+        seconds = time.perf_counter() - begun
+    await engine.dispose()
     return seconds
+
+
+def _typed(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: datetime.fromisoformat(value) if key.endswith("_at") else value
+        for key, value in record.items()
+        if key != "kind"
+    }
 
 
 # -- the layout that keeps each value once -------------------------------------------
