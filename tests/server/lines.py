@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,18 @@ def read_lines(path: Path) -> Lines:
                 case other:
                     raise AssertionError(f"an export has no records of kind {other!r}")
     return found
+
+
+def by_value(data: Any) -> Any:
+    """The same with numbers as what their digits say: 1.5e300 is also written without power."""
+    match data:
+        case dict():
+            return {key: by_value(item) for key, item in data.items()}
+        case list():
+            return [by_value(item) for item in data]
+        case float():
+            return Decimal(repr(data))
+    return data
 
 
 def _add(where: dict[Any, Any], key: object, value: object) -> None:

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from lgx import Report, run_async, use
+from lgx.testing import PostgresServer
 
 from .fill import Filled
-from .lines import Lines, read_lines
+from .lines import Lines, by_value, read_lines
 from .truth import Truth
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the server and four exports
 
 SINKS = {"ndjson": "out.ndjson", "json": "out.json", "archive": "out", "sqlite": "out.db"}
+LAYOUTS = {"postgres": "plain", "postgres, dedup": "dedup"}
 
 
 @dataclass
@@ -35,23 +37,31 @@ Exporting = Callable[[str], Export]
 
 
 @pytest.fixture(scope="module")
-def exported(filled_server: Filled, tmp_path_factory: pytest.TempPathFactory) -> Exporting:
+def exported(
+    filled_server: Filled,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Exporting:
     """The filled server, exported through every sink, all at the same time."""
     folder = tmp_path_factory.mktemp("exports")
     source = use("cloud", url=filled_server.url)
 
     async def export(name: str) -> Export:
-        path, again = folder / SINKS[name], folder / f"{name}.again.ndjson"
-        kept = use(name, path=str(path))
-        report = await run_async(source, kept)
+        path, again = folder / SINKS.get(name, "none"), folder / f"{name}.again.ndjson"
+        kept = sink = use(name, path=str(path)) if name in SINKS else None
+        if kept is None or sink is None:
+            kept = use("postgres", dsn=postgres_server.new_database())
+            sink = use("postgres", layout=LAYOUTS[name], **kept.options)
+        report = await run_async(source, sink)
         back = await run_async(kept, use("ndjson", path=str(again)))
         assert back.aborted is None
         return Export(path, report, read_lines(again))
 
     async def export_all() -> list[Export | BaseException]:
-        return await asyncio.gather(*map(export, SINKS), return_exceptions=True)
+        names = (*SINKS, *LAYOUTS)
+        return await asyncio.gather(*map(export, names), return_exceptions=True)
 
-    exports = dict(zip(SINKS, asyncio.run(export_all()), strict=True))
+    exports = dict(zip((*SINKS, *LAYOUTS), asyncio.run(export_all()), strict=True))
 
     def choose(name: str) -> Export:
         export = exports[name]
@@ -62,7 +72,7 @@ def exported(filled_server: Filled, tmp_path_factory: pytest.TempPathFactory) ->
     return choose
 
 
-@pytest.fixture(params=sorted(SINKS))
+@pytest.fixture(params=sorted((*SINKS, *LAYOUTS)))
 def export(request: pytest.FixtureRequest, exported: Exporting) -> Export:
     return exported(request.param)
 
@@ -74,12 +84,13 @@ def test_every_checkpoint_is_there_as_plain_requests_get_it(export: Export, trut
         i: set(s) for i, s in expected.items()
     }
     for thread_id, states in expected.items():
-        assert export.lines.states[thread_id] == states
+        assert by_value(export.lines.states[thread_id]) == by_value(states)
 
 
 def test_every_thread_is_there_as_plain_requests_get_it(export: Export, truth: Truth) -> None:
     """Also those without a checkpoint, without a graph, and with a poisoned history."""
-    assert export.lines.threads == {i: t.thread for i, t in truth.threads.items()}
+    expected = {i: t.thread for i, t in truth.threads.items()}
+    assert by_value(export.lines.threads) == by_value(expected)
 
 
 def test_the_extras_are_there_as_plain_requests_get_them(export: Export, truth: Truth) -> None:
