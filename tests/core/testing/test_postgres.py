@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -41,6 +45,28 @@ def test_what_was_committed_outlives_the_server() -> None:
         server.restart()
         assert server.execute(dsn, "SELECT x FROM t") == [(1,)]
         assert "was not properly shut down" in server.log()
+
+
+_START = """
+import signal
+from lgx.testing import PostgresProcess
+with PostgresProcess() as server:
+    print(server.directory, flush=True)
+    signal.pause()
+"""
+
+
+def test_it_ends_with_the_process_that_started_it() -> None:
+    """Also by kill -9: neither the server nor its directory stay behind."""
+    with subprocess.Popen([sys.executable, "-c", _START], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        directory = Path(process.stdout.readline().decode().strip())
+        assert (directory / "data" / "postmaster.pid").exists()
+        process.kill()
+    deadline = time.monotonic() + 30
+    while directory.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_another_server_is_used_as_it_is(postgres_server: PostgresServer) -> None:
