@@ -133,8 +133,12 @@ class Listing:
         version = versions(layout, self._parts, by_index=layout.indexed)
         thread_id = layout.thread_id("t")
         place = _RESTORED_BYTES if layout.own else "convert_to({0}, 'UTF8')"
+        # What no filter looks at is not asked for: it may be large, or beyond reading.
+        status = layout.column("status") if query.status else "NULL"
+        timed = query.since or query.until
+        updated_at = layout.time_column("updated_at") if timed else "NULL"
         metadata = layout.column("metadata") if query.metadata else "NULL"
-        exact = layout.column("exact") if layout.own else "NULL"
+        exact = layout.column("exact") if layout.own and timed else "NULL"
         size = layout.column("size") if layout.own else "NULL"
         twice = "1" if layout.own else f"count(*) OVER (PARTITION BY {thread_id})"
         return f"""
@@ -142,8 +146,8 @@ class Listing:
                 l.updated_at, l.metadata, l.exact, l.twice
             FROM (
                 SELECT {layout.key} AS key, {thread_id} AS thread_id, {size}::bigint AS size,
-                    {row_version(layout)} AS row_version, {layout.column("status")} AS status,
-                    {layout.time_column("updated_at")} AS updated_at,
+                    {row_version(layout)} AS row_version, {status} AS status,
+                    {updated_at} AS updated_at,
                     {metadata}::text AS metadata, {exact}::text AS exact, {twice} AS twice,
                     {place.format(thread_id)} AS place
                 FROM {layout.names("threads")} AS t {f"WHERE {condition}" if condition else ""}

@@ -119,8 +119,9 @@ class Reader:
                         return
                     finally:
                         context.budget.give_page(size)
-            except IntegrityError as error:
-                raise ThreadError(f"its rows cannot be read: {error}") from error
+            except (IntegrityError, ThreadError) as error:  # damage, or a value it chokes on
+                why = getattr(error.__cause__, "message", None) or str(error)
+                raise ThreadError(f"the server cannot read its rows: {why}") from error
             except RetryableError:
                 if done == before:
                     raise
