@@ -149,6 +149,7 @@ def _upload_part(store: S3Store, path: Path, number: int) -> None:
         while data := file.read(1 << 18):
             upload.write(data)
     upload.commit(name)
+    store.settle()
 
 
 def _move(source: lgx.Use, sink: lgx.Use) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from lgx import Bundle, FatalError, Thread, decode_line
+from lgx import Bundle, FatalError, LgxError, Thread, decode_line
 from lgx_plugins.archive.index import Entry, IndexHead, encode_index
 from lgx_plugins.archive.manifest import PartInfo
 from lgx_plugins.archive.part import FRAME_BYTES, Compressor, Part
@@ -93,12 +94,15 @@ class BatchWriter:
         if not self.parts:
             self._part(0)
         self._roll()
+        self._store.settle()
 
     def discard(self) -> bool:
         """Removes what a failed batch wrote; False where some of it may have stayed."""
         if self._open is not None:
             self._open.file.discard()
             self._open = None
+        with suppress(LgxError):  # files on their way have to arrive before they can be removed
+            self._store.settle()
         try:
             self._store.remove(self._created, durable=False)
         except FatalError:  # the error that led here is the one to tell

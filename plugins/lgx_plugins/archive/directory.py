@@ -49,6 +49,10 @@ class DirectoryStore(Store):
 
     def check(self, *, writing: bool) -> bool:
         check_name(self.path)
+        if self.place.startswith("s3:/"):
+            raise UsageError(
+                f"{self.place!r} is a bucket's, not a directory's; the plugin for buckets is s3"
+            )
         try:
             mode = self.path.stat().st_mode
         except FileNotFoundError:

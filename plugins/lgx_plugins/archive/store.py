@@ -15,7 +15,8 @@ class NewFile(Protocol):
         """Adds bytes; a failure is final, the file can then only be discarded."""
 
     def commit(self, name: str) -> None:
-        """Makes the file durable under its name, which nobody reads before this returns."""
+        """Makes the file durable under its name; nobody reads it before `Store.settle`, by whose
+        end it is."""
 
     def discard(self) -> None:
         """Lets go of what was not committed. Does nothing after `commit`."""
@@ -115,6 +116,13 @@ class Store(Files):
         Args:
             name: that it will be committed under, where it is known; always with `names_first`.
         """
+
+    def settle(self) -> None:
+        """Waits until each committed file is durable, and raises what one failed with.
+
+        Called before a journal refers to them. Nothing to do where `commit` waits itself.
+        """
+        return
 
     @abstractmethod
     def remove(self, names: list[str], *, durable: bool) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "explained",
     "is_conflict",
     "is_missing",
+    "no_s3",
     "status_of",
 ]
 
@@ -107,13 +108,13 @@ def explained(place: str, what: str) -> Iterator[None]:
 def _explain(error: Exception, place: str, what: str) -> LgxError:
     """What to raise in place of an error of boto3's. Anything else stays a bug."""
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
+    lead = f"cannot {what} of {place!r}:"
     cut_short = (boto.IncompleteReadError, boto.ResponseStreamingError, HTTPError)
     if isinstance(error, cut_short):
-        return CutShortError(
-            f"cannot {what} of {place!r}: the answer ends early ({_plain(error)}); {_AGAIN}"
-        )
+        return CutShortError(f"{lead} the answer ends early ({_plain(error)}); {_AGAIN}")
     if isinstance(error, boto.ClientError):
         return _answer(error, place, what)
     if isinstance(
@@ -139,15 +140,20 @@ def _explain(error: Exception, place: str, what: str) -> LgxError:
         error, boto.ParamValidationError | boto.InvalidEndpointDiscoveryConfigurationError
     ):
         return UsageError(f"{place!r} cannot be used: {_plain(error)}; correct the options")
+    if isinstance(error, ResponseParserError):
+        return no_s3(lead, _plain(error))
+    if isinstance(error, RecursionError):
+        # botocore asks where the bucket lies, is sent elsewhere again, asks again, …
+        return no_s3(lead, "it sends every request elsewhere")
     if isinstance(error, boto.SSLError):
         return FatalError(
-            f"cannot {what} of {place!r}: the connection is not secure: {_plain(error)}; look at "
+            f"{lead} the connection is not secure: {_plain(error)}; look at "
             "the endpoint's certificate, or name its authority in AWS_CA_BUNDLE"
         )
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | OSError):
-        return FatalError(f"cannot {what} of {place!r}: {_plain(error)}; {_AGAIN}")
+        return FatalError(f"{lead} {_plain(error)}; {_AGAIN}")
     if isinstance(error, boto.BotoCoreError):
-        return FatalError(f"cannot {what} of {place!r}: {_plain(error)}; see to that and run again")
+        return FatalError(f"{lead} {_plain(error)}; see to that and run again")
     raise error
 
 
@@ -189,7 +195,14 @@ def _answer(error: Any, place: str, what: str) -> LgxError:
         )
     if status in (401, 403):
         return DeniedError(f"{lead} permission denied ({said}); grant it {_permission(what)}")
-    return FatalError(f"{lead} {said} ({code or status}); see to that and run again")
+    if code.isdigit() or not code:  # no word of the server's own
+        return no_s3(lead, said if str(status) in said else f"{said}, {status}")
+    return FatalError(f"{lead} {said} ({code}); see to that and run again")
+
+
+def no_s3(lead: str, said: str) -> UsageError:
+    """What to raise where answers are not such as a store gives."""
+    return UsageError(f"{lead} what answers there is no S3 ({said}); correct the endpoint's url")
 
 
 def _permission(what: str) -> str:

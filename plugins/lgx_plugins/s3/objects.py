@@ -21,6 +21,7 @@ from lgx_plugins.s3.failures import (
     explained,
     is_conflict,
     is_missing,
+    no_s3,
     status_of,
 )
 from lgx_plugins.s3.place import Place, parse_url
@@ -137,7 +138,10 @@ class Objects:
                 if is_missing(error):
                     return None
                 raise
-            return Stored(read_body(answer), answer["ETag"], _age(answer))
+            data = read_body(answer)
+            if "ETag" not in answer:
+                raise no_s3(f"cannot read {name} of {self.place.url!r}:", "no ETag")
+            return Stored(data, answer["ETag"], _age(answer))
 
         try:
             return self.ask(f"read {name}", call)

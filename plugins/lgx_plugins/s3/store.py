@@ -15,7 +15,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import BinaryIO, ClassVar, cast
 
@@ -63,6 +63,7 @@ class S3Store(Store):
         self._pool: ThreadPoolExecutor | None = None
         self._room: threading.Semaphore | None = None
         self._manifest: Stored | None = None
+        self._uploads: list[Upload] = []
         self._journals: dict[int, tuple[bytes, str]] = {}
 
     def close(self) -> None:
@@ -189,7 +190,7 @@ class S3Store(Store):
         assert self._room is not None
         is_data = name.endswith(DATA_SUFFIX)
         storage = {"StorageClass": config.storage_class} if config.storage_class else {}
-        return Upload(
+        upload = Upload(
             self._objects,
             PARTS + name,
             self._pool,
@@ -197,6 +198,15 @@ class S3Store(Store):
             request_size=max(config.request_size, config.part_size // (_MOST_REQUESTS // 2)),
             storage=storage if is_data else {},  # indexes are read by every run
         )
+        self._uploads.append(upload)
+        return upload
+
+    def settle(self) -> None:
+        uploads, self._uploads = self._uploads, []
+        under_way = [upload.arrived for upload in uploads if upload.arrived is not None]
+        wait(under_way)
+        for arrived in under_way:
+            arrived.result()
 
     def open(self, name: str) -> BinaryIO:
         return cast("BinaryIO", RangeReader(self._objects, PARTS + name, name))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from lgx import LgxError
 from lgx_plugins.s3.checksums import Sums
@@ -15,11 +15,15 @@ from lgx_plugins.s3.objects import Objects
 
 __all__ = ["Upload"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _TRIES = 3
 
 
 class Upload:
-    """A `NewFile` in the store. Nobody sees it before it is committed.
+    """A `NewFile` in the store. Nobody sees it before it is committed, which is done by the pool:
+    `Upload.arrived` ends when it is.
 
     In memory are what one request bears, once for each upload that runs and once for what
     is being filled. An object that fits into one request takes one.
@@ -46,7 +50,8 @@ class Upload:
         self._upload: str | None = None
         self._sent: list[Future[tuple[str, Sums]]] = []
         self._doubts = False
-        self._committed = False
+        self._ended = False
+        self.arrived: Future[None] | None = None
 
     def write(self, data: bytes) -> None:
         self._filled.append(data)
@@ -64,21 +69,31 @@ class Upload:
         assert self._name.endswith(name)
         data = b"".join(self._filled)
         self._filled, self._size = [], 0
-        if self._upload is None:
-            sums = [self._put_whole(data)]
-        else:
+        if self._upload is not None:
             self._send(data)
-            sums = self._complete()
-        if self._doubts and not self._is_stored(sums):
-            self._objects.remove(self._name)
-            raise self._objects.spoiled(self._name)
-        self._committed = True
+            data = b""
+        self._ended = True
+        # What it waits for was given to the pool before it, so that it never waits in vain.
+        self.arrived = self._in_pool(self._arrive, data)
+
+    def _arrive(self, data: bytes) -> None:
+        try:
+            sums = [self._put_whole(data)] if self._upload is None else self._complete()
+            if self._doubts and not self._is_stored(sums):
+                self._objects.remove(self._name)
+                raise self._objects.spoiled(self._name)
+        except BaseException:
+            self._abort()
+            raise
 
     def discard(self) -> None:
-        if self._committed:
+        if self._ended:
             return
-        self._committed = True
+        self._ended = True
         self._filled, self._size = [], 0
+        self._abort()
+
+    def _abort(self) -> None:
         for sent in self._sent:
             sent.cancel()
         wait(self._sent)
@@ -124,14 +139,18 @@ class Upload:
             if sent.done():
                 sent.result()  # raises what it failed with
         number = len(self._sent) + 1
+        self._sent.append(self._in_pool(self._send_one, number, data))
+
+    def _in_pool(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Has it done once there is room for what it holds in memory."""
         self._room.acquire()
         try:
-            future = self._pool.submit(self._send_one, number, data)
+            future = self._pool.submit(work, *args, **kwargs)
         except BaseException:
             self._room.release()
             raise
         future.add_done_callback(lambda _: self._room.release())
-        self._sent.append(future)
+        return future
 
     def _begin(self) -> None:
         answer = self._objects.ask(

@@ -139,6 +139,13 @@ async def test_a_missing_folder_is_named_with_the_remedy(archives: Any, tmp_path
     assert tree(tmp_path) == []
 
 
+async def test_a_bucket_is_told_from_a_directory(archives: Any) -> None:
+    """With the plugin that takes it; no directory `s3:` is looked for."""
+    for work in (archives.read(Path("s3://bucket/x")), begin(archives, Path("s3://bucket/x"))):
+        with pytest.raises(UsageError, match="the plugin for buckets is s3"):
+            await work
+
+
 async def test_a_lost_manifest_is_told(archives: Any, tmp_path: Path) -> None:
     """Parts without manifest are no empty archive: nothing is written over them."""
     path = tmp_path / "archive"

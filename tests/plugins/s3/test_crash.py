@@ -116,6 +116,22 @@ def test_fifty_kills_change_nothing(stub: StubProcess, bucket: Any, tmp_path: Pa
     kill_and_finish(stub, bucket, tmp_path, 50, seed=2)
 
 
+def test_of_runs_that_start_at_once_one_gets_through(
+    stub: StubProcess, bucket: Any, tmp_path: Path
+) -> None:
+    """The others end with one line that says who writes, and have changed nothing."""
+    complete(stub, bucket, "alone")
+    processes = [start(stub, bucket, "crowded") for _ in range(3)]
+    said = [process.communicate(timeout=120)[1].decode() for process in processes]
+    lost = [words for process, words in zip(processes, said, strict=True) if process.returncode]
+    assert len(lost) < len(processes)
+    assert all(process.returncode in (0, 1) for process in processes)
+    assert all("is being written by process" in words for words in lost), lost
+    assert records(bucket, "crowded", tmp_path) == records(bucket, "alone", tmp_path)
+    assert verified(bucket, "crowded") == ()
+    assert [key for key in bucket.objects("crowded/") if "parts/" not in key] == ["manifest.json"]
+
+
 def test_an_interrupted_export_gives_the_lock_back(
     stub: StubProcess, bucket: Any, tmp_path: Path
 ) -> None:

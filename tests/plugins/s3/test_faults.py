@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from lgx import FatalError, IntegrityError, UsageError
-from lgx.testing import S3Proxy, make_context
+from lgx.testing import Deployment, S3Proxy, StubServer, make_context
 from lgx.testing.s3_proxy import Fault, Request
 
 LARGE = "".join(f"{number * 2654435761 % 2**32:08x}" for number in range(1_500_000))
@@ -85,7 +86,8 @@ async def test_slowdown_without_end_is_one_clear_error(
     said = await failure(shaky.write({"b": bucket.thread("b")}, attempts=3))
     assert said.startswith("cannot write parts/00000002-0000-")
     assert f"of '{bucket.url()}': the store is overloaded or down (SlowDown); run again" in said
-    assert sum(map(puts_a_part, proxy.log)) == 3
+    data = [r for r in proxy.log if puts_a_part(r) and r.path.endswith(".ndjson.zst")]
+    assert len(data) == 3
     assert set(await bucket.read()) == {"a"}
     proxy.heal()
     await shaky.write({"b": bucket.thread("b")})
@@ -302,6 +304,22 @@ async def test_an_unknown_profile_is_told(bucket: Any) -> None:
     """By its name."""
     with pytest.raises(UsageError, match=r"\(nobody\) could not be found"):
         await bucket.read(profile="nobody")
+
+
+async def test_a_server_that_speaks_no_s3_is_told(bucket: Any) -> None:
+    """Nothing is taken for an empty bucket."""
+    async with StubServer(Deployment.sample(threads=1)) as stub:
+        for work in (bucket.read, partial(bucket.write, {})):
+            assert "what answers there is no S3" in await failure(work(endpoint_url=stub.url))
+
+
+@pytest.mark.parametrize(("status", "why"), [(200, "no ETag"), (302, "it sends every request")])
+async def test_a_page_in_place_of_an_object_is_told(
+    shaky: Any, proxy: S3Proxy, status: int, why: str
+) -> None:
+    """A portal's, or the way to one; botocore follows the latter for ever."""
+    proxy.fail("answer", times=100_000, status=status, code="")
+    assert f"what answers there is no S3 ({why}" in (await failure(shaky.read(attempts=1)))
 
 
 async def test_a_server_that_is_not_there_is_told(bucket: Any) -> None:
