@@ -65,6 +65,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._lease = TargetLease(self._address, self._names, config.lock)
         self._pool: Pool | None = None
         self._run: RunInfo | None = None
+        self._context: Context | None = None  # of the run, for what is called without one
         self._marks = Marks(self._names, "")
         self._export = 0
         self._written = [0, 0]  # threads and checkpoints of this run
@@ -90,6 +91,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             await self._lease.release()
 
     async def versions(self, context: Context) -> Mapping[str, str]:
+        self._context = context
         async with self._alone() as connection:
             return {"postgresql": await connection.fetchval("SHOW server_version")}
 
@@ -173,14 +175,22 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             return {}
         ids = [ref.thread_id for ref in refs]
         found = self._marks.known(ids)
-        if found is None:
-            with explained(self._address.place):
-                async with (
-                    self._pool.acquire() as connection,
-                    connection.transaction(readonly=True),
-                ):
-                    found = await self._marks.find(connection, ids)
-        return found
+        if found is not None:
+            return found
+        if self._context is None:
+            return await self._find(ids, again=False)
+        return await self._context.request(
+            lambda: self._find(ids, again=True), what=f"marks of {len(ids)} threads"
+        )
+
+    async def _find(self, ids: Sequence[str], *, again: bool) -> Mapping[str, Mark]:
+        assert self._pool is not None
+        with explained(self._address.place, again=again):
+            async with self._pool.acquire() as connection:
+                with _noticed(connection):
+                    async with connection.transaction(readonly=True):
+                        with _noticed(connection):
+                            return await self._marks.find(connection, ids)
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         return await self._store(bundles, context)

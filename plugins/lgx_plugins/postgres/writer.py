@@ -286,7 +286,8 @@ async def copy(
     try:
         await asyncio.wait((sending, lost), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        connection.remove_termination_listener(lose)
+        if not lost.done():
+            connection.remove_termination_listener(lose)
         ended = sending.done()
         if not ended:
             sending.cancel()
