@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ class Decoder:
     def __init__(self, table: Table, fields: Sequence[Field], *, restore: bool) -> None:
         """
         Args:
-            fields: what the cells are, `exact` last where it is there.
+            fields: what the cells are, `exact` last where it is there. Rows may have more.
             restore: whether lgx wrote them, so that escapes are put back.
         """
         self._table = table
@@ -47,6 +47,7 @@ class Decoder:
         if self._exact:
             self._plain.pop()
             self._marked.pop()
+        self._count = len(self._plain)
         self._times = [
             (number, field.name) for number, field in enumerate(fields) if field.how == "time"
         ]
@@ -70,25 +71,43 @@ class Decoder:
             ThreadError: a cell is not what its column is for.
         """
         marked = marked and self._restore
-        if self._restore and self._table is THREADS and _is_null(cells, self._exact):
+        if self._restore and self._table is THREADS and self._is_bare(cells):
             return None
-        fields: dict[str, Any] = {}
-        for (name, convert), cell in zip(
-            self._marked if marked else self._plain, cells, strict=False
-        ):
-            if cell is not None:
-                fields[name] = convert(cell)
-        if self._exact and cells[-1] is not None:
+        fields: dict[str, Any] = {
+            name: convert(cell)
+            for (name, convert), cell in zip(
+                self._marked if marked else self._plain, cells, strict=False
+            )
+            if cell is not None
+        }
+        if self._exact and cells[self._count] is not None:
             self._restore_times(fields, cells)
         if thread_id is not None:
             fields["thread_id"] = thread_id
-        if self._table is RECORDS:
-            return decode_line(fields["body"])
         for name in self._required:
             if name not in fields:
                 raise ThreadError(f"a row is no {self._kind}: object missing required field {name}")
+        if self._table is RECORDS:
+            return decode_line(fields["body"])
         assert self._table.record is not None
         return self._table.record(**fields)
+
+    def items(
+        self, rows: Iterable[Cells], thread_id: str, *, marked: bool
+    ) -> list[Record | Loss | None]:
+        """The records of rows, and why those are missing that cannot be read."""
+        items: list[Record | Loss | None] = []
+        for cells in rows:
+            try:
+                items.append(self.record(cells, thread_id, marked=marked))
+            except ThreadError as error:
+                items.append(self.loss(cells, thread_id, error))
+        return items
+
+    def _is_bare(self, cells: Cells) -> bool:
+        """Whether it stands for a thread without a record of its own."""
+        *others, extra = cells[1 : self._count]
+        return extra == _NULL and all(cell is None for cell in others)
 
     @property
     def _kind(self) -> str:
@@ -96,7 +115,7 @@ class Decoder:
 
     def _restore_times(self, fields: dict[str, Any], cells: Cells) -> None:
         """Puts in the texts of times, as far as they still mean what their columns say."""
-        cell = cells[-1]
+        cell = cells[self._count]
         assert cell is not None
         try:
             exact = msgspec.json.decode(restore_json(cell), type=dict[str, str])
@@ -126,14 +145,9 @@ class Decoder:
         )
 
 
-def _is_null(cells: Cells, exact: bool) -> bool:
-    extra = cells[-2] if exact else cells[-1]
-    return extra == _NULL and not any(cell is not None for cell in cells[1 : -2 if exact else -1])
-
-
 def _required(table: Table) -> tuple[str, ...]:
     if table.record is None:
-        return ()
+        return ("body",)
     return tuple(field.name for field in msgspec.structs.fields(table.record) if field.required)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import itertools
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
+from operator import itemgetter
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -20,9 +22,11 @@ from lgx_plugins.tables import CHECKPOINTS, THREADS, Table
 
 __all__ = ["Reader", "groups"]
 
-Item: TypeAlias = tuple[str, Record | Loss | None]
-"""What was found of a thread: its id, and a record or why it cannot be read; None where only
-its row is there."""
+Items: TypeAlias = list[Record | Loss | None]
+"""What was found of a thread: records, or why one cannot be read; None where only its row is
+there."""
+
+_last = itemgetter(-1)
 
 _GROUP_BYTES = 1 << 20
 _TOO_MUCH = 16 * _GROUP_BYTES  # of a group whose sizes were believed, and are not so
@@ -142,7 +146,7 @@ class Reader:
 
     async def records(
         self, refs: Sequence[ThreadRef], context: Context
-    ) -> AsyncGenerator[Item, None]:
+    ) -> AsyncGenerator[tuple[str, Items], None]:
         """Everything of the threads of a group of `groups`, thread by thread; those that are
         not there are left out."""
         if len(refs) > 1:
@@ -159,53 +163,54 @@ class Reader:
                 async for found_item in one:
                     yield found_item
 
-    async def _alone(self, ref: ThreadRef, context: Context) -> AsyncGenerator[Item, None]:
+    async def _alone(
+        self, ref: ThreadRef, context: Context
+    ) -> AsyncGenerator[tuple[str, Items], None]:
         what = f"rows of thread {ref.thread_id!r}"
         thread: _Keyed | None = None
         async with aclosing(self._thread_rows([ref], context, what)) as rows:
-            async for thread, item, _ in rows:
-                yield thread.thread_id, item
+            async for thread, items, _ in rows:
+                yield thread.thread_id, items
         if thread is None:
             return
         for part in self._parts:
-            async with aclosing(self._part_rows(part, [thread], context, what)) as items:
-                async for _, item, _ in items:
-                    yield thread.thread_id, item
+            async with aclosing(self._part_rows(part, [thread], context, what)) as rows:
+                async for _, items, _ in rows:
+                    yield thread.thread_id, items
 
     async def _held(
-        self, found: dict[str, list[Record | Loss | None]], size: int, context: Context
-    ) -> AsyncGenerator[Item, None]:
+        self, found: Mapping[str, Items], size: int, context: Context
+    ) -> AsyncGenerator[tuple[str, Items], None]:
         await context.budget.take(size)
         try:
             for thread_id, items in found.items():
-                for item in items:
-                    yield thread_id, item
+                yield thread_id, items
         finally:
             context.budget.give_page(size)
 
     async def _together(
         self, refs: Sequence[ThreadRef], context: Context
-    ) -> tuple[dict[str, list[Record | Loss | None]], int]:
+    ) -> tuple[Mapping[str, Items], int]:
         """What was found, and its size.
 
         Raises:
             TooLargeError: they are more than memory should hold at once.
         """
         what = f"rows of {len(refs)} threads"
-        found: dict[str, list[Record | Loss | None]] = {}
+        found: dict[str, Items] = {}
         threads = []
         held = 0
         async with aclosing(self._thread_rows(refs, context, what)) as rows:
-            async for thread, item, size in rows:
+            async for thread, items, size in rows:
                 threads.append(thread)
-                found[thread.thread_id] = [item]
+                found[thread.thread_id] = items
                 held += size
                 if held > _TOO_MUCH:
                     raise TooLargeError
         for part in self._parts if threads else ():
-            async with aclosing(self._part_rows(part, threads, context, what)) as items:
-                async for thread, item, size in items:
-                    found[thread.thread_id].append(item)
+            async with aclosing(self._part_rows(part, threads, context, what)) as rows:
+                async for thread, items, size in rows:
+                    found[thread.thread_id] += items
                     held += size
                     if held > _TOO_MUCH:
                         raise TooLargeError
@@ -213,28 +218,29 @@ class Reader:
 
     async def _thread_rows(
         self, refs: Sequence[ThreadRef], context: Context, what: str
-    ) -> AsyncGenerator[tuple[_Keyed, Record | Loss | None, int], None]:
-        layout = self._layout
+    ) -> AsyncGenerator[tuple[_Keyed, Items, int], None]:
+        """The row of each thread, and about how large it is."""
+        layout, decoder = self._layout, self._threads
         wanted = ", ".join(cell_literal(layout, ref.thread_id) for ref in refs)
         fields = ", ".join(field.sql for field in layout.fields(THREADS, "t"))
         sql = (
-            f"SELECT {layout.key}, {fields} FROM {layout.names('threads')} AS t "
-            f"WHERE {layout.thread_id('t')} IN ({wanted}){self._condition} ORDER BY 1"
+            f"SELECT {fields}, {layout.key} FROM {layout.names('threads')} AS t "
+            f"WHERE {layout.thread_id('t')} IN ({wanted}){self._condition} ORDER BY {layout.key}"
         )
-        decoder = self._threads
-        skips = (0, *decoder.skips)
-        async with aclosing(self.pages(sql, skips, context, what=what)) as pages:
+        async with aclosing(self.pages(sql, (*decoder.skips, 0), context, what=what)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
-                for key, *cells in page.rows:
+                for cells in page.rows:
+                    key = cells[-1]
                     assert key is not None
                     thread_id = decoder.thread_id(cells, marked=page.marked)
-                    item = _read(decoder, cells, thread_id, page.marked)
-                    yield _Keyed(thread_id, key), item, share
+                    items = decoder.items([cells], thread_id, marked=page.marked)
+                    yield _Keyed(thread_id, key), items, share
 
     async def _part_rows(
         self, part: Table, threads: Sequence[_Keyed], context: Context, what: str
-    ) -> AsyncGenerator[tuple[_Keyed, Record | Loss | None, int], None]:
+    ) -> AsyncGenerator[tuple[_Keyed, Items, int], None]:
+        """Rows of a part, some of one thread at a time, and about how large they are."""
         by_key = {thread.key: thread for thread in threads}
         layout, decoder = self._layout, self._part_decoders[part.name]
         key = layout.part_key(part)
@@ -252,24 +258,15 @@ class Reader:
                 async for page in pages:
                     chosen.add(page.rows)
             for thread_key, loss in chosen.doubled({key: t.thread_id for key, t in by_key.items()}):
-                yield by_key[thread_key], loss, 0
+                yield by_key[thread_key], [loss], 0
             rows = f"{chosen.rows()} JOIN {rows} ON p.ctid = w.place"
             condition, order = "true", "w.number"
         fields = ", ".join(field.sql for field in layout.part_fields(part))
-        sql = f"SELECT {key}, {fields} FROM {rows} WHERE {condition} ORDER BY {order}"
-        async with aclosing(self.pages(sql, (0, *decoder.skips), context, what=what)) as pages:
+        sql = f"SELECT {fields}, {key} FROM {rows} WHERE {condition} ORDER BY {order}"
+        async with aclosing(self.pages(sql, (*decoder.skips, 0), context, what=what)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
-                for row_key, *cells in page.rows:
-                    assert row_key is not None
+                for row_key, same in itertools.groupby(page.rows, _last):
                     thread = by_key[row_key]
-                    yield thread, _read(decoder, cells, thread.thread_id, page.marked), share
-
-
-def _read(
-    decoder: Decoder, cells: list[bytes | None], thread_id: str, marked: bool
-) -> Record | Loss | None:
-    try:
-        return decoder.record(cells, thread_id, marked=marked)
-    except ThreadError as error:
-        return decoder.loss(cells, thread_id, error)
+                    items = decoder.items(same, thread.thread_id, marked=page.marked)
+                    yield thread, items, share * len(items)

@@ -172,18 +172,19 @@ class PostgresSource(Source[PostgresSourceConfig]):
             waiting = dict.fromkeys(ref.thread_id for ref in group)
             current: str | None = None
             losses: _Losses = []
-            async with aclosing(reader.records(group, context)) as items:
-                async for thread_id, item in items:
+            async with aclosing(reader.records(group, context)) as found:
+                async for thread_id, items in found:
                     if thread_id != current:
                         if current is not None:
                             yield _end(current, losses)
                             losses = []
                         current = thread_id
                         del waiting[thread_id]
-                    if isinstance(item, Loss):
-                        losses.append(item)
-                    elif item is not None:
-                        yield item
+                    for item in items:
+                        if isinstance(item, Loss):
+                            losses.append(item)
+                        elif item is not None:
+                            yield item
             if current is not None:
                 yield _end(current, losses)
             for thread_id in waiting:

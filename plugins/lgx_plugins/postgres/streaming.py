@@ -133,14 +133,15 @@ class CopyStream:
             if data[start] == 0xFF:  # the trailer
                 return rows
             row: Cells = []
+            add = row.append
             try:
                 for skip in skips:
-                    length = _length(data, position)[0]
+                    (length,) = _length(data, position)
                     position += 4
                     if length < 0:
-                        row.append(None)
+                        add(None)
                     else:
-                        row.append(data[position + skip : (position := position + length)])
+                        add(data[position + skip : (position := position + length)])
             except struct.error:
                 break
             if position > size:

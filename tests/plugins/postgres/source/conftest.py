@@ -28,6 +28,18 @@ from lgx_plugins.postgres import PostgresSink, PostgresSource
 from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresSourceConfig
 
 
+# A session that its client has left takes a moment to notice.
+_ENDED = """
+DO $$ BEGIN
+    FOR attempt IN 1..1000 LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'lgx');
+        PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+    END LOOP;
+END $$
+"""
+
+
 class Workshop:
     """Makes and reads the tables of one database."""
 
@@ -170,4 +182,5 @@ async def shop(
     workshop = Workshop(postgres_server, database, tmp_path)
     yield workshop
     assert workshop.context.budget.used == 0
+    workshop.query(_ENDED)
     assert workshop.sessions() == []
