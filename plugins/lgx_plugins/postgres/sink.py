@@ -49,6 +49,8 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     a second source in only where the run says `merge`. Every write is a transaction, which
     begins with a look at whose turn it is, and is tried again as a whole where it fails in
     a way that may pass.
+
+    A row whose record came again unchanged stays as it is, with what others edited in it.
     """
 
     name = "postgres"
