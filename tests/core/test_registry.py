@@ -14,7 +14,7 @@ from lgx.registry import Listed, Registry
 
 Install = Callable[..., list[Path]]
 HOOKS = "lgx_register_sources, lgx_register_sinks, lgx_register_transforms, lgx_register_validators"
-BUILTIN = ["archive", "cloud", "json", "ndjson", "sqlite"]
+BUILTIN = ["archive", "cloud", "json", "ndjson", "postgres", "s3", "sqlite"]
 
 
 def fakes() -> set[str]:
@@ -132,14 +132,14 @@ class TestRefusals:
                 lambda r: r.sink("sqllite"),
                 UsageError,
                 "no plugin is named 'sqllite' (did you mean 'sqlite'?); "
-                "installed: archive, cloud, json, ndjson, sqlite",
+                "installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
                 id="unknown, with a near name",
             ),
             pytest.param(
                 (),
                 lambda r: r.sink("😀"),
                 UsageError,
-                "no plugin is named '😀'; installed: archive, cloud, json, ndjson, sqlite",
+                "no plugin is named '😀'; installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
                 id="unknown, with none",
             ),
             pytest.param(

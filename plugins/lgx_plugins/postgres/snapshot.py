@@ -175,10 +175,15 @@ class Moment:
         while self._keeper is None or self._keeper.is_closed():
             if self._idle:
                 heir = self._idle.pop()
-                if not heir.is_closed():
+                if heir.is_closed():
+                    continue
+                try:
                     with explained(self._address.place, again=True):
                         self._snapshot = await _export(heir)
-                    self._keeper = heir
+                except BaseException:
+                    heir.terminate()
+                    raise
+                self._keeper = heir
             elif self._lent:
                 self._returned.clear()
                 await self._returned.wait()
