@@ -139,7 +139,8 @@ class TestRefusals:
                 (),
                 lambda r: r.sink("😀"),
                 UsageError,
-                "no plugin is named '😀'; installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
+                "no plugin is named '😀'; "
+                "installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
                 id="unknown, with none",
             ),
             pytest.param(
