@@ -275,7 +275,6 @@ async def copy(
                 table, schema_name=schema, columns=columns, source=source, format="binary"
             )
 
-    sending = asyncio.ensure_future(send())
     lost = asyncio.get_running_loop().create_future()
 
     def lose(_: object) -> None:
@@ -283,15 +282,15 @@ async def copy(
             lost.set_result(None)
 
     connection.add_termination_listener(lose)
+    sending = asyncio.ensure_future(send())
     try:
         await asyncio.wait((sending, lost), return_when=asyncio.FIRST_COMPLETED)
     finally:
         if not lost.done():
             connection.remove_termination_listener(lose)
         ended = sending.done()
-        if not ended:
-            sending.cancel()
-            await run_to_end(_settled(sending))
+        sending.cancel()  # which does nothing where it has ended
+        await run_to_end(_settled(sending))
     if ended:
         sending.result()
         return
