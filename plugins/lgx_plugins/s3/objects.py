@@ -150,6 +150,20 @@ class Objects:
                 raise
             return None
 
+    def etag(self, name: str) -> str | None:
+        """The version of an object; None where there is none."""
+        from botocore.exceptions import ClientError
+
+        def call() -> str | None:
+            try:
+                return str(self.client.head_object(**self.where(name))["ETag"])
+            except ClientError as error:
+                if is_missing(error):
+                    return None
+                raise
+
+        return self.ask(f"read {name}", call)
+
     def put(self, name: str, data: bytes, *, match: str | None) -> str:
         """Writes a small object if it is still the one that was read; its new ETag.
 

@@ -34,6 +34,7 @@ __all__ = ["S3Store"]
 
 _JOURNAL = re.compile(r"journal-([0-9]{8})")
 _MOST_REQUESTS = 10_000  # that one multipart upload may have
+_NONE = Stored(b"", "", 0.0)
 
 
 class S3Store(Store):
@@ -64,6 +65,7 @@ class S3Store(Store):
         self._room: threading.Semaphore | None = None
         self._manifest: Stored | None = None
         self._uploads: list[Upload] = []
+        self._begun: set[str] = set()
         self._journals: dict[int, tuple[bytes, str]] = {}
 
     def close(self) -> None:
@@ -124,12 +126,14 @@ class S3Store(Store):
         lease, self._lease = self._lease, None
         if lease is None:
             return
-        # One that was begun by a request whose answer was lost is known to nobody. What cannot be
-        # removed now is a leftover.
-        with suppress(LgxError):
-            lease.check()
-            if self._pool is not None:
-                self.clear_leftovers()
+        # One that was begun by a request whose answer was lost is known to nobody, but by its key,
+        # which is no other run's. What cannot be removed now is a leftover.
+        if self._begun:
+            with suppress(LgxError):
+                for key, upload in self._objects.uploads():
+                    if key in self._begun:
+                        self._objects.abort(key, upload)
+        self._begun.clear()
         lease.release()
 
     @property
@@ -199,6 +203,8 @@ class S3Store(Store):
             storage=storage if is_data else {},  # indexes are read by every run
         )
         self._uploads.append(upload)
+        if is_data:
+            self._begun.add(self._objects.place.key(PARTS + name))
         return upload
 
     def settle(self) -> None:
@@ -253,6 +259,10 @@ class S3Store(Store):
         except ConflictError:
             raise lease.lost() from None
         self._journals[generation] = (data, etag)
+        if match is None and self._objects.etag(MANIFEST) != (self._manifest or _NONE).etag:
+            # Another run began this journal, folded it into the manifest and removed it.
+            self.remove_journal(generation)
+            raise lease.lost()
 
     def remove_journal(self, generation: int) -> None:
         self._journals.pop(generation, None)

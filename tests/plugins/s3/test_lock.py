@@ -198,6 +198,37 @@ def test_a_loser_that_only_had_to_finish_breaks_nothing(bucket: Any, writer: Any
     assert verify(bucket) == ()
 
 
+def test_a_run_that_comes_back_after_the_other_has_ended_loses_cleanly(
+    bucket: Any, writer: Any
+) -> None:
+    """The name of its journal is free again, and it would write where nobody looks: it is told at
+    its first batch, and leaves nothing."""
+    first = writer()
+    second = taken_for_dead(writer, first)
+    second.write("b")
+    second.finish()
+    before = bucket.objects()
+    with pytest.raises(LockedError, match="while this run wrote"):
+        first.write("c")
+    first.close()
+    assert bucket.objects() == before
+    assert ids(bucket) == {"b"}
+
+
+def test_a_loser_leaves_the_uploads_of_the_other_alone(bucket: Any, writer: Any) -> None:
+    """It removes its own by their keys, which are drawn by lot."""
+    first = writer()
+    first.write("a")
+    taken_for_dead(writer, first)
+    client = bucket.server.client()
+    client.create_multipart_upload(Bucket=bucket.name, Key="backup/parts/of-the-other")
+    client.close()
+    with pytest.raises(LockedError):
+        first.write("c")
+    first.close()
+    assert bucket.uploads() == ["backup/parts/of-the-other"]
+
+
 @pytest.mark.parametrize(
     "moment", ["PUT journal", "PUT manifest", "ndjson.zst", "index.zst", "DELETE journal"]
 )
