@@ -27,7 +27,6 @@ from lgx.testing import PostgresServer, make_bundle, make_context, make_run
 from lgx_plugins.postgres import PostgresSink, PostgresSource
 from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresSourceConfig
 
-
 # A session that its client has left takes a moment to notice.
 _ENDED = """
 DO $$ BEGIN
@@ -108,9 +107,11 @@ class Workshop:
         async with self.sink(**options) as sink:
             await sink.begin(make_run(source=origin, merge=True))
             bundles = [make_bundle(self.context, one, partial=partial) for one in threads]
-            outcomes = await sink.write(bundles, self.context)
-            for bundle in bundles:
-                bundle.close()
+            try:
+                outcomes = await sink.write(bundles, self.context)
+            finally:
+                for bundle in bundles:
+                    bundle.close()
             assert [outcome.error for outcome in outcomes] == [None] * len(threads)
             await sink.finish(self.context)
 
