@@ -40,7 +40,7 @@ def figures(*, quick: bool = False) -> list[Figure]:
     with S3Process() as server, tempfile.TemporaryDirectory() as name:
         folder, bucket = Path(name), server.new_bucket()
         return [
-            *_conversations(server, bucket, folder, size),
+            *_conversations(server, bucket, folder, 3 * size),
             *_parts(server, bucket, folder, size),
             *_memory(server, bucket, folder, size),
         ]
