@@ -56,7 +56,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     merge: bool = False
     fidelity: Literal["raw", "state"] | None = None
     concurrency: int = 16
-    memory: int = 64 << 20
+    memory: int = 48 << 20
     attempts: int = 8
     on_violation: Literal["fail", "quarantine", "warn"] = "fail"
     dry_run: bool = False

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 _WRAPPER = """
+import os
 import sys
 {code}
 # Not getrusage: its maximum is inherited from the process that started this one.

@@ -10,16 +10,20 @@ from measure import Figure, peak_memory
 from lgx.testing import StubProcess
 
 _EXPORT = """
-import lgx
+from lgx.cli import main
 url, target = sys.argv[1:]
-report = lgx.run(lgx.use("cloud", url=url), lgx.use("archive", path=target), extras=False)
-assert report.exit_code == 0, report.failures[:3]
+assert main(
+    ["run", "--source", "cloud", "--source-url", url, "--sink", "archive", "--sink-path", target]
+    + ["--no-extras", "--quiet"]
+) == 0
 """
 _READ_BACK = """
-import lgx
+from lgx.cli import main
 source, target = sys.argv[1:]
-report = lgx.run(lgx.use("archive", path=source), lgx.use("ndjson", path=target), extras=False)
-assert report.exit_code == 0, report.failures[:3]
+assert main(
+    ["run", "--source", "archive", "--source-path", source, "--sink", "ndjson"]
+    + ["--sink-path", target, "--quiet"]
+) == 0
 """
 _BAR = 200
 

@@ -23,16 +23,22 @@ _MOST = 250
 _ROUNDS = 3
 
 _EXPORT = """
-import lgx
+from lgx.cli import main
 url, dsn = sys.argv[1:]
-report = lgx.run(lgx.use("cloud", url=url), lgx.use("postgres", dsn=dsn), extras=False)
-assert report.exit_code == 0, report.failures[:3]
+os.environ["LGX_SINK_DSN"] = dsn
+assert main(
+    ["run", "--source", "cloud", "--source-url", url, "--sink", "postgres", "--quiet"]
+    + ["--no-extras"]
+) == 0
 """
 _READ_BACK = """
-import lgx
+from lgx.cli import main
 dsn, target = sys.argv[1:]
-report = lgx.run(lgx.use("postgres", dsn=dsn), lgx.use("ndjson", path=target), extras=False)
-assert report.exit_code == 0, report.failures[:3]
+os.environ["LGX_SOURCE_DSN"] = dsn
+assert main(
+    ["run", "--source", "postgres", "--sink", "ndjson", "--sink-path", target, "--quiet"]
+    + ["--no-extras"]
+) == 0
 """
 
 _COLUMNS = {
@@ -299,6 +305,8 @@ def _memory(server: PostgresProcess, folder: Path, *, quick: bool) -> list[Figur
     found = []
     with StubProcess(threads=1, checkpoints=size // step, size=step, cache_bytes=0) as stub:
         found += _there_and_back(server, folder, f"one thread of {size >> 20} MB", stub.url)
+    with StubProcess(threads=12, checkpoints=8 if quick else 120, size=step, cache_bytes=0) as stub:
+        found += _there_and_back(server, folder, "12 large threads at once", stub.url)
     with StubProcess(threads=many, checkpoints=4, size=500) as stub:
         found += _there_and_back(server, folder, f"{many} small threads", stub.url)
     return found

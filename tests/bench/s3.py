@@ -20,18 +20,20 @@ from lgx_plugins.s3.store import S3Store
 _BAR = 250
 _ROUNDS = 3
 _WRITE = """
-import lgx
+from lgx.cli import main
 lines, url, endpoint = sys.argv[1:]
-to = lgx.use("s3", url=url, endpoint_url=endpoint)
-report = lgx.run(lgx.use("ndjson", path=lines), to)
-assert report.exit_code == 0, report.failures[:3]
+assert main(
+    ["run", "--source", "ndjson", "--source-path", lines, "--sink", "s3", "--sink-url", url]
+    + ["--sink-endpoint-url", endpoint, "--quiet"]
+) == 0
 """
 _READ = """
-import lgx
+from lgx.cli import main
 target, url, endpoint = sys.argv[1:]
-source = lgx.use("s3", url=url, endpoint_url=endpoint)
-report = lgx.run(source, lgx.use("ndjson", path=target))
-assert report.exit_code == 0, report.failures[:3]
+assert main(
+    ["run", "--source", "s3", "--source-url", url, "--source-endpoint-url", endpoint]
+    + ["--sink", "ndjson", "--sink-path", target, "--quiet"]
+) == 0
 """
 
 

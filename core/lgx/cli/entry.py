@@ -14,6 +14,7 @@ from types import TracebackType
 
 import click
 
+from lgx.cli.allocator import hand_back_large_blocks
 from lgx.cli.root import root
 from lgx.cli.session import Session, printable
 from lgx.errors import LgxError
@@ -30,6 +31,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     session = Session()
     _install_hooks(session)
+    hand_back_large_blocks()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A thread id may hold what the terminal's encoding cannot show.
