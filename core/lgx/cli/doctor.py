@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
 import textwrap
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -23,35 +21,18 @@ from lgx.spec import Use
 
 __all__ = ["doctor", "show"]
 
-_what = functools.partial(Flag, section="What to look at")
-_other = functools.partial(Flag, section="Other")
+_ENDPOINTS = "What to look at"
 _LEVELS = ("ok", "warn", "error")
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
 _WIDEST = 100
 _FRACTION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+")
 
 _PARAMS: list[click.Parameter] = [
-    click.Argument(["pipeline"], required=False),
-    _what(["--source"], metavar="NAME", help="The plugin to read from."),
-    _what(["--sink"], metavar="NAME", help="The plugin to write to."),
-    _what(
+    Flag(
         ["--clean"],
+        section=_ENDPOINTS,
         is_flag=True,
         help="Remove what runs that were cut short left in the sink, then look.",
-    ),
-    _other(
-        ["--config"],
-        type=click.Path(path_type=Path),
-        default="lgx.toml",
-        show_default=True,
-        metavar="FILE",
-        help="Where PIPELINE is defined.",
-    ),
-    _other(
-        ["--env-file"],
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Set variables from a .env file; those of the environment win.",
     ),
 ]
 
@@ -126,6 +107,7 @@ def _formatted(fact: Fact) -> str:
 
 doctor = EndpointCommand(
     "doctor",
+    section=_ENDPOINTS,
     ignores=True,
     params=_PARAMS,
     callback=click.pass_context(_doctor),

@@ -42,8 +42,8 @@ class EndpointCommand(click.Command):
     """A command with PIPELINE, `--source`, `--sink` and the options of what they name.
 
     Args:
-        section: of the help, where `--source` and `--sink` are to stand; they, PIPELINE,
-            `--config` and `--env-file` are then made here. None: they are among `params`.
+        section: of the help, where `--source` and `--sink` are to stand.
+        params: beside those, PIPELINE, `--config` and `--env-file`.
         ignores: whether a pipeline's options for moving threads mean nothing to it.
     """
 
@@ -52,13 +52,11 @@ class EndpointCommand(click.Command):
         name: str,
         *,
         params: Sequence[click.Parameter],
-        section: str | None = None,
+        section: str,
         ignores: bool = False,
         **attributes: Any,
     ) -> None:
-        if section is not None:
-            params = [*_endpoints(section), *params, *_files()]
-        super().__init__(name, params=list(params), **attributes)
+        super().__init__(name, params=[*_endpoints(section), *params, *_files()], **attributes)
         self._ignores = ignores
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

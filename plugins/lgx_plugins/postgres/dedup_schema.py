@@ -124,9 +124,13 @@ async def saving(connection: Connection, names: Names) -> str | None:
         "SELECT pg_total_relation_size($1::regclass)", names("channel_values")
     )
     about = "" if percent == 100 else "about "
+    if kept < size:
+        verdict = f"{size / kept:.1f} times less"
+    else:
+        verdict = "they repeat little, and would do better in the plain layout"
     return (
         f"the values of {about}{count} checkpoints are {_megabytes(size)} of JSON and take "
-        f"{_megabytes(kept)}, each different one kept once: {size / kept:.1f} times less"
+        f"{_megabytes(kept)}, each different one kept once: {verdict}"
     )
 
 

@@ -167,6 +167,13 @@ async def test_an_edit_by_hand_is_a_new_version(shop: Any) -> None:
     assert await versions() != before
 
 
+async def test_threads_that_repeat_little_are_told_apart(shop: Any) -> None:
+    """Where the layout takes more than the values themselves, it is not praised."""
+    await shop.write(history(shop, "t", 1), layout="dedup")
+    (note,) = [note.message for note in shop.context.notes.values()]
+    assert note.endswith("they repeat little, and would do better in the plain layout")
+
+
 async def test_the_saving_is_measured_and_told(shop: Any) -> None:
     """A conversation of 100 turns takes a small part of what it takes in the plain layout; the
     report says what the values are and what they take."""
