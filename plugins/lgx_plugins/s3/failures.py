@@ -142,7 +142,7 @@ def _explain(error: Exception, place: str, what: str) -> LgxError:
         return UsageError(f"{place!r} cannot be used: {_plain(error)}; correct the options")
     if isinstance(error, ResponseParserError):
         return no_s3(lead, _plain(error))
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError) or _holds_recursion(error):
         # botocore asks where the bucket lies, is sent elsewhere again, asks again, …
         return no_s3(lead, "it sends every request elsewhere")
     if isinstance(error, boto.SSLError):
@@ -232,3 +232,9 @@ def _plain(words: object) -> str:
     """One line of a message that others wrote, without its end."""
     text = _WORDS.sub(" ", str(words)).strip().rstrip(".;")
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _holds_recursion(error: BaseException) -> bool:
+    """Whether botocore's HTTP client has wrapped one, which depends on where it was met."""
+    wrapped = getattr(error, "kwargs", None)
+    return isinstance(wrapped, dict) and isinstance(wrapped.get("error"), RecursionError)

@@ -86,6 +86,8 @@ class S3Store(Store):
                 "s3:ListBucket" + (" to begin an archive" if writing else "")
             )
         names = [name for name, _ in self._first_names()]
+        if names and self.read_manifest() is not None:
+            return True  # another run has put it there in the meantime
         if any(_JOURNAL.fullmatch(name) or is_part_file(name) for name in names):
             raise IntegrityError(
                 f"archive {self.place!r} has lost its manifest.json; restore it from a "

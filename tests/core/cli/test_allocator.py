@@ -21,7 +21,7 @@ bytes(30 << 20)  # from now on glibc would keep blocks of this size in its heap
 blocks, between = [], []
 for _ in range(60):
     blocks.append(b"x" * (2 << 20))
-    between.append(b"x" * 5000)
+    between.append(b"x" * 100_000)
 before = resident()
 blocks.clear()
 print(before - resident())

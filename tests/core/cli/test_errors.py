@@ -10,7 +10,7 @@ import pytest
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
-KNOWN = "installed: archive, cloud, json, ndjson, sqlite, tiny"
+KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
 
 
 @pytest.mark.parametrize(
