@@ -55,8 +55,11 @@ def tests(session: nox.Session) -> None:
     """All tests but the nightly ones, with branch coverage; takes pytest's arguments."""
     install_all(session)
     floor = [] if session.posargs else ["--cov-fail-under=88"]
+    # Most of them wait for a server, a disk or a clock; those of one file share what they start.
+    at_once = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
     session.run(
         *("pytest", "-m", "not nightly", "--cov", "--cov-report=term:skip-covered", *floor),
+        *at_once,
         *session.posargs,
     )
 

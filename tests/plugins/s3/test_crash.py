@@ -147,7 +147,7 @@ def test_an_interrupted_export_gives_the_lock_back(
     asyncio.run(asyncio.wait_for(until_begun(), 60))
     process.terminate()
     process.communicate(timeout=60)
-    assert process.returncode in (0, 143)
+    assert process.returncode in (0, 143, -15)  # the last: it had ended, but for Python's own end
     assert "stopped/.lgx-lock" not in bucket.objects("")
     complete(stub, bucket, "stopped")
     assert verified(bucket, "stopped") == ()
