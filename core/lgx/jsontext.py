@@ -22,7 +22,9 @@ __all__ = ["check_utf8", "compact", "split_array", "split_object", "tokens"]
 
 _Text: TypeAlias = bytes | bytearray | memoryview | Raw
 
-_WINDOW = 1 << 14  # one emoji makes every character of what is decoded with it four bytes
+# One emoji makes every character of what is decoded with it four bytes; at four times this
+# size a block is still one that the allocator has at hand.
+_WINDOW = 1 << 14
 
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])
 _array_decoder = msgspec.json.Decoder(list[Raw])

@@ -130,7 +130,7 @@ class Client:
             RefusedError: it will not.
             TooLargeError: the answer is larger than `most`.
         """
-        from aiohttp import ClientError, ClientPayloadError, InvalidURL
+        from aiohttp import ClientError, ClientPayloadError
         from yarl import URL
 
         assert self._session is not None, "the client is not open"
@@ -139,9 +139,13 @@ class Client:
             headers = _JSON
             content = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
         try:
+            url = URL(self.url + path, encoded=True)
+        except ValueError as error:
+            raise ThreadError(f"the {what} has no valid URL: {error}") from None
+        try:
             async with self._session.request(
                 method,
-                URL(self.url + path, encoded=True),
+                url,
                 data=content,
                 headers=headers,
                 allow_redirects=False,
@@ -150,8 +154,6 @@ class Client:
                 if not 200 <= status < 300:
                     raise failure(status, got, await _read_some(response), what)
                 body = await self._read(response, self._most if most is None else most, what)
-        except (InvalidURL, ValueError) as error:
-            raise ThreadError(f"the {what} has no valid URL: {error}") from None
         except TimeoutError as error:
             reason = _reason(error) if str(error) else f"silent for {self._config.timeout:g} s"
             raise RetryableError(f"no answer: {reason}", outage=True) from None
