@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,15 @@ _CLOSE_SECONDS = 5.0
 
 _HOST = re.compile(r"(\[[0-9a-zA-Z:.%]+\]|[^\[\]:@]*)(:\d*)?")
 
-# Parameters of other clients, which asyncpg would pass on to the server, and it would refuse.
+# Where the server's machine dies, nobody tells us: our system asks after half a minute of
+# silence, and gives up within another, rather than let a run wait for ever.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+# Parameters of other clients, which asyncpg would pass on to the server, and it would refuse;
+# and the encoding, which is always UTF-8: another one would garble what is copied.
 _FOREIGN = (
     "channel_binding",
+    "client_encoding",
     "connect_timeout",
     "connection_limit",
     "fallback_application_name",
@@ -62,14 +69,14 @@ class Address:
         """
         parts, query = _parse(dsn.reveal().strip())
         given = dict(query)
-        for name in _FILES:
-            if name in given and not Path(given[name]).is_file():
-                raise UsageError(f"there is no file {given[name]!r}; correct {name} in the dsn")
-        if given.get("channel_binding") == "require":
-            _log.warning(
-                "channel_binding=require is not supported and ignored; to be sure of the server "
-                "use sslmode=verify-full"
-            )
+        self._files = {name: given[name] for name in _FILES if name in given}
+        for name in ("channel_binding", "gssencmode"):
+            if given.get(name) == "require":
+                _log.warning(
+                    "%s=require is not supported and ignored; to be sure of the server use "
+                    "sslmode=verify-full",
+                    name,
+                )
         self._timeout = _seconds(given.get("connect_timeout"))
         self._settings = {} if "application_name" in given else {"application_name": "lgx"}
         kept = [(name, value) for name, value in query if name not in _FOREIGN]
@@ -93,7 +100,9 @@ class Address:
         import asyncpg
 
         with explained(self.place, again=again):
-            return await self._made(asyncpg.connect(self._dsn.reveal(), **self._options()))
+            connection = await self._made(asyncpg.connect(self._dsn.reveal(), **self._options()))
+            await _keep_alive(connection)
+            return connection
 
     async def open_pool(self, size: int) -> Pool:
         """A pool that connects when it is first used; closed with `close_pool`.
@@ -105,11 +114,19 @@ class Address:
 
         return await self._made(
             asyncpg.create_pool(
-                self._dsn.reveal(), min_size=0, max_size=size, reset=_leave, **self._options()
+                self._dsn.reveal(),
+                min_size=0,
+                max_size=size,
+                init=_keep_alive,
+                reset=_leave,
+                **self._options(),
             )
         )
 
     def _options(self) -> dict[str, Any]:
+        for name, path in self._files.items():
+            if not Path(path).is_file():
+                raise UsageError(f"there is no file {path!r}; correct {name} in the dsn")
         return {
             "timeout": self._timeout,
             "statement_cache_size": 0,
@@ -131,6 +148,17 @@ class Address:
 
 async def _leave(connection: Connection) -> None:
     """What is done when a connection is given back."""
+
+
+async def _keep_alive(connection: Connection) -> None:
+    """What is done when a connection was made; the driver leaves it to the system's defaults."""
+    made = connection._transport.get_extra_info("socket")  # noqa: SLF001 -- no other way to it
+    if made is None or made.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # not every system has them
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def close(connection: Connection) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import pytest
@@ -19,8 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from lgx import Secret, UsageError
-from lgx.testing import PostgresProcess, TransactionPooler
+from lgx import Secret, Thread, UsageError, raw
+from lgx.testing import PostgresProcess, TransactionPooler, same_records
 from lgx_plugins.postgres.connection import Address, close, close_pool
 
 PASSWORD = "p@ss/w:o?r#d é%"
@@ -238,6 +239,37 @@ async def test_encryption_that_the_server_does_not_offer(own_server: PostgresPro
     assert str(refused.value).endswith(
         "does not offer the encryption that the dsn's sslmode asks for; correct one of them"
     )
+
+
+async def test_text_is_utf_8_whatever_the_address_asks_for(
+    own_database: str, open_target: Callable[[str], Any]
+) -> None:
+    """The server would take what is copied for another encoding, and keep it garbled."""
+    target = open_target(f"{own_database}&client_encoding=latin1")
+    thread = Thread(thread_id="é", values=raw({"ü": "ß"}))
+    await target.write([thread])
+    for dsn in (target.dsn, own_database):
+        found = await open_target(dsn).read()
+        assert same_records(found["é"], [thread]) == []
+
+
+async def test_a_connection_over_tcp_notices_that_the_other_machine_is_gone(
+    own_server: PostgresProcess, login: Login
+) -> None:
+    """One that waits for an answer is asked after within a minute; a socket needs no such care."""
+    address = Address(Secret(own_server.tcp_dsn(login[0], quote(PASSWORD, ""), login[1])))
+    alone = await address.connect()
+    pool = await address.open_pool(1)
+    async with pool.acquire() as pooled:
+        for connection in (alone, pooled):
+            made = connection._transport.get_extra_info("socket")
+            assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+                assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 10
+                assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+    await close_pool(pool)
+    await close(alone)
 
 
 async def test_a_pool_leaves_sessions_as_they_are(own_server: PostgresProcess) -> None:
