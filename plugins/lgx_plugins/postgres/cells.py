@@ -22,10 +22,10 @@ from lgx import ThreadError
 
 __all__ = [
     "JSONB_LIMIT",
-    "MARK",
     "check_size",
     "escape_json",
     "escape_text",
+    "has_mark",
     "instant",
     "is_plain_time",
     "json_as_string",
@@ -92,6 +92,11 @@ def _has_power(text: bytes) -> bool:
             return True
         at = as_zeros.find(b"0e000", at + 1)
     return False
+
+
+def has_mark(cell: bytes) -> bool:
+    """Whether there may be something in it to restore. Most text shows at once that not."""
+    return b"\xef" in cell and _MARK in cell
 
 
 def escape_text(text: str) -> bytes:
@@ -164,7 +169,7 @@ def _fits_by_value(text: bytes) -> bool:
 
 def restore_json(cell: bytes) -> bytes:
     """The text that `escape_json` was given, as JSONB spells it."""
-    if _MARK not in cell:
+    if not has_mark(cell):
         return cell
     if cell.startswith(_WHOLE):
         try:

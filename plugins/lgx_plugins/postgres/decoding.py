@@ -1,216 +1,77 @@
-"""Rows as records, straight from the bytes that the server sent."""
+"""What makes records of rows, whichever way the server is asked for them."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
-import msgspec
 from msgspec import Raw
 
-from lgx import Loss, Record, ThreadError, decode_line, split_object
-from lgx_plugins.postgres.cells import restore_json, restore_text, restore_time, time_text
-from lgx_plugins.postgres.layout import Field
+from lgx import Loss, Record, ThreadError, split_object
 from lgx_plugins.postgres.streaming import Cells
-from lgx_plugins.tables import (
-    CHECKPOINTS,
-    RECORDS,
-    THREADS,
-    Table,
-    json_cell,
-    text_cell,
-)
+from lgx_plugins.tables import CHECKPOINTS, Table
 
-__all__ = ["Decoder"]
+__all__ = ["BARE", "NO_TIME", "Decoder", "Items", "loss_of", "other_fields"]
 
-_NULL = b"null"
-_instant = struct.Struct(">q").unpack
+Items: TypeAlias = list[Record | Loss | None]
+"""What was found of a thread: records, or why one cannot be read; None where only its row is
+there."""
 
+BARE = b"null"
+"""What `extra` holds where the row of a thread stands for one without a record of its own."""
 
-class Decoder:
-    """Makes records of the rows of one table."""
-
-    def __init__(self, table: Table, fields: Sequence[Field], *, restore: bool) -> None:
-        """
-        Args:
-            fields: what the cells are, `exact` last where it is there. Rows may have more.
-            restore: whether lgx wrote them, so that escapes are put back.
-        """
-        self._table = table
-        self._restore = restore
-        self.skips = tuple(int(field.how == "jsonb") for field in fields)
-        """Bytes before each cell's content; see `CopyStream`."""
-        self._exact = fields[-1].name == "exact"
-        self._plain = [(field.name, _converter(table, field)) for field in fields]
-        self._marked = [(field.name, _converter(table, field, marked=True)) for field in fields]
-        if self._exact:
-            self._plain.pop()
-            self._marked.pop()
-        self._count = len(self._plain)
-        self._times = [
-            (number, field.name) for number, field in enumerate(fields) if field.how == "time"
-        ]
-        self._required = _required(table)
-
-    def thread_id(self, cells: Cells, *, marked: bool) -> str:
-        """Of a row of the threads' table."""
-        name, convert = (self._marked if marked and self._restore else self._plain)[0]
-        assert name == "thread_id"
-        assert cells[0] is not None, "rows are looked for by their id"
-        return str(convert(cells[0]))
-
-    def record(self, cells: Cells, thread_id: str | None, *, marked: bool) -> Record | None:
-        """The record of a row; None where the row stands for a thread without one of its own.
-
-        Args:
-            thread_id: of the thread that it is a part of, whatever the row says.
-            marked: whether there may be something to restore.
-
-        Raises:
-            ThreadError: a cell is not what its column is for.
-        """
-        marked = marked and self._restore
-        if self._restore and self._table is THREADS and self._is_bare(cells):
-            return None
-        fields: dict[str, Any] = {
-            name: convert(cell)
-            for (name, convert), cell in zip(
-                self._marked if marked else self._plain, cells, strict=False
-            )
-            if cell is not None
-        }
-        if self._exact and cells[self._count] is not None:
-            self._restore_times(fields, cells)
-        if thread_id is not None:
-            fields["thread_id"] = thread_id
-        for name in self._required:
-            if name not in fields:
-                raise ThreadError(f"a row is no {self._kind}: object missing required field {name}")
-        if self._table is RECORDS:
-            return decode_line(fields["body"])
-        assert self._table.record is not None
-        return self._table.record(**fields)
-
-    def items(
-        self, rows: Iterable[Cells], thread_id: str, *, marked: bool
-    ) -> list[Record | Loss | None]:
-        """The records of rows, and why those are missing that cannot be read."""
-        items: list[Record | Loss | None] = []
-        for cells in rows:
-            try:
-                items.append(self.record(cells, thread_id, marked=marked))
-            except ThreadError as error:
-                items.append(self.loss(cells, thread_id, error))
-        return items
-
-    def _is_bare(self, cells: Cells) -> bool:
-        """Whether it stands for a thread without a record of its own."""
-        *others, extra = cells[1 : self._count]
-        return extra == _NULL and all(cell is None for cell in others)
-
-    @property
-    def _kind(self) -> str:
-        return self._table.record.kind if self._table.record else "record"
-
-    def _restore_times(self, fields: dict[str, Any], cells: Cells) -> None:
-        """Puts in the texts of times, as far as they still mean what their columns say."""
-        cell = cells[self._count]
-        assert cell is not None
-        try:
-            exact = msgspec.json.decode(restore_json(cell), type=dict[str, str])
-        except (msgspec.MsgspecError, UnicodeError):
-            return  # not as lgx wrote it: the columns stand for themselves
-        for number, name in self._times:
-            held = cells[number]
-            text = restore_time(None if held is None else _instant(held)[0], exact.get(name))
-            if text is not None:
-                fields[name] = text
-
-    def loss(self, cells: Cells, thread_id: str | None, error: ThreadError) -> Loss:
-        """Names a row that cannot be read."""
-        keys = {
-            name: repr(cell.decode("utf-8", "backslashreplace") if cell is not None else None)
-            for (name, _), cell in zip(self._plain, cells, strict=False)
-            if name in self._table.key
-        }
-        what = [self._kind, *keys.values()]
-        if self._table is CHECKPOINTS:
-            what = [self._kind, keys["checkpoint_id"], "of namespace", keys["checkpoint_ns"]]
-        return Loss(
-            what=" ".join(what),
-            why=str(error),
-            thread_id=thread_id,
-            checkpoints=int(self._table is CHECKPOINTS),
-        )
+NO_TIME = "holds a time beyond the years 1 to 9999"
 
 
-def _required(table: Table) -> tuple[str, ...]:
-    if table.record is None:
-        return ("body",)
-    return tuple(field.name for field in msgspec.structs.fields(table.record) if field.required)
+class Decoder(ABC):
+    """Makes records of the rows of one table.
+
+    Attributes:
+        columns: SQL for the cells of a row, to be selected first.
+        skips: bytes before each cell's content; see `CopyStream`.
+    """
+
+    columns: str
+    skips: tuple[int, ...]
+
+    @abstractmethod
+    def thread(self, cells: Cells) -> tuple[str, Items]:
+        """Of a row of the threads' table: whose it is, and the one item that it makes."""
+
+    @abstractmethod
+    def items(self, rows: Iterable[Cells], thread_id: str) -> Items:
+        """One item for each row of that thread, whatever the rows say of whose they are."""
 
 
-def _converter(table: Table, field: Field, *, marked: bool = False) -> Callable[[bytes], object]:
-    """What makes the value of a record's field of a cell that is not NULL."""
-    name, how = field.name, field.how
-    if how == "time":
-        return lambda cell: time_text(_instant(cell)[0]) or _no_time(name)
-    if how == "integer":
-        return lambda cell: _instant(cell)[0]
-    if how == "flag":
-        return lambda cell: cell != b"\0"
-    kind = next((column.type for column in table.columns if column.name == name), "json")
-    if kind in ("integer", "flag"):
-        return lambda cell: _not_whole(name, cell)
-    if kind != "json":
-        if marked:
-            return lambda cell: restore_text(text_cell(name, cell))
-        return bytes.decode
-    text = _json(name, checked=how != "jsonb", marked=marked)
-    if name == "extra":
-        known = _known(table)
-        if table is not THREADS:
-            return lambda cell: _others(text(cell), known)
-        # Where there was no record of it, and somebody has filled in its row.
-        return lambda cell: msgspec.UNSET if cell == _NULL else _others(text(cell), known)
-    if name == "namespace":
-        return lambda cell: _labels(text(cell))
-    return text
+def other_fields(table: Table, text: Raw) -> dict[str, Raw]:
+    """The fields without a column, from the text of column `extra`.
 
-
-def _json(name: str, *, checked: bool, marked: bool) -> Callable[[bytes], Raw]:
-    if checked:  # somebody else's, of any content
-        return lambda cell: json_cell(name, cell)
-    if marked:
-        return lambda cell: Raw(restore_json(cell))
-    return Raw
-
-
-def _known(table: Table) -> frozenset[str]:
+    Raises:
+        ThreadError: it is no object, or has a field that there is a column for.
+    """
     assert table.record is not None
-    return frozenset({"kind", *table.record.__struct_fields__} - {"extra"})
-
-
-def _others(text: Raw, known: frozenset[str]) -> dict[str, Raw]:
-    """The fields without a column."""
     fields = split_object(text)
+    known = {"kind", *table.record.__struct_fields__} - {"extra"}
     if not known.isdisjoint(fields):
         name = min(known.intersection(fields))
         raise ThreadError(f"column 'extra' holds {name!r}, which has a place of its own")
     return fields
 
 
-def _no_time(name: str) -> str:
-    raise ThreadError(f"column {name!r} holds a time beyond the years 1 to 9999")
-
-
-def _not_whole(name: str, cell: bytes) -> int:
-    raise ThreadError(f"column {name!r} holds {cell.decode('utf-8', 'replace')!r}, not a number")
-
-
-def _labels(text: Raw) -> tuple[str, ...]:
-    try:
-        return msgspec.json.decode(text, type=tuple[str, ...])
-    except (msgspec.MsgspecError, UnicodeError):
-        raise ThreadError("column 'namespace' does not hold a list of texts") from None
+def loss_of(
+    table: Table, cells: Mapping[str, str | None], thread_id: str | None, error: ThreadError
+) -> Loss:
+    """Names a row that cannot be read by its key, as far as `cells` have it."""
+    what = [table.record.kind if table.record else "record"]
+    keys = {name: repr(cells[name]) for name in table.key if name in cells}
+    if table is CHECKPOINTS:
+        what += [repr(cells.get("checkpoint_id")), "of namespace", repr(cells.get("checkpoint_ns"))]
+    else:
+        what += keys.values()
+    return Loss(
+        what=" ".join(what),
+        why=str(error),
+        thread_id=thread_id,
+        checkpoints=int(table is CHECKPOINTS),
+    )

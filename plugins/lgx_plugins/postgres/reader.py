@@ -7,24 +7,21 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from operator import itemgetter
-from typing import TypeAlias
 
 from msgspec import Struct
 
-from lgx import Context, IntegrityError, Loss, Record, RetryableError, ThreadError, ThreadRef
-from lgx_plugins.postgres.decoding import Decoder
+from lgx import Context, IntegrityError, RetryableError, ThreadError, ThreadRef
+from lgx_plugins.postgres.cell_decoding import CellDecoder
+from lgx_plugins.postgres.decoding import Decoder, Items
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.layout import Field, Layout, cell_literal, text_literal
+from lgx_plugins.postgres.line_decoding import LineDecoder, can_be_lines
 from lgx_plugins.postgres.loose import Chosen
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page
 from lgx_plugins.tables import CHECKPOINTS, THREADS, Table
 
 __all__ = ["Reader", "groups"]
-
-Items: TypeAlias = list[Record | Loss | None]
-"""What was found of a thread: records, or why one cannot be read; None where only its row is
-there."""
 
 _last = itemgetter(-1)
 
@@ -86,7 +83,10 @@ class Reader:
         }
 
     def _decoder(self, table: Table, fields: Sequence[Field]) -> Decoder:
-        return Decoder(table, fields, restore=self._layout.own)
+        own = self._layout.own
+        if own and table.record is not None and can_be_lines(fields):
+            return LineDecoder(table, fields)
+        return CellDecoder(table, fields, restore=own)
 
     # -- rows -------------------------------------------------------------------------
 
@@ -222,9 +222,8 @@ class Reader:
         """The row of each thread, and about how large it is."""
         layout, decoder = self._layout, self._threads
         wanted = ", ".join(cell_literal(layout, ref.thread_id) for ref in refs)
-        fields = ", ".join(field.sql for field in layout.fields(THREADS, "t"))
         sql = (
-            f"SELECT {fields}, {layout.key} FROM {layout.names('threads')} AS t "
+            f"SELECT {decoder.columns}, {layout.key} FROM {layout.names('threads')} AS t "
             f"WHERE {layout.thread_id('t')} IN ({wanted}){self._condition} ORDER BY {layout.key}"
         )
         async with aclosing(self.pages(sql, (*decoder.skips, 0), context, what=what)) as pages:
@@ -233,8 +232,7 @@ class Reader:
                 for cells in page.rows:
                     key = cells[-1]
                     assert key is not None
-                    thread_id = decoder.thread_id(cells, marked=page.marked)
-                    items = decoder.items([cells], thread_id, marked=page.marked)
+                    thread_id, items = decoder.thread(cells)
                     yield _Keyed(thread_id, key), items, share
 
     async def _part_rows(
@@ -261,12 +259,11 @@ class Reader:
                 yield by_key[thread_key], [loss], 0
             rows = f"{chosen.rows()} JOIN {rows} ON p.ctid = w.place"
             condition, order = "true", "w.number"
-        fields = ", ".join(field.sql for field in layout.part_fields(part))
-        sql = f"SELECT {fields}, {key} FROM {rows} WHERE {condition} ORDER BY {order}"
+        sql = f"SELECT {decoder.columns}, {key} FROM {rows} WHERE {condition} ORDER BY {order}"
         async with aclosing(self.pages(sql, (*decoder.skips, 0), context, what=what)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
                 for row_key, same in itertools.groupby(page.rows, _last):
                     thread = by_key[row_key]
-                    items = decoder.items(same, thread.thread_id, marked=page.marked)
+                    items = decoder.items(same, thread.thread_id)
                     yield thread, items, share * len(items)

@@ -20,10 +20,10 @@ from lgx import (
     ThreadRef,
     UsageError,
 )
+from lgx_plugins.postgres.cell_decoding import CellDecoder
 from lgx_plugins.postgres.cells import restore_text
 from lgx_plugins.postgres.config import PostgresSourceConfig
 from lgx_plugins.postgres.connection import Address
-from lgx_plugins.postgres.decoding import Decoder
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.inspection import reading_facts
 from lgx_plugins.postgres.layout import Layout, cell_literal, find_layout, found_tables, origin_is
@@ -198,12 +198,12 @@ class PostgresSource(Source[PostgresSourceConfig]):
         if not (layout.own and layout.has(table.name)):
             return
         fields = layout.fields(table, "p")
-        decoder = Decoder(table, fields, restore=True)
+        decoder = CellDecoder(table, fields, restore=True)
         where = ""
         if self.config.origin is not None:
             where = f"WHERE p.source_url = {cell_literal(layout, self.config.origin)} "
         sql = (
-            f"SELECT {', '.join(field.sql for field in fields)} "
+            f"SELECT {decoder.columns} "
             f"FROM {self._names(table.name)} AS p {where}ORDER BY p.id"
         )
         failed: _Messages = []
@@ -212,7 +212,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
             async for page in pages:
                 for cells in page.rows:
                     try:
-                        record = decoder.record(cells, None, marked=page.marked)
+                        record = decoder.record(cells, None)
                     except ThreadError as error:
                         failed.append(f"{decoder.loss(cells, None, error).what}: {error}")
                         continue

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from lgx_plugins.postgres.cells import MARK
-
 if TYPE_CHECKING:
     from asyncpg import Connection
 
@@ -27,15 +25,12 @@ class Page(NamedTuple):
 
     Attributes:
         size: about how many bytes they take.
-        marked: whether there may be something in them to restore; see `cells`.
     """
 
     rows: list[Cells]
     size: int
-    marked: bool
 
 
-_MARK = MARK.encode()
 _HEADER = b"PGCOPY\n\xff\r\n\0"
 _HEADER_BYTES = 19  # with flags, and the length of an extension that nobody uses yet
 _length = struct.Struct(">i").unpack_from
@@ -86,32 +81,33 @@ class CopyStream:
         """Some rows, at least one; none at the end. An error of asyncpg's comes as it is."""
         while True:
             await self._ready.wait()
-            data = b"".join(self._parts)
-            rows = self._parsed(data)
+            rows: list[Cells] = []
+            for part in self._parts:
+                self._parse(part, rows)
             assert self._copying is not None
             ended = self._copying.done()
+            size, self._held = self._held, 0
             self._parts.clear()
-            self._held = 0
             if not ended:
                 self._ready.clear()
             self._room.set()
             if rows:
-                return Page(rows, len(data), _MARK in data)
+                return Page(rows, size)
             if ended:
                 await self._copying
-                return Page([], 0, False)
+                return Page([], 0)
 
-    async def _take(self, data: bytes) -> None:
+    async def _take(self, data: bytes | bytearray) -> None:
         """asyncpg stops reading from the socket until this returns."""
-        self._parts.append(data)
+        self._parts.append(bytes(data))  # cells are cut from it, and are keys of dictionaries
         self._held += len(data)
         if self._held >= PAGE_BYTES:
             self._room.clear()
             self._ready.set()
             await self._room.wait()
 
-    def _parsed(self, data: bytes) -> list[Cells]:
-        """Whole rows; what stands of the next one waits. Messages of other servers than
+    def _parse(self, data: bytes, rows: list[Cells]) -> None:
+        """Adds whole rows; what stands of the next one waits. Messages of other servers than
         PostgreSQL's own need not end with a row."""
         if self._rest:
             data, self._rest = self._rest + data, b""
@@ -119,11 +115,10 @@ class CopyStream:
         if not self._begun:
             if size < _HEADER_BYTES:
                 self._rest = data
-                return []
+                return
             assert data.startswith(_HEADER), "not a binary COPY"
             position = _HEADER_BYTES + _length(data, 15)[0]
             self._begun = True
-        rows: list[Cells] = []
         skips = self._skips
         while True:
             start = position
@@ -131,7 +126,7 @@ class CopyStream:
             if position > size:
                 break
             if data[start] == 0xFF:  # the trailer
-                return rows
+                return
             row: Cells = []
             add = row.append
             try:
@@ -148,4 +143,3 @@ class CopyStream:
                 break
             rows.append(row)
         self._rest = data[start:]
-        return rows
