@@ -168,7 +168,9 @@ def _converter(table: Table, field: Field, *, marked: bool = False) -> Callable[
 
 
 def _json(name: str, *, checked: bool, marked: bool) -> Callable[[bytes], Raw]:
-    if checked:  # somebody else's, of any content
+    if checked and marked:
+        return lambda cell: Raw(restore_json(bytes(json_cell(name, cell))))
+    if checked:  # of any content
         return lambda cell: json_cell(name, cell)
     if marked:
         return lambda cell: Raw(restore_json(cell))
