@@ -202,10 +202,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         where = ""
         if self.config.origin is not None:
             where = f"WHERE p.source_url = {cell_literal(layout, self.config.origin)} "
-        sql = (
-            f"SELECT {decoder.columns} "
-            f"FROM {self._names(table.name)} AS p {where}ORDER BY p.id"
-        )
+        sql = f"SELECT {decoder.columns} FROM {self._names(table.name)} AS p {where}ORDER BY p.id"
         failed: _Messages = []
         pages = self._reader().pages(sql, decoder.skips, context, what=f"rows of {table.name}")
         async with aclosing(pages):
