@@ -73,16 +73,19 @@ from lgx.states import decode_history, state_to_checkpoint, to_state
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadEnd, ThreadRef, WriteOutcome
 
 if TYPE_CHECKING:
-    from lgx.api import probe, probe_async, run, run_async
+    from lgx.api import run, run_async
     from lgx.engine.stop import Stop
     from lgx.registry import Registry
+    from lgx.upkeep import clean, clean_async, probe, probe_async
 else:
     # Loaded when first used: a plugin that imports lgx needs none of them.
     _LATER = {
         "Registry": "lgx.registry",
         "Stop": "lgx.engine.stop",
-        "probe": "lgx.api",
-        "probe_async": "lgx.api",
+        "clean": "lgx.upkeep",
+        "clean_async": "lgx.upkeep",
+        "probe": "lgx.upkeep",
+        "probe_async": "lgx.upkeep",
         "run": "lgx.api",
         "run_async": "lgx.api",
     }
@@ -161,6 +164,8 @@ __all__ = [
     "Violation",
     "WriteOutcome",
     "canonical",
+    "clean",
+    "clean_async",
     "compact",
     "decode_history",
     "decode_line",

@@ -1,20 +1,16 @@
-"""The Python API, of which the command line is a thin layer: `run`, `run_async`, `probe`."""
+"""Runs from Python, of which the command line is a thin layer: `run`, `run_async`."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import msgspec
 
-from lgx.contracts import Endpoint, Sink
+from lgx.blocking import wait_for
 from lgx.errors import UsageError
-from lgx.facts import Fact, Probe
 from lgx.progress import Progress
 from lgx.query import Query, parse_time
 from lgx.registry import Registry
@@ -29,14 +25,10 @@ __all__ = [
     "RunOptions",
     "make_query",
     "make_spec",
-    "probe",
-    "probe_async",
     "run",
     "run_async",
     "run_spec",
 ]
-
-T = TypeVar("T")
 
 # What `make_query` takes.
 _FILTERS = (
@@ -123,7 +115,7 @@ def run(
         UsageError: nothing was begun, for the reason given. What happens after that is in
             the report: see `Report.exit_code`, `aborted` and `failures`.
     """
-    return _wait_for(run_spec(make_spec(source, sink, **options), registry, progress=progress))
+    return wait_for(run_spec(make_spec(source, sink, **options), registry, progress=progress))
 
 
 async def run_async(
@@ -160,74 +152,6 @@ async def run_spec(
     return await execute(spec, plugins, progress=progress, stop=stop)
 
 
-def probe(
-    *,
-    source: Use | str | None = None,
-    sink: Use | str | None = None,
-    registry: Registry | None = None,
-    clean: bool = False,
-) -> Probe:
-    """Opens a source or a sink, looks, and closes it: credentials, reachability, versions.
-
-    Nothing is moved or created. Give exactly one of the two.
-
-    Args:
-        source: as for `run`.
-        sink: likewise.
-        registry: likewise.
-        clean: remove, before looking, what runs that were cut short left in the sink.
-
-    Raises:
-        LgxError: it cannot be opened, for the reason given.
-    """
-    return _wait_for(probe_async(source=source, sink=sink, registry=registry, clean=clean))
-
-
-async def probe_async(
-    *,
-    source: Use | str | None = None,
-    sink: Use | str | None = None,
-    registry: Registry | None = None,
-    clean: bool = False,
-) -> Probe:
-    """As `probe`, on the running event loop."""
-    from lgx.budget import Budget
-    from lgx.config import convert
-    from lgx.engine.requests import Requests
-    from lgx.engine.run_context import RunContext
-    from lgx.engine.stop import Stop
-
-    if (source is None) == (sink is None):
-        raise UsageError("a probe takes either a source or a sink")
-    plugins = registry or Registry.from_environment()
-    cls: type[Endpoint[Any]]
-    if source is not None:
-        wanted, role = _use(source), "source"
-        cls = plugins.source(wanted.name)
-    else:
-        assert sink is not None
-        wanted, role = _use(sink), "sink"
-        cls = plugins.sink(wanted.name)
-    config = convert(cls.config_type, wanted.options, where=f"--{role} {wanted.name}")
-    progress = Progress()
-    context = RunContext(
-        requests=Requests(progress, concurrency=4, attempts=3),
-        budget=Budget(64 << 20),
-        progress=progress,
-        stop=Stop(),
-    )
-    async with cls(config) as endpoint:
-        if not clean:
-            return await endpoint.probe(context)
-        if not isinstance(endpoint, Sink):
-            raise UsageError("only a sink can be cleaned: a source is not written to")
-        removed = await endpoint.clean(context)
-        found = await endpoint.probe(context)
-        rest = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
-        words = f"{removed[0]}{rest}" if removed else "nothing: nothing was left over"
-        return Probe(facts=(Fact(name="removed", value=words), *found.facts))
-
-
 def make_spec(source: Use | str, sink: Use | str, **options: Unpack[RunOptions]) -> RunSpec:
     """The plain data of a run, from the arguments of `run`."""
     values: dict[str, Any] = dict(options)
@@ -240,9 +164,9 @@ def make_spec(source: Use | str, sink: Use | str, **options: Unpack[RunOptions])
     if query is not None and given:
         raise UsageError(f"query and {', '.join(given)} exclude each other; put all into the query")
     spec = RunSpec(
-        source=_use(source),
-        sink=_use(sink),
-        transforms=tuple(_use(item) for item in values.pop("transforms", ())),
+        source=as_use(source),
+        sink=as_use(sink),
+        transforms=tuple(as_use(item) for item in values.pop("transforms", ())),
         validators=tuple(_validator_use(item) for item in values.pop("validators", ())),
         query=make_query(**filters) if query is None else query,
         **values,
@@ -309,45 +233,12 @@ def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
         raise UsageError(f"{name} {value!r} is not one of {words}")
 
 
-def _use(item: Use | str) -> Use:
+def as_use(item: Use | str) -> Use:
     return Use(name=item) if isinstance(item, str) else item
 
 
 def _validator_use(item: ValidatorUse | Use | str) -> ValidatorUse:
     if isinstance(item, ValidatorUse):
         return item
-    plain = _use(item)
+    plain = as_use(item)
     return ValidatorUse(name=plain.name, options=plain.options)
-
-
-def _wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine, also where the caller's thread runs an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    result: Future[T] = Future()
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
-
-    async def supervised() -> T:
-        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-        return await work
-
-    def target() -> None:
-        try:
-            result.set_result(asyncio.run(supervised()))
-        except BaseException as error:
-            result.set_exception(error)
-
-    thread = threading.Thread(target=target, name="lgx-run", daemon=True)
-    thread.start()
-    try:
-        return result.result()
-    except KeyboardInterrupt:
-        # Only the waiting was interrupted; the work has to be ended as well.
-        loop, task = started.result()
-        if task is not None and not result.done():
-            loop.call_soon_threadsafe(task.cancel)
-        raise
-    finally:
-        thread.join()

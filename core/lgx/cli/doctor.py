@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import click
 
-from lgx.api import probe
 from lgx.cli.endpoints import ROLES, EndpointCommand, endpoint_use
 from lgx.cli.flags import Flag
 from lgx.cli.meter import size
@@ -18,6 +18,8 @@ from lgx.config import convert
 from lgx.errors import LgxError, UsageError
 from lgx.facts import Fact
 from lgx.spec import Use
+from lgx.upkeep import clean as clean_sink
+from lgx.upkeep import probe
 
 __all__ = ["doctor", "show"]
 
@@ -65,14 +67,19 @@ def _facts(
     """What the probe found; an error that it ends with is a finding, too."""
     try:
         if role == "source":
-            found = probe(source=use, registry=session.registry)
-        else:
-            found = probe(sink=use, registry=session.registry, clean=clean)
+            return list(probe(source=use, registry=session.registry).facts)
+        removed = [_removed(clean_sink(use, registry=session.registry))] if clean else []
+        return [*removed, *probe(sink=use, registry=session.registry).facts]
     except UsageError:
         raise
     except LgxError as error:
         return [Fact(name=role, value=str(error), level="error")]
-    return list(found.facts)
+
+
+def _removed(what: Sequence[str]) -> Fact:
+    rest = f" and {len(what) - 1} more" if len(what) > 1 else ""
+    words = f"{what[0]}{rest}" if what else "nothing: nothing was left over"
+    return Fact(name="removed", value=words)
 
 
 def show(fact: Fact, width: int, session: Session) -> None:

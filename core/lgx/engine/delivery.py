@@ -26,6 +26,7 @@ class Delivery:
         self._context = context
         self._tally = tally
         self._queue: asyncio.Queue[Bundle | None] = asyncio.Queue(_QUEUED)
+        self._gathering = asyncio.Lock()
 
     async def put(self, bundle: Bundle) -> None:
         """Hands a finished bundle over; it is closed once it is written."""
@@ -59,7 +60,9 @@ class Delivery:
         while not ended:
             batch: list[Bundle] = []
             try:
-                ended = await self._gather(batch)
+                # One at a time: several would share what comes, and all be full at one moment.
+                async with self._gathering:
+                    ended = await self._gather(batch)
                 if batch:
                     await self._write(batch)
             finally:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lgx
-from lgx import LockedError, UsageError
+from lgx import LockedError
 
 
 def leave_behind(path: Path) -> list[str]:
@@ -33,8 +33,8 @@ def names(path: Path) -> list[str]:
 async def test_cleaning_removes_leftovers_and_keeps_what_was_committed(
     archives: Any, tmp_path: Path
 ) -> None:
-    """Also what stands in the journal alone, and files that are not the archive's; it says how
-    many went, and a second time there is nothing."""
+    """Also what stands in the journal alone, and files that are not the archive's; it says what
+    went, and a second time there is nothing."""
     path = tmp_path / "archive"
     threads = {"a": archives.thread("a")}
     await archives.write(path, threads, finish=False)
@@ -42,10 +42,11 @@ async def test_cleaning_removes_leftovers_and_keeps_what_was_committed(
     leave_behind(path)
     (path / "parts" / "notes.txt").write_text("not ours")
     sink = lgx.use("archive", path=str(path))
-    facts = [*lgx.probe(sink=sink, clean=True).facts, *lgx.probe(sink=sink, clean=True).facts]
-    told = [fact.value for fact in facts if fact.name == "removed"]
-    assert told[0] == "00000002-0000-0123456789abcdef.ndjson.zst and 2 more"
-    assert told[1] == "nothing: nothing was left over"
+    removed = lgx.clean(sink)
+    assert removed[0] == "00000002-0000-0123456789abcdef.ndjson.zst"
+    assert len(removed) == 3
+    assert list(lgx.clean(sink)) == []
+    facts = lgx.probe(sink=sink).facts
     assert {fact.name for fact in facts} & {"leftovers", "last run"} == set()
     assert set(archives.files(path)) == {*kept, "manifest.json", "parts/notes.txt"}
     assert await archives.read(path) == archives.lines(threads)
@@ -56,8 +57,8 @@ async def test_a_clean_archive_is_not_changed_by_cleaning(archives: Any, tmp_pat
     path = tmp_path / "archive"
     await archives.write(path, {"a": archives.thread("a")})
     before = archives.files(path)
-    lgx.probe(sink=lgx.use("archive", path=str(path)), clean=True)
-    lgx.probe(sink=lgx.use("archive", path=str(tmp_path / "none")), clean=True)
+    lgx.clean(lgx.use("archive", path=str(path)))
+    lgx.clean(lgx.use("archive", path=str(tmp_path / "none")))
     assert archives.files(path) == before
     assert names(tmp_path) == ["archive"]
 
@@ -69,7 +70,7 @@ async def test_what_a_first_run_left_before_its_manifest_is_removed(
     path = tmp_path / "archive"
     path.mkdir()
     (path / f".manifest.json.{'0' * 16}.tmp").write_bytes(b"half")
-    lgx.probe(sink=lgx.use("archive", path=str(path)), clean=True)
+    lgx.clean(lgx.use("archive", path=str(path)))
     assert archives.files(path) == {}
 
 
@@ -81,13 +82,5 @@ async def test_cleaning_stays_away_from_a_run_at_work(archives: Any, tmp_path: P
         await sink.begin(archives.run())
         left = leave_behind(path)
         with pytest.raises(LockedError, match="is being written by process"):
-            lgx.probe(sink=lgx.use("archive", path=str(path)), clean=True)
+            lgx.clean(lgx.use("archive", path=str(path)))
         assert set(left) <= set(archives.files(path))
-
-
-async def test_a_source_is_not_cleaned(archives: Any, tmp_path: Path) -> None:
-    """A source is not written to."""
-    path = tmp_path / "archive"
-    await archives.write(path, {"a": archives.thread("a")})
-    with pytest.raises(UsageError, match="only a sink can be cleaned"):
-        lgx.probe(source=lgx.use("archive", path=str(path)), clean=True)
