@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Field",
     "Layout",
+    "Relation",
     "cell_literal",
     "find_layout",
     "found_tables",
@@ -28,7 +29,6 @@ __all__ = [
 
 How: TypeAlias = Literal["text", "jsonb", "json", "time", "integer", "flag"]
 
-_LOCKABLE = frozenset("rpv")  # tables, partitioned ones, views
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
 _ODD = re.compile(r"[^0-9A-Za-z_-]")
 _WHOLE = frozenset({"int2", "int4", "int8"})
@@ -43,6 +43,27 @@ class Field(Struct, frozen=True):
     name: str
     sql: str
     how: How
+
+
+class Relation(Struct, frozen=True):
+    """What stands under the name of one of lgx's tables.
+
+    Attributes:
+        sql: its name.
+        sort: `r` is a table, `p` one of several parts, `v` a view, `m` one that is kept,
+            `f` a foreign table.
+    """
+
+    sql: str
+    sort: str
+
+    @property
+    def lockable(self) -> bool:
+        return self.sort in "rpv"
+
+    @property
+    def foreign(self) -> bool:
+        return self.sort == "f"
 
 
 class Layout:
@@ -222,8 +243,9 @@ def cell_literal(layout: Layout, text: str) -> str:
 
 
 _CATALOG = """
-SELECT c.relname::text, c.relkind::text, a.attname::text,
-    coalesce(b.typname, y.typname)::text
+SELECT c.relname::text,
+    CASE WHEN c.relkind = 'r' AND c.relhassubclass THEN 'p' ELSE c.relkind::text END,
+    a.attname::text, coalesce(b.typname, y.typname)::text
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -242,10 +264,28 @@ SELECT EXISTS (
 """
 
 
-async def found_tables(connection: Connection, names: Names) -> tuple[str, ...]:
-    """Those of lgx's tables that are there and can be locked, as SQL."""
+_HIDDEN = """
+SELECT c.relname::text FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND row_security_active(c.oid)
+"""
+
+
+async def found_tables(connection: Connection, place: str, names: Names) -> tuple[Relation, ...]:
+    """Those of lgx's tables that are there.
+
+    Raises:
+        UsageError: some of their rows would not show.
+    """
     _, relations = await _catalog(connection, names)
-    return tuple(names(table) for table, sort in relations.items() if sort in _LOCKABLE)
+    hidden = await connection.fetchval(_HIDDEN, names.schema, [*map(names.plain, relations)])
+    if hidden is not None:
+        raise UsageError(
+            f"{place} may hide rows of {hidden!r} from this user, by policies for rows; name a "
+            "user whom they do not bind (the table's owner, or one with BYPASSRLS), or read a "
+            "view that holds what you want"
+        )
+    return tuple(Relation(names(table), sort) for table, sort in relations.items())
 
 
 async def find_layout(connection: Connection, place: str, names: Names) -> Layout:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from lgx import FatalError
+from lgx import FatalError, RetryableError
 from lgx_plugins.postgres.connection import Address, close
-from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.failures import explained, of_connection
+from lgx_plugins.postgres.layout import Relation
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -18,13 +19,19 @@ __all__ = ["Moment"]
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# A long export is neither idle nor stuck; and its statements are many and small, not worth
-# compiling. All of it goes with the transaction, so that it stays nobody's behind a pooler.
+# A long export is neither idle nor stuck; its statements are many and small, not worth
+# compiling; and rows that a policy would hide shall fail it. All of it goes with the
+# transaction, so that it stays nobody's behind a pooler.
 _UNHURRIED = """
-SELECT set_config(name, CASE name WHEN 'jit' THEN 'off' ELSE '0' END, true)
+SELECT set_config(name, CASE WHEN name IN ('jit', 'row_security') THEN 'off' ELSE '0' END, true)
 FROM pg_catalog.pg_settings WHERE name IN
-    ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'jit')
+    ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout',
+    'lock_timeout', 'jit', 'row_security')
 """
+
+_JOIN_SECONDS = 20.0
+_LOCK_SECONDS = 1
+_ALONE_SECONDS = 10.0
 
 
 class Moment:
@@ -38,8 +45,7 @@ class Moment:
     def __init__(self, address: Address, most: int) -> None:
         """
         Args:
-            most: so many connections at once, the keeper among them; where it is alone, it is
-                lent too.
+            most: so many connections at once, the keeper among them.
         """
         self._address = address
         self._most = most
@@ -50,13 +56,15 @@ class Moment:
         self._lent = 0
         self._returned = asyncio.Event()
         self._places = asyncio.Semaphore(max(most - 1, 1))
+        self._open_all = ""
+        self._alone_until = 0.0
 
-    async def take(self, tables: Callable[[Connection], Awaitable[Sequence[str]]]) -> None:
+    async def take(self, tables: Callable[[Connection], Awaitable[Sequence[Relation]]]) -> None:
         """Takes the moment; called once, before all else.
 
         Args:
-            tables: finds those, as SQL, that nobody shall alter or empty meanwhile; the moment
-                is taken once they are as they will stay.
+            tables: finds those that nobody shall alter or empty meanwhile; the moment is taken
+                once they are as they will stay.
 
         Raises:
             LgxError: the database cannot be reached, or a table not be read.
@@ -65,12 +73,19 @@ class Moment:
         try:
             with explained(self._address.place):
                 await keeper.execute("BEGIN READ ONLY")
-                locked = await tables(keeper)
+                found = await tables(keeper)
                 await keeper.execute("COMMIT")
                 await keeper.execute(_BEGIN)
+                locked = ", ".join(table.sql for table in found if table.lockable)
                 if locked:
-                    await keeper.execute(f"LOCK TABLE {', '.join(locked)} IN ACCESS SHARE MODE")
+                    await keeper.execute(f"LOCK TABLE {locked} IN ACCESS SHARE MODE")
                 await keeper.execute(_UNHURRIED)
+                # Whole rows, so that it is planned with all that a view or an index leads to.
+                opened = [table.sql for table in found if not table.foreign]
+                self._open_all = " UNION ALL ".join(
+                    ["SELECT ''", *(f"(SELECT (p.*)::text FROM {t} AS p LIMIT 0)" for t in opened)]
+                )
+                await keeper.execute(self._open_all)
                 self._snapshot = await _export(keeper)
         except BaseException:
             await close(keeper)
@@ -80,9 +95,14 @@ class Moment:
     async def close(self) -> None:
         """Lets the moment go."""
         keeper, self._keeper = self._keeper, None
-        for connection in (*self._idle, *([keeper] if keeper else ())):
-            await close(connection)
+        held = [*self._idle, *([keeper] if keeper else ())]
         self._idle.clear()
+        try:
+            for connection in held:
+                await close(connection)
+        finally:
+            for connection in held:
+                connection.terminate()
 
     @asynccontextmanager
     async def keeper(self) -> AsyncIterator[Connection]:
@@ -114,18 +134,19 @@ class Moment:
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Connection]:
         """A connection in the moment, for oneself; one that something went wrong on is not
-        used again. Waits until there is one. Used within `Context.request`.
+        used again. Waits until there is one. Used within `Context.request`. Where there can be
+        no other it is the keeper.
 
         Raises:
-            RetryableError: one could not be made.
+            RetryableError: it was lost.
             FatalError: the moment is gone.
         """
-        if self._most == 1:
-            async with self.keeper() as connection:
-                yield connection
-            return
         async with self._places:
-            connection = await self._joined()
+            connection = await self._joined() if self._most > 1 else None
+            if connection is None:
+                async with self.keeper() as keeper:
+                    yield keeper
+                return
             self._lent += 1
             try:
                 yield connection
@@ -134,41 +155,76 @@ class Moment:
                 raise
             finally:
                 self._lent -= 1
-                if not connection.is_closed():
+                if self._keeper is None:  # the moment was let go meanwhile
+                    connection.terminate()
+                elif not connection.is_closed():
                     self._idle.append(connection)
                 self._returned.set()
 
-    async def _joined(self) -> Connection:
+    async def _joined(self) -> Connection | None:
+        """Another connection in the moment; None where there cannot be one now, since the
+        server has no room for it, or somebody waits to alter what is read."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
+        clock = asyncio.get_running_loop().time
+        if clock() < self._alone_until:
+            return None
         async with self._keeping:
             await self._kept()
+        try:
+            return await self._new()
+        except RetryableError:
+            # Not tried again by the caller: the keeper knows best whether the server is there.
+            self._alone_until = clock() + _ALONE_SECONDS
+            return None
+
+    async def _new(self) -> Connection:
         connection = await self._address.connect(again=True)
         try:
             with explained(self._address.place, again=True):
-                await connection.execute(_BEGIN)
-                await self._join(connection)
-                await connection.execute(_UNHURRIED)
+                async with asyncio.timeout(_JOIN_SECONDS):  # a pooler lets one wait for its turn
+                    await connection.execute(_BEGIN)
+                    await self._join(connection)
+                    # Who waits to alter a table waits for the keeper, and all that come later
+                    # wait for him: for ever, if the keeper's run needs them. So whatever has
+                    # to be locked is locked now, or this connection is done without.
+                    await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+                    await connection.execute(self._open_all)
+                    await connection.execute(_UNHURRIED)
         except BaseException:
-            await close(connection)
+            connection.terminate()
             raise
         return connection
 
     async def _join(self, connection: Connection) -> None:
         import asyncpg
 
+        snapshot = self._snapshot
         try:
-            await connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
-        except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as error:
-            if self._keeper is None or self._keeper.is_closed():
-                # It went while this one came; the next try finds out what is left.
-                raise ConnectionResetError from error
+            await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        except (
+            asyncpg.InvalidParameterValueError,
+            asyncpg.ObjectNotInPrerequisiteStateError,
+            asyncpg.UndefinedObjectError,
+        ) as error:
+            if snapshot != self._snapshot or not await self._keeper_answers():
+                raise ConnectionResetError from error  # it went while this one came
             raise FatalError(
                 f"a second connection to {self._address.place} does not find what the first "
                 "one sees; they lead to different servers: use --source-connections 1"
             ) from error
+
+    async def _keeper_answers(self) -> bool:
+        async with self._keeping:
+            if self._keeper is None or self._keeper.is_closed():
+                return False
+            try:
+                await self._keeper.execute("SELECT 1")
+            except of_connection():
+                return False
+            return True
 
     async def _kept(self) -> Connection:
         """The keeper, or who can be it in its place."""

@@ -68,7 +68,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
 
     async def __aenter__(self) -> PostgresSource:
         moment = Moment(self._address, self.config.connections)
-        await moment.take(lambda connection: found_tables(connection, self._names))
+        await moment.take(lambda connection: found_tables(connection, self._place, self._names))
         try:
             async with moment.keeper() as keeper:
                 with explained(self._place):

@@ -99,6 +99,37 @@ async def test_a_user_who_may_read_needs_no_other_right(
     shop.query("DROP OWNED BY looker; DROP ROLE looker")
 
 
+@pytest.mark.parametrize("through", ["table", "view"])
+async def test_rows_that_a_policy_hides_are_not_left_out_silently(
+    own_server: PostgresProcess, own_database: str, shop: Any, through: str
+) -> None:
+    """A user who sees some of the threads would copy those, and take it for all."""
+    shop.server, shop.dsn = own_server, own_database
+    await shop.write(shop.thread("a"), shop.thread("b"))
+    name = own_database.split("?")[0].rsplit("/", 1)[1]
+    shop.query(
+        "ALTER TABLE langgraph_threads ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY half ON langgraph_threads USING (thread_id = 'a');"
+        "CREATE ROLE half LOGIN PASSWORD 'x';"
+        "CREATE VIEW my_threads WITH (security_invoker) AS SELECT * FROM langgraph_threads;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO half"
+    )
+    shop.dsn = own_server.tcp_dsn("half", "x", name)
+    message = await _refusal(shop, table_prefix="langgraph_" if through == "table" else "my_")
+    if through == "table":
+        assert message == (
+            f"{shop.place} may hide rows of 'langgraph_threads' from this user, by policies for "
+            "rows; name a user whom they do not bind (the table's owner, or one with BYPASSRLS), "
+            "or read a view that holds what you want"
+        )
+    else:
+        assert "query would be affected by row-level security policy" in message
+        assert message.endswith("or name another user")
+    shop.dsn = own_database
+    shop.query("DROP OWNED BY half CASCADE; DROP ROLE half")
+    assert list(await shop.records()) == ["a", "b"]
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
 async def test_text_in_another_encoding(
     own_server: PostgresProcess, shop: Any, encoding: str

@@ -247,3 +247,54 @@ async def test_a_pooler_in_transaction_mode_does_not_mind(
         assert await shop.records(connections=connections) == forms(generation(0))
     assert pooler.leaks == []
     shop.dsn = own_database
+
+
+WAITING = """
+DO $$ BEGIN
+    FOR attempt IN 1..1000 LOOP
+        EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$
+"""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE langgraph_checkpoints ADD COLUMN more INT",
+        "REINDEX TABLE langgraph_checkpoints",
+        "DROP TABLE langgraph_crons",
+    ],
+)
+async def test_who_waits_to_alter_a_table_does_not_stop_the_reader(shop: Any, sql: str) -> None:
+    """He waits for the keeper of the moment, and new connections behind him, for ever; so the
+    keeper reads by itself."""
+    await shop.write(*generation(0))
+    async with shop.source() as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+        altering = asyncio.create_task(asyncio.to_thread(shop.query, sql))
+        await asyncio.to_thread(shop.query, WAITING)
+        async with asyncio.timeout(20):
+            items = [item async for item in source.read(refs, shop.context)]
+        assert not altering.done()
+    await altering
+    assert len(items) == 60 * (1 + 2 + 1)
+
+
+async def test_where_the_server_has_no_room_one_connection_reads(
+    own_server: PostgresProcess, own_database: str, shop: Any
+) -> None:
+    """It goes slower, and nothing is lost."""
+    shop.server, shop.dsn = own_server, own_database
+    await shop.write(*generation(0))
+    shop.query(
+        "CREATE ROLE single LOGIN PASSWORD 'x' CONNECTION LIMIT 1;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO single"
+    )
+    name = own_database.split("?")[0].rsplit("/", 1)[1]
+    shop.dsn = own_server.tcp_dsn("single", "x", name)
+    assert await shop.records() == forms(generation(0))
+    shop.dsn = own_database
+    shop.query("DROP OWNED BY single; DROP ROLE single")
