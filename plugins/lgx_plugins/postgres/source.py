@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from lgx import (
     ANY_KIND,
     Context,
+    FatalError,
     Loss,
     Probe,
     Query,
     Record,
+    RetryableError,
     Source,
     ThreadEnd,
     ThreadError,
@@ -24,7 +27,7 @@ from lgx_plugins.postgres.cell_decoding import CellDecoder
 from lgx_plugins.postgres.cells import restore_text
 from lgx_plugins.postgres.config import PostgresSourceConfig
 from lgx_plugins.postgres.connection import Address
-from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.failures import explain, explained
 from lgx_plugins.postgres.inspection import reading_facts
 from lgx_plugins.postgres.layout import Layout, cell_literal, find_layout, found_tables, origin_is
 from lgx_plugins.postgres.listing import Listing
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresSource"]
 
+_ATTEMPTS = 5  # at the first use: what is wrong with the address shall not take minutes
+
 _Losses: TypeAlias = list[Loss]
 _Messages: TypeAlias = list[str]
 
@@ -46,8 +51,8 @@ _Messages: TypeAlias = list[str]
 class PostgresSource(Source[PostgresSourceConfig]):
     """Tables that the sink wrote, or those of an older tool, as far as they go.
 
-    Everything is read of one moment, through as many connections as are allowed: what others
-    write meanwhile is not seen. A version covers edits by hand, of any row.
+    Everything is read of one moment, that of the first use, through as many connections as are
+    allowed: what others write meanwhile is not seen. A version covers edits by hand, of any row.
     """
 
     name = "postgres"
@@ -62,11 +67,56 @@ class PostgresSource(Source[PostgresSourceConfig]):
         self._names = Names(config.schema, config.table_prefix)
         self._address = Address(config.dsn)
         self._place = self._address.place
+        self._taking = asyncio.Lock()
         self._moment: Moment | None = None
         self._layout: Layout | None = None
         self._parts: tuple[Table, ...] = ()
 
     async def __aenter__(self) -> PostgresSource:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        moment, self._moment = self._moment, None
+        if moment is not None:
+            await moment.close()
+
+    async def _reach(self, context: Context | None) -> Moment:
+        """The moment, which is taken at the first use of the database, within a request: a server
+        may be about to start, and who interrupts a run shall not have to wait for it.
+
+        Args:
+            context: None where there is none, for a single try.
+        """
+        async with self._taking:
+            if self._moment is None:
+                if context is None:
+                    self._moment = await self._take()
+                else:
+                    self._moment = await context.request(
+                        self._taken, what="first connection", attempts=_ATTEMPTS
+                    )
+            return self._moment
+
+    async def _taken(self) -> Moment:
+        try:
+            return await self._take()
+        except FatalError as error:
+            cause = error.__cause__
+            if not isinstance(cause, Exception):
+                raise
+            passing = explain(cause, self._place, again=True)
+            if not isinstance(passing, RetryableError):
+                raise
+            raise RetryableError(
+                str(error), throttled=passing.throttled, outage=passing.outage
+            ) from cause
+
+    async def _take(self) -> Moment:
         moment = Moment(self._address, self.config.connections)
         await moment.take(lambda connection: found_tables(connection, self._place, self._names))
         try:
@@ -80,18 +130,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
             await moment.close()
             raise
         self._layout = layout
-        self._moment = moment
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        moment, self._moment = self._moment, None
-        if moment is not None:
-            await moment.close()
+        return moment
 
     async def _check_origin(self, connection: Connection, layout: Layout) -> None:
         if not layout.has("threads", "source_url"):
@@ -118,12 +157,14 @@ class PostgresSource(Source[PostgresSourceConfig]):
             )
 
     async def versions(self, context: Context) -> Mapping[str, str]:
-        async with self._open().keeper() as keeper:
+        moment = await self._reach(context)
+        async with moment.keeper() as keeper:
             with explained(self._place):
                 return {"postgresql": await keeper.fetchval("SHOW server_version")}
 
     async def probe(self, context: Context) -> Probe:
-        async with self._open().keeper() as keeper:
+        moment = await self._reach(context)
+        async with moment.keeper() as keeper:
             with explained(self._place):
                 return Probe(facts=await reading_facts(keeper, self._place, self._found()))
 
@@ -133,8 +174,9 @@ class PostgresSource(Source[PostgresSourceConfig]):
             f"postgres://{address.host}:{address.port}/{address.database}/"
             f"{self._names.schema}/{self._names.prefix}"
         )
+        moment = await self._reach(None)
         if self._found().own:
-            async with self._open().keeper() as keeper:
+            async with moment.keeper() as keeper:
                 with explained(self._place):
                     key = await keeper.fetchval(
                         f"SELECT value FROM {self._names('info')} WHERE key = 'database_id'"
@@ -145,10 +187,11 @@ class PostgresSource(Source[PostgresSourceConfig]):
     async def expected(self, query: Query, context: Context) -> int | None:
         if query.filtered:
             return None
-        where = self._listing().condition(query)
+        moment = await self._reach(context)
+        where = (await self._listing(context)).condition(query)
 
         async def count() -> int:
-            async with self._open().keeper() as keeper:
+            async with moment.keeper() as keeper:
                 with explained(self._place, again=True):
                     return int(
                         await keeper.fetchval(
@@ -160,14 +203,15 @@ class PostgresSource(Source[PostgresSourceConfig]):
         return await context.request(count, what="number of threads")
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
-        async with aclosing(self._listing().refs(query, context)) as refs:
+        listing = await self._listing(context)
+        async with aclosing(listing.refs(query, context)) as refs:
             async for ref in refs:
                 yield ref
 
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        reader = self._reader()
+        reader = await self._reader(context)
         for group in groups(refs):
             waiting = dict.fromkeys(ref.thread_id for ref in group)
             current: str | None = None
@@ -194,6 +238,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         return self._extras(EXTRA_TABLES[kind], context)
 
     async def _extras(self, table: Table, context: Context) -> AsyncIterator[Record]:
+        reader = await self._reader(context)
         layout = self._found()
         if not (layout.own and layout.has(table.name)):
             return
@@ -204,7 +249,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
             where = f"WHERE p.source_url = {cell_literal(layout, self.config.origin)} "
         sql = f"SELECT {decoder.columns} FROM {self._names(table.name)} AS p {where}ORDER BY p.id"
         failed: _Messages = []
-        pages = self._reader().pages(sql, decoder.skips, context, what=f"rows of {table.name}")
+        pages = reader.pages(sql, decoder.skips, context, what=f"rows of {table.name}")
         async with aclosing(pages):
             async for page in pages:
                 for cells in page.rows:
@@ -218,22 +263,18 @@ class PostgresSource(Source[PostgresSourceConfig]):
         if failed:  # after the healthy ones, so that they are kept
             raise ThreadError(f"{len(failed)} could not be read; {'; '.join(failed)}")
 
-    def _open(self) -> Moment:
-        assert self._moment is not None, "read before it was opened"
-        return self._moment
-
     def _found(self) -> Layout:
-        assert self._layout is not None, "read before it was opened"
+        assert self._layout is not None, "comes with the moment"
         return self._layout
 
-    def _listing(self) -> Listing:
-        return Listing(self._open(), self._found(), self._place, self._parts, self.config.origin)
+    async def _listing(self, context: Context) -> Listing:
+        moment = await self._reach(context)
+        return Listing(moment, self._found(), self._place, self._parts, self.config.origin)
 
-    def _reader(self) -> Reader:
+    async def _reader(self, context: Context) -> Reader:
+        moment = await self._reach(context)
         condition = " AND ".join(origin_is(self._found(), self.config.origin))
-        return Reader(
-            self._open(), self._found(), self._place, parts=self._parts, condition=condition
-        )
+        return Reader(moment, self._found(), self._place, parts=self._parts, condition=condition)
 
 
 async def _filled(connection: Connection, layout: Layout) -> tuple[Table, ...]:

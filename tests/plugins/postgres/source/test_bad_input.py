@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lgx import LgxError, Query, Secret, Thread, UsageError, raw, run_async, use
-from lgx.testing import PostgresProcess
+from lgx.testing import PostgresProcess, make_context
 from lgx_plugins.postgres import PostgresSource
 from lgx_plugins.postgres.config import PostgresSourceConfig
 
@@ -45,7 +45,7 @@ async def test_no_such_database(own_server: PostgresProcess) -> None:
     """Nor is one created."""
     source = PostgresSource(PostgresSourceConfig(dsn=Secret(own_server.database_dsn("none"))))
     with pytest.raises(UsageError, match=r'cannot be used: database "none" does not exist; create'):
-        await source.__aenter__()
+        await source.versions(make_context())
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ async def test_what_was_removed_meanwhile_is_still_read(shop: Any) -> None:
     """Also by connections that join later: rows, and tables' shapes."""
     await shop.write(*generation(0))
     async with shop.source() as source:
+        await source.versions(shop.context)
         shop.query("DELETE FROM langgraph_threads")
         shop.query("VACUUM langgraph_threads, langgraph_checkpoints")
         assert await shop.records_of(source) == forms(generation(0))
@@ -114,6 +115,7 @@ async def test_tables_stay_as_they_are_while_they_are_read(shop: Any) -> None:
     """Who would alter or empty them waits, since no moment is proof against that."""
     await shop.write(*generation(0))
     async with shop.source() as source:
+        await source.versions(shop.context)
         for sql in (
             "TRUNCATE langgraph_threads CASCADE",
             "ALTER TABLE langgraph_checkpoints RENAME COLUMN tasks TO other",

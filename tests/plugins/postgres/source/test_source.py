@@ -13,6 +13,7 @@ from msgspec import Raw
 from lgx import (
     Query,
     Record,
+    RetryableError,
     Thread,
     ThreadEnd,
     ThreadError,
@@ -24,6 +25,7 @@ from lgx import (
     run_async,
     use,
 )
+from lgx.testing import PostgresProcess
 from lgx_plugins.postgres.reader import groups
 
 
@@ -145,19 +147,65 @@ async def test_what_a_filter_cannot_look_at_fails_by_itself(shop: Any) -> None:
     }
 
 
-async def test_opening_may_be_cancelled(shop: Any) -> None:
-    """At any moment: no connection stays open, and the database can be opened again."""
+async def test_the_first_use_may_be_cancelled(shop: Any) -> None:
+    """At any moment: no connection stays open, and the database can be read again."""
     await shop.write(shop.thread("a"))
     for steps in (0, 1, 2, 4, 8, 16, 32, 64):
-        source = shop.source()
-        opening = asyncio.create_task(source.__aenter__())
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        opening.cancel()
-        await asyncio.wait({opening})
-        if not opening.cancelled():
-            await source.__aexit__(None, None, None)
+        async with shop.source() as source:
+            using = asyncio.create_task(source.versions(shop.context))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            using.cancel()
+            await asyncio.wait({using})
     assert [ref.thread_id for ref in await shop.refs()] == ["a"]
+
+
+async def test_opening_takes_nothing(shop: Any) -> None:
+    """The database comes into play with its first use, in a run that can be interrupted."""
+    async with shop.source():
+        assert shop.sessions() == []
+
+
+async def test_a_server_that_is_about_to_start_is_waited_for(
+    own_server: PostgresProcess, own_database: str, shop: Any
+) -> None:
+    """The first connection is tried again, as any other request is, and then given up."""
+    shop.server, shop.dsn = own_server, own_database
+    await shop.write(shop.thread("a"))
+    shop.query("CREATE ROLE late LOGIN PASSWORD 'x'")
+    shop.query("GRANT SELECT ON ALL TABLES IN SCHEMA public TO late")
+    deaf = 2
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal deaf
+        deaf -= 1
+        if deaf < 0:
+            there = await asyncio.open_connection("127.0.0.1", own_server.port)
+            await asyncio.gather(_pass_on(reader, there[1]), _pass_on(there[0], writer))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as door:
+        port = door.sockets[0].getsockname()[1]
+        name = own_database.split("?")[0].rsplit("/", 1)[1]
+        shop.dsn = f"postgresql://late:x@127.0.0.1:{port}/{name}"
+        assert [ref.thread_id for ref in await shop.refs(connections=1)] == ["a"]
+        deaf = 99
+        with pytest.raises(RetryableError) as given_up:
+            await shop.refs()
+        assert str(given_up.value) == (
+            f"the first connection failed after 4 tries: {shop.place} cannot be reached; see that "
+            "the server runs and the dsn is right, then run again"
+        )
+        assert "late" not in str(given_up.value)
+    shop.dsn = own_database
+    shop.query("DROP OWNED BY late; DROP ROLE late")
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
 
 
 @pytest.mark.parametrize("connections", [1, 4])
