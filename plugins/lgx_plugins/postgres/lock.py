@@ -27,8 +27,12 @@ _log = logging.getLogger(__name__)
 _ALIVE_SECONDS = 20.0
 """Between signs of life: firewalls and poolers end connections on which nothing happens."""
 
+_ASK_SECONDS = 0.5
+"""Between looks at a lock that another run holds."""
+
 _TAKEOVER_SECONDS = 30
-"""How long the last transaction of a holder that lost its lock may take to end."""
+"""How long the last transaction of a holder that lost its lock may take to end, where nobody
+said to wait."""
 
 # A lock of this kind lives as long as its transaction, which keeps its session even behind
 # PgBouncer in transaction mode, and ends with the process. The transaction has no snapshot
@@ -131,7 +135,7 @@ class TargetLease:
             self._token,
         )
         if row is None:
-            raise await self._taken()
+            raise await self._taken(again=True)
 
     # -- inside ----------------------------------------------------------------------
 
@@ -152,12 +156,19 @@ class TargetLease:
         self._alive = asyncio.create_task(self._stay(connection))
 
     async def _hold(self, connection: Connection, *, again: bool) -> None:
-        if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", self._key):
-            return
-        if again or self._mode == "fail":
-            raise await self._taken()
-        _log.warning("waiting for %s, which writes to %s", await self._who(), self._names)
-        await connection.execute(f"SELECT pg_advisory_xact_lock({self._key})")
+        told = False
+        # Asked for again and again: whoever waits inside the server holds back vacuum, and
+        # firewalls and poolers end connections on which nothing happens.
+        while not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", self._key):
+            if again or self._mode == "fail":
+                raise await self._taken(again=again)
+            if not told:
+                told = True
+                _log.warning(
+                    "waiting for %s, which writes to %s", await self._who(again=again), self._names
+                )
+            await connection.execute("SELECT 1")  # as in `_lock`
+            await asyncio.sleep(_ASK_SECONDS)
 
     async def _stay(self, connection: Connection) -> None:
         """Signs of life; ends with the connection, which `fence` then makes anew."""
@@ -177,7 +188,7 @@ class TargetLease:
             with explained(self._address.place, again=True):
                 async with connection.transaction():
                     if not await self._is_ours(connection):
-                        raise await self._taken()
+                        raise await self._taken(again=True)
                     # The server may not have noticed yet that we are gone; what holds the
                     # lock is then our own former session.
                     await connection.execute(
@@ -195,19 +206,21 @@ class TargetLease:
 
     async def _sign(self) -> None:
         """Writes into the lease that it is ours now."""
+        import asyncpg
+
         n = self._names
+        patience = _TAKEOVER_SECONDS if self._mode == "fail" else 0
         connection = await self._address.connect()
         try:
             async with connection.transaction():
-                if not await connection.fetchval(
-                    "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", n.schema
-                ):
-                    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(n.schema)}")
+                await _make_schema(connection, n)
                 if not await _has_lease(connection, n):
                     await connection.execute(lease_table(n))
             async with connection.transaction():
                 # A transaction of a former holder may still be at work; then it ends first.
-                await connection.execute(f"SET LOCAL lock_timeout = '{_TAKEOVER_SECONDS}s'")
+                await connection.execute(
+                    f"SET LOCAL lock_timeout = '{patience}s'; SET LOCAL statement_timeout = 0"
+                )
                 await connection.execute(
                     f"INSERT INTO {n('lease')} (token, holder) VALUES ($1, $2) "
                     "ON CONFLICT (one) DO UPDATE SET "
@@ -215,6 +228,8 @@ class TargetLease:
                     self._token,
                     _myself(),
                 )
+        except asyncpg.LockNotAvailableError:
+            raise await self._taken(again=False) from None
         finally:
             await close(connection)
 
@@ -225,16 +240,16 @@ class TargetLease:
             )
         )
 
-    async def _taken(self) -> LockedError:
+    async def _taken(self, *, again: bool) -> LockedError:
         return LockedError(
             f"the tables {self._names} in {self._address.place} are being written by "
-            f"{await self._who()}; wait for it to end, or write elsewhere"
+            f"{await self._who(again=again)}; wait for it to end, or write elsewhere"
         )
 
-    async def _who(self) -> str:
-        connection = await self._address.connect()
+    async def _who(self, *, again: bool) -> str:
+        connection = await self._address.connect(again=again)
         try:
-            with explained(self._address.place):
+            with explained(self._address.place, again=again):
                 async with connection.transaction():
                     return await _holder(connection, self._names)
         finally:
@@ -272,6 +287,16 @@ async def _let_go(connection: Connection) -> None:
         await close(connection)
 
 
+async def _make_schema(connection: Connection, names: Names) -> None:
+    """Makes the schema where it is missing: one that is there needs no right to make one."""
+    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1"
+    if await connection.fetchval(query, names.schema):
+        return
+    # Of two that make one schema at once the server fails one, IF NOT EXISTS or not.
+    await connection.execute(f"SELECT pg_advisory_xact_lock({_number('lgx', names.schema)})")
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(names.schema)}")
+
+
 async def _has_lease(connection: Connection, names: Names) -> bool:
     return bool(
         await connection.fetchval(
@@ -286,7 +311,11 @@ async def _has_lease(connection: Connection, names: Names) -> bool:
 
 def _key(names: Names) -> int:
     """The number of the lock, one for each schema and prefix of a database."""
-    text = "\0".join(("lgx", names.schema, names.prefix)).encode()
+    return _number("lgx", names.schema, names.prefix)
+
+
+def _number(*parts: str) -> int:
+    text = "\0".join(parts).encode()  # which no name holds
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
 
 

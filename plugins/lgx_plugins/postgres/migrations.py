@@ -5,7 +5,8 @@ A migration that was released is never changed; what comes later is a further on
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from lgx import FatalError, UsageError
@@ -63,20 +64,26 @@ async def prepare(
         LockedError: another run writes there.
         UsageError: the target is not what it should be.
     """
+    async with _transaction(address) as connection:
+        await _check_server(connection, address.place)
+        # Before anything is made there, and again under the lock, when it counts.
+        await found_tables(connection, address.place, names, migrations)
+    await lease.acquire()  # which may wait for hours, with no other connection open
+    async with _transaction(address) as connection:
+        await lease.fence(connection)
+        notes = await migrate(connection, address.place, names, migrations)
+        if then is not None:
+            await then(connection)
+        return notes
+
+
+@asynccontextmanager
+async def _transaction(address: Address) -> AsyncIterator[Connection]:
     connection = await address.connect()
     try:
         with explained(address.place):
             async with connection.transaction():
-                await _check_server(connection, address.place)
-                # Before anything is made there, and again under the lock, when it counts.
-                await found_tables(connection, address.place, names, migrations)
-            await lease.acquire()
-            async with connection.transaction():
-                await lease.fence(connection)
-                notes = await migrate(connection, address.place, names, migrations)
-                if then is not None:
-                    await then(connection)
-                return notes
+                yield connection
     finally:
         await close(connection)
 
@@ -190,9 +197,12 @@ async def _is_ours(connection: Connection, names: Names) -> bool:
 
 
 async def _check_server(connection: Connection, place: str) -> None:
-    version, encoding, recovery = await connection.fetchrow(
+    """Whether threads can be written there, as far as can be told beforehand."""
+    version, encoding, recovery, temporary, database, user = await connection.fetchrow(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
-        "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
+        "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
+        "has_database_privilege(current_database(), 'TEMPORARY'), "
+        "quote_ident(current_database()), quote_ident(current_user)"
     )
     if version < OLDEST_SERVER:
         raise UsageError(
@@ -208,4 +218,9 @@ async def _check_server(connection: Connection, place: str) -> None:
         raise FatalError(
             f"{place} can only be read: it is a standby, or set to read-only; name the primary "
             "(with several hosts: target_session_attrs=read-write)"
+        )
+    if not temporary:
+        raise UsageError(
+            f"{place} does not let the user make temporary tables, through which threads are "
+            f"replaced; GRANT TEMPORARY ON DATABASE {database} TO {user}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -70,6 +72,28 @@ async def pooler(own_database: str) -> AsyncIterator[TransactionPooler]:
     """A pooler in transaction mode, before that database."""
     async with TransactionPooler(own_database) as pooler:
         yield pooler
+
+
+class _Listener(logging.Handler):
+    """Sets an event at the first record."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        super().__init__()
+        self._event = event
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._event.set()
+
+
+@pytest.fixture
+async def told() -> AsyncIterator[asyncio.Event]:
+    """Set once a run has said that it waits for another one."""
+    event = asyncio.Event()
+    listener = _Listener(event)
+    logger = logging.getLogger("lgx_plugins.postgres.lock")
+    logger.addHandler(listener)
+    yield event
+    logger.removeHandler(listener)
 
 
 class Target:

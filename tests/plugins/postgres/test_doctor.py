@@ -103,6 +103,34 @@ async def test_a_run_that_is_under_way(target: Any, address: Address, names: Nam
     assert found.value.startswith(f"held by process {os.getpid()} on host ")
 
 
+async def test_tables_that_the_user_may_not_write_to(
+    target: Any, sql: Any, postgres_server: PostgresServer
+) -> None:
+    """Named, where they are somebody else's; who may write to all need not make any."""
+    await target.write([Thread(thread_id="t")])
+    ((name,),) = sql("SELECT current_database()")
+    sql("CREATE ROLE lgx_writer")
+    try:
+        sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO lgx_writer")
+        sql("REVOKE DELETE ON langgraph_checkpoints FROM lgx_writer")
+        sql(f"ALTER DATABASE {name} SET role = 'lgx_writer'")
+        assert (await facts(target))["access"] == Fact(
+            name="access",
+            value="the user may not write to the table 'langgraph_checkpoints'",
+            level="error",
+        )
+        admin = "SET ROLE NONE; GRANT DELETE ON langgraph_checkpoints TO lgx_writer;"
+        postgres_server.execute(target.dsn, admin)
+        assert (await facts(target))["access"] == Fact(name="access", value="may write")
+        admin = "SET ROLE NONE; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lgx_writer;"
+        postgres_server.execute(target.dsn, admin)
+        await target.write([Thread(thread_id="t", status="idle")], [Thread(thread_id="u")])
+    finally:
+        postgres_server.execute(postgres_server.dsn, f"ALTER DATABASE {name} RESET ALL")
+        postgres_server.execute(target.dsn, "DROP OWNED BY lgx_writer")
+        postgres_server.execute(postgres_server.dsn, "DROP ROLE lgx_writer")
+
+
 async def test_what_would_keep_a_run_from_writing(
     target: Any, sql: Any, postgres_server: PostgresServer
 ) -> None:

@@ -13,12 +13,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from lgx import LockedError, RetryableError, Secret, Thread, encode_line, raw
 from lgx.testing import PostgresProcess, PostgresServer
 from lgx_plugins.postgres.connection import Address, close
-from lgx_plugins.postgres.lock import TargetLease, lock_holder
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.lock import TargetLease, _key, lock_holder
+from lgx_plugins.postgres.migrations import prepare
 from lgx_plugins.postgres.names import Names
 
 
@@ -98,7 +101,7 @@ async def test_other_tables_have_another_lock(address: Address, names: Names, ot
 
 
 async def test_waiting_ends_when_the_first_run_does(
-    address: Address, names: Names, caplog: pytest.LogCaptureFixture
+    address: Address, names: Names, caplog: pytest.LogCaptureFixture, told: asyncio.Event
 ) -> None:
     """And it is said, once, whom it waits for."""
     caplog.set_level(logging.WARNING)
@@ -106,7 +109,7 @@ async def test_waiting_ends_when_the_first_run_does(
     await first.acquire()
     second = TargetLease(address, names, "wait")
     waiting = asyncio.create_task(second.acquire())
-    await waits(address)
+    await told.wait()
     assert not waiting.done()
     await first.release()
     await waiting
@@ -117,28 +120,64 @@ async def test_waiting_ends_when_the_first_run_does(
     assert record.getMessage().endswith(", which writes to 'public.langgraph_*'")
 
 
-async def waits(address: Address, kind: str = "advisory") -> None:
-    """Returns once somebody waits for a lock."""
+async def waits(address: Address) -> None:
+    """Returns once somebody waits for a transaction."""
     connection = await address.connect()
     try:
-        await connection.execute(f"""DO $$ BEGIN
+        await connection.execute("""DO $$ BEGIN
             WHILE NOT EXISTS (
-                SELECT 1 FROM pg_locks WHERE locktype = '{kind}' AND NOT granted
+                SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted
             ) LOOP PERFORM pg_sleep(0.005); END LOOP; END $$""")
     finally:
         await close(connection)
 
 
-async def test_waiting_can_be_cancelled(address: Address, names: Names) -> None:
-    """And leaves nobody in the queue."""
+async def test_waiting_can_be_cancelled(
+    address: Address, names: Names, told: asyncio.Event
+) -> None:
+    """And leaves nobody who would take the lock later."""
     async with held(address, names):
         waiting = asyncio.create_task(TargetLease(address, names, "wait").acquire())
-        await waits(address)
+        await told.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
     async with held(address, names):
         pass
+
+
+async def test_who_waits_holds_back_no_vacuum(
+    address: Address, names: Names, told: asyncio.Event, sql: Any
+) -> None:
+    """Nor has it any transaction but its own: a run may be waited for for hours."""
+    async with held(address, names):
+        waiting = asyncio.create_task(TargetLease(address, names, "wait").acquire())
+        await told.wait()
+        query = (
+            "SELECT backend_xmin, backend_xid FROM pg_stat_activity WHERE application_name = 'lgx' "
+            "AND datname = current_database() AND state = 'idle in transaction' "
+            "AND query = 'SELECT 1'"
+        )
+        while len(rows := await asyncio.to_thread(sql, query)) != 2:
+            pass  # it has yet to go on
+        assert rows == [(None, None)] * 2
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_a_run_that_waits_needs_no_other_connection(
+    address: Address, names: Names, told: asyncio.Event, sql: Any
+) -> None:
+    """What it had opened before would be ended meanwhile, as idle."""
+    (name,) = sql("SELECT current_database()")[0]
+    sql(f"ALTER DATABASE {name} SET idle_session_timeout = '20ms'")
+    async with held(address, names):
+        second = TargetLease(address, names, "wait")
+        waiting = asyncio.create_task(prepare(address, names, second))
+        await told.wait()
+        sql("SELECT pg_sleep(0.1)")
+    await waiting
+    await second.release()
 
 
 _HOLD = """
@@ -159,7 +198,7 @@ asyncio.run(main())
 
 
 async def test_a_killed_holder_does_not_lock_it_for_ever(
-    address: Address, names: Names, database: str
+    address: Address, names: Names, database: str, told: asyncio.Event
 ) -> None:
     """The server frees the lock with the process; whoever waits has it then."""
     process = await asyncio.create_subprocess_exec(
@@ -177,7 +216,7 @@ async def test_a_killed_holder_does_not_lock_it_for_ever(
         await TargetLease(address, names).acquire()
     second = TargetLease(address, names, "wait")
     waiting = asyncio.create_task(second.acquire())
-    await waits(address)
+    await told.wait()
     process.kill()
     await waiting
     await second.release()
@@ -234,12 +273,65 @@ async def test_a_takeover_waits_for_the_last_transaction_of_the_holder(
         await lose(first)
         second = TargetLease(address, names)
         taking = asyncio.create_task(second.acquire())
-        await waits(address, "transactionid")
+        await waits(address)
         assert not taking.done()
         await transaction.commit()
         await taking
         await second.release()
         await close(writer)
+
+
+@pytest.mark.parametrize("mode", ["fail", "wait"])
+async def test_a_transaction_that_does_not_end_is_named_or_waited_for(
+    address: Address, names: Names, monkeypatch: pytest.MonkeyPatch, mode: Any
+) -> None:
+    """A huge thread of a holder that lost its lock: its run is told like any other."""
+    monkeypatch.setattr("lgx_plugins.postgres.lock._TAKEOVER_SECONDS", 0.02)
+    async with held(address, names) as first:
+        writer = await address.connect()
+        transaction = writer.transaction()
+        await transaction.start()
+        await first.fence(writer)
+        await lose(first)
+        second = TargetLease(address, names, mode)
+        taking = asyncio.create_task(second.acquire())
+        if mode == "fail":
+            with pytest.raises(LockedError, match=f"are being written by process {os.getpid()}"):
+                await taking
+        else:
+            await waits(address)
+            await writer.execute("SELECT pg_sleep(0.1)")
+            assert not taking.done()
+            await transaction.commit()
+            await taking
+            await second.release()
+        await close(writer)
+
+
+async def test_a_full_house_is_asked_again(
+    address: Address, names: Names, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes its lock again and cannot ask who holds it fails in a way that may pass."""
+    async with held(address, names) as lease:
+        other = await address.connect()
+        sql("SELECT pg_terminate_backend($1::int)", lease._session)
+        await other.execute("BEGIN")
+        await other.execute("SELECT pg_advisory_xact_lock($1)", _key(names))
+        connect = address.connect
+        left = [2]  # one asks whether it is ours, one for the lock
+
+        async def full(*, again: bool = False) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                with explained(address.place, again=again):
+                    raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+            return await connect(again=again)
+
+        monkeypatch.setattr(address, "connect", full)
+        with pytest.raises(RetryableError, match="too many clients"):
+            await lease._retake()
+        monkeypatch.undo()
+        await close(other)
 
 
 async def test_writers_of_one_run_do_not_wait_for_each_other(
@@ -361,7 +453,6 @@ async def test_of_two_runs_the_second_stops_or_waits(
         assert f"are being written by process {os.getpid()} on host" in told.decode()
         waiting = await run(tmp_path, database, "--sink-lock", "wait")
         assert waiting.stderr is not None
-        await waits(address)
         told = await waiting.stderr.readline()
         assert f"waiting for process {os.getpid()} on host" in told.decode()
         assert waiting.returncode is None

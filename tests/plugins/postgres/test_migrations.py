@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -170,6 +171,16 @@ async def test_a_run_that_lost_its_turn_migrates_nothing(
     await second.acquire()
     await second.release()
     assert _versions(sql) == [1]
+
+
+async def test_two_runs_may_make_one_schema_at_once(address: Address, sql: Any) -> None:
+    """For two targets in it: neither fails because the other was quicker."""
+    prefixes = [f"p{number}_" for number in range(6)]
+    await asyncio.gather(*(_prepare(address, Names("fresh", prefix)) for prefix in prefixes))
+    assert sql(
+        "SELECT relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE nspname = 'fresh' AND relname LIKE '%\\_threads' ORDER BY 1"
+    ) == [(f"{prefix}threads",) for prefix in prefixes]
 
 
 async def test_a_schema_is_made_where_it_is_missing_and_nothing_beside_it(

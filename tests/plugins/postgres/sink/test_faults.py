@@ -345,19 +345,46 @@ async def test_a_poison_row_among_healthy_ones_costs_its_thread(shop: Any, lines
     assert set(await shop.read()) == {f"t{number:02}" for number in range(40)}
 
 
-async def test_a_role_without_temporary_tables_is_told_so(shop: Any) -> None:
-    """New threads need none; replacing does, and says which right is missing."""
-    shop.sql(
-        "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', "
-        "current_database()); END $$"
+async def test_a_role_without_temporary_tables_is_refused_at_the_begin(
+    shop: Any, own_server: PostgresProcess
+) -> None:
+    """Threads that stand are replaced through one: nothing is begun that the next run could not
+    go on with."""
+    shop.dsn = own_server.new_database()
+    name = urlsplit(shop.dsn).path[1:]
+    shop.sql = lambda text, *args: own_server.execute(shop.dsn, text, *args)
+    shop.sql('DROP ROLE IF EXISTS "the writer"; CREATE ROLE "the writer" LOGIN PASSWORD \'x\';')
+    shop.sql('GRANT CREATE ON SCHEMA public TO "the writer"')
+    shop.sql(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    sink = PostgresSink(
+        PostgresSinkConfig(dsn=Secret(own_server.tcp_dsn("the%20writer", "x", name)))
     )
-    await shop.write(shop.thread("t"))  # by a superuser, whom nothing is refused
-    assert set(await shop.read()) == {"t"}
+    async with sink:
+        with pytest.raises(UsageError) as refused:
+            await sink.begin(make_run())
+        facts = {fact.name: fact for fact in (await sink.probe(shop.context)).facts}
+        command = f'GRANT TEMPORARY ON DATABASE {name} TO "the writer"'
+        assert str(refused.value).endswith(
+            f"does not let the user make temporary tables, through which threads are replaced; "
+            f"{command}"
+        )
+        assert facts["access"].level == "error"
+        assert "the user may not make temporary tables" in facts["access"].value
+        assert shop.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'langgraph%'") == [(0,)]
+        shop.sql(command)
+        await sink.begin(make_run())
+        await sink.write([shop.bundle(shop.thread("t"))], shop.context)
+        (outcome,) = await sink.write([shop.bundle(shop.thread("t", 3))], shop.context)
+    assert outcome.error is None
 
 
-async def test_an_unreachable_server_is_a_usage_of_the_wrong_dsn() -> None:
-    """Before anything else: the message names the place."""
+async def test_a_server_that_is_not_there_ends_the_run_before_it_begins() -> None:
+    """The message names the place, and no password."""
     sink = PostgresSink(PostgresSinkConfig(dsn=Secret("postgresql://u:pw@127.0.0.1:9/db")))
     async with sink:
-        with pytest.raises((FatalError, UsageError), match=r"'db' on 127\.0\.0\.1:9"):
+        with pytest.raises(FatalError) as refused:
             await sink.begin(make_run())
+    assert str(refused.value) == (
+        "database 'db' on 127.0.0.1:9 cannot be reached (connection refused); see that the server "
+        "runs and the dsn is right, then run again"
+    )
