@@ -80,9 +80,15 @@ async def found_layout(connection: Connection, names: Names) -> Literal["plain",
 
 
 async def choose_layout(
-    connection: Connection, place: str, names: Names, wanted: Literal["plain", "dedup"]
+    connection: Connection,
+    place: str,
+    names: Names,
+    wanted: Literal["plain", "dedup"],
+    *,
+    dry_run: bool = False,
 ) -> None:
-    """Makes tables that hold no checkpoint yet ones of this layout; called in a transaction.
+    """Makes tables that hold no checkpoint yet ones of this layout, unless it is a dry run;
+    called in a transaction.
 
     Raises:
         UsageError: they have another one.
@@ -93,7 +99,7 @@ async def choose_layout(
     if wanted == "dedup" and not await connection.fetchval(
         f"SELECT EXISTS (SELECT FROM {names('checkpoints')})"
     ):
-        for statement in _dedup_tables(names):
+        for statement in () if dry_run else _dedup_tables(names):
             await connection.execute(statement)
         return
     raise UsageError(

@@ -23,7 +23,7 @@ from lgx import (
     raw,
 )
 from lgx_plugins.blocking import run_to_end
-from lgx_plugins.postgres.cells import escape_text, restore_text
+from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
 from lgx_plugins.postgres.config import PostgresSinkConfig
 from lgx_plugins.postgres.connection import Address, close, close_pool
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
@@ -32,7 +32,7 @@ from lgx_plugins.postgres.facts import sink_facts
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.marks import Marks
-from lgx_plugins.postgres.migrations import prepare, schema_version
+from lgx_plugins.postgres.migrations import found_tables, prepare
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.writer import Writer
 
@@ -107,8 +107,11 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._marks = Marks(self._names, run.source)
         if run.dry_run:
             async with self._alone() as connection, connection.transaction(readonly=True):
-                if not await schema_version(connection, self._address.place, self._names):
+                place, names = self._address.place, self._names
+                version, _ = await found_tables(connection, place, names)
+                if not version:
                     return
+                await choose_layout(connection, place, names, self.config.layout, dry_run=True)
                 await self._check_sources(connection, run)
             self._pool = await self._address.open_pool(1)
             return
@@ -128,7 +131,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             escape_text(run.source).decode(),
             datetime.fromisoformat(run.started_at),
             run.fingerprint,
-            bytes(raw(run.versions)).decode(),
+            escape_json(bytes(raw(run.versions))).decode(),  # a server says what it likes
         )
 
     async def _check_sources(self, connection: Connection, run: RunInfo) -> None:

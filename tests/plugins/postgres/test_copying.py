@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 
 from lgx import Secret
@@ -95,9 +94,8 @@ async def test_large_cells_are_cut_into_chunks(database: str) -> None:
     assert len({one[4] for one in found}) == 2
 
 
-async def test_many_rows_make_chunks_of_a_megabyte() -> None:
+def test_many_rows_make_chunks_of_a_megabyte() -> None:
     """Small rows are gathered: neither one at a time nor all at once."""
     sizes = [len(chunk) for chunk in stream(row(1, b"x" * 1000, b"1", True) for _ in range(5000))]
     assert len(sizes) > 5
     assert all(1 << 20 <= size < (1 << 20) + 4096 for size in sizes[:-1])
-    await asyncio.sleep(0)

@@ -104,7 +104,6 @@ async def test_what_changed_in_the_middle_is_written_and_the_rest_keeps_its_rows
     after = dict(shop.sql("SELECT checkpoint_id, id FROM langgraph_checkpoints"))
     same = {key for key in before if after.get(key) == before[key]}
     assert len(same) == 18
-    shop.sql("SELECT 1")
 
 
 async def test_ids_of_any_sort_are_kept_apart(shop: Any, lines: Any) -> None:
@@ -307,6 +306,34 @@ async def test_a_dry_run_changes_nothing(shop: Any) -> None:
     async with shop.sink(make_run(dry_run=True)) as sink:
         assert set(await sink.held(_refs("t", "u"))) == {"t"}
     assert (shop.written("threads"), shop.sql("SELECT * FROM langgraph_lease")) == before
+
+
+async def test_a_dry_run_is_refused_as_a_run_is(shop: Any) -> None:
+    """Tables of somebody else, another layout, another source."""
+    shop.sql("CREATE TABLE mine_runs (x INT)")
+    await shop.write(shop.thread("t"))
+    refusals = []
+    for options, source in (
+        ({"table_prefix": "mine_"}, "kit://first"),
+        ({"layout": "dedup"}, "kit://first"),
+        ({}, "kit://second"),
+    ):
+        for dry_run in (True, False):
+            with pytest.raises(UsageError) as refused:
+                async with shop.sink(make_run(source=source, dry_run=dry_run), **options):
+                    pass
+            refusals.append(str(refused.value))
+    assert refusals[::2] == refusals[1::2]
+    assert len(set(refusals)) == 3
+
+
+async def test_what_a_server_calls_its_version_is_logged_whatever_it_is(shop: Any) -> None:
+    """JSONB refuses NUL; the run does not end of it."""
+    run = msgspec.structs.replace(make_run(), versions={"langgraph-api": "1\0"})
+    await shop.write(shop.thread("t"), run=run)
+    assert shop.sql("SELECT versions ->> 'langgraph-api' FROM langgraph_exports") == [
+        ("1\ufdd00000",)
+    ]
 
 
 async def test_runs_are_logged(shop: Any) -> None:
