@@ -182,6 +182,31 @@ async def test_a_sinks_refusal_of_one_thread_leaves_the_rest_of_its_batch(bench:
     assert counts(listed=3, written=2, failed=1) == report.threads
 
 
+async def test_a_batch_is_filled_before_another_is_begun(bench: Any, kit: Any) -> None:
+    """However many writers wait: what fits into one batch comes as one."""
+    names = [f"t{number}" for number in range(20)]
+    bench.world.add(*names)
+
+    class Unhurried(kit.source):  # type: ignore[misc]  # its class is known at run time only
+        """Gives whoever waits for a thread the time to take it."""
+
+        world = bench.world
+
+        async def read(self, refs: Any, context: Any) -> AsyncIterator[Any]:
+            async for item in super().read(refs, context):
+                await asyncio.sleep(0.001)
+                yield item
+
+    fields = {"world": bench.world, "max_writers": 4, "batch_seconds": 60.0}
+    bench.parts["source_unhurried"] = Unhurried
+    bench.parts["sink_memory"] = type("Writers", (kit.sink,), fields)
+
+    report = await bench.run("unhurried", concurrency=1)
+
+    assert report.exit_code == 0
+    assert [sorted(batch) for batch in bench.world.batches] == [sorted(names)]
+
+
 async def test_a_full_target_ends_the_run_and_says_so(bench: Any) -> None:
     """A fatal error of the sink aborts: nothing is finished, the report says why."""
     bench.world.add(*(f"t{number}" for number in range(200)))
