@@ -55,7 +55,7 @@ class BatchWriter:
         if bundle.size <= self._part_bytes:
             part = self._part(bundle.size)
             if bundle.size < self._frame_bytes:
-                part.add_small(entry, bundle.lines())
+                part.add_small(entry, b"".join(bundle.blocks()))
             else:
                 part.add_large(entry, bundle.lines(), hashlib.sha256())
             return
@@ -79,7 +79,7 @@ class BatchWriter:
     def add_deleted(self, thread_id: str, line: bytes) -> None:
         """Writes the tombstone of a thread."""
         entry = Entry(thread_id=thread_id, bytes=0, sha256="", deleted=True, outcome="deleted")
-        self._part(len(line)).add_small(entry, [line])
+        self._part(len(line) + 1).add_small(entry, line + b"\n")
 
     def add_extras(self, lines: Iterable[bytes]) -> None:
         """Writes records that belong to no thread."""
@@ -126,7 +126,7 @@ class BatchWriter:
         part = self._open
         if part is None:
             return
-        part.end_frame()
+        part.finish()
         digest = part.digest.hexdigest()
         name = part.stem or self._stem(digest[:16])
         head = IndexHead(part=name, frames=tuple(part.frames))
@@ -190,7 +190,7 @@ def describe_thread(bundle: Bundle) -> Entry:
     Raises:
         ThreadError: its first record is not JSON.
     """
-    first = next(iter(bundle.lines()), b"")
+    first = next(iter(bundle.blocks()), b"").split(b"\n", 1)[0]
     record = decode_line(first) if first.startswith(b'{"kind":"thread"') else None
     thread = record if isinstance(record, Thread) else Thread(thread_id=bundle.thread_id)
     mark = bundle.mark

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -25,31 +28,92 @@ FRAME_BYTES = 2 << 20
 _WINDOW_LOG = 24
 _CHUNK = 1 << 18
 CHECKPOINT = b'{"kind":"checkpoint"'
+_THREAD = b'{"kind":"thread"'
+_DIGITS = 32
+_WORKERS = 2  # each has tables of its own
 _KIND = re.compile(rb'\{"kind":"([^"\\]+)"')
 
 
 class Compressor:
-    """zstd with matches over long distances, kept for a run: its tables are large."""
+    """zstd, kept for a run: its tables are large. It works in threads of its own, beside the one
+    that gathers what to compress.
+    """
 
     def __init__(self, level: int) -> None:
+        self._level = level
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lgx-zstd")
+        self._own = threading.local()
+        self._long: zstandard.ZstdCompressor | None = None
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown()
+
+    def frame(self, pieces: list[bytes]) -> Future[Packed]:
+        """A whole frame of these pieces."""
+        return self._pool.submit(self._frame, pieces)
+
+    def _frame(self, pieces: list[bytes]) -> Packed:
         import zstandard
 
-        parameters = zstandard.ZstdCompressionParameters.from_level(
-            level, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
-        )
-        self._zstd = zstandard.ZstdCompressor(compression_params=parameters)
+        # A compressor serves one thread at a time.
+        maker: zstandard.ZstdCompressor | None = getattr(self._own, "maker", None)
+        if maker is None:
+            # No search over long distances: the tables remember all of a frame anyway.
+            parameters = zstandard.ZstdCompressionParameters.from_level(
+                self._level, source_size=2 * FRAME_BYTES, write_checksum=True
+            )
+            maker = self._own.maker = zstandard.ZstdCompressor(compression_params=parameters)
+        digests = [hashlib.sha256(piece).hexdigest()[:_DIGITS] for piece in pieces]
+        return Packed(maker.compress(b"".join(pieces)), digests)
 
-    def compress(self, data: bytes) -> bytes:
-        """A whole frame."""
-        return self._zstd.compress(data)
+    def stream(self, chunks: Iterable[bytes], hasher: hashlib._Hash) -> Generator[bytes]:
+        """A frame piece by piece, and the digest of what is in it; one chunk is compressed while
+        the next is made. One stream at a time, read to its end or closed."""
+        import zstandard
 
-    def stream(self) -> zstandard.ZstdCompressionObj:
-        """A frame that grows."""
-        return self._zstd.compressobj()
+        if self._long is None:
+            parameters = zstandard.ZstdCompressionParameters.from_level(
+                self._level, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
+            )
+            self._long = zstandard.ZstdCompressor(compression_params=parameters)
+        frame = self._long.compressobj()
+
+        def take(chunk: bytes) -> bytes:
+            hasher.update(chunk)
+            return frame.compress(chunk)
+
+        under_way: Future[bytes] | None = None
+        try:
+            for chunk in chunks:
+                if under_way is not None:
+                    yield under_way.result()
+                under_way = self._pool.submit(take, chunk)
+            if under_way is not None:
+                yield under_way.result()
+        finally:
+            if under_way is not None:
+                wait([under_way])
+        yield frame.flush()
+
+
+class Packed(NamedTuple):
+    """A frame, and the first digits of the digest of each piece in it."""
+
+    data: bytes
+    digests: list[str]
+
+
+class _Pending(NamedTuple):
+    """A frame that is being compressed."""
+
+    packed: Future[Packed]
+    bytes: int
+    entries: list[Entry | None]
 
 
 class Part:
-    """A part that is being written."""
+    """A part that is being written. Complete once `finish` was called."""
 
     def __init__(
         self, file: NewFile, stem: str | None, compressor: Compressor, frame_bytes: int
@@ -64,30 +128,27 @@ class Part:
         self.records: Counter[str] = Counter()
         self._compressor = compressor
         self._frame_bytes = frame_bytes
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self._under_way: deque[_Pending] = deque()
+        self._pieces: list[bytes] = []
+        self._described: list[Entry | None] = []
+        self._filled = 0
 
-    def add_small(self, entry: Entry, lines: Iterable[bytes]) -> None:
-        """Adds a thread to the frame that small threads share."""
-        listed = list(lines)
-        data = b"".join([line + b"\n" for line in listed])
-        self._count(listed)
-        self.entries.append(
-            msgspec.structs.replace(
-                entry,
-                frame=len(self.frames),
-                offset=self._pending_bytes,
-                bytes=len(data),
-                records=len(listed),
-                sha256=hashlib.sha256(data).hexdigest()[:32],
-            )
+    def add_small(self, entry: Entry, data: bytes) -> None:
+        """Adds a thread, whose lines these are, to the frame that small threads share."""
+        described = msgspec.structs.replace(
+            entry,
+            frame=len(self.frames) + len(self._under_way),
+            offset=self._filled,
+            bytes=len(data),
+            records=self._count(data),
         )
-        self._append(data)
+        self._append(data, described)
 
     def add_loose(self, line: bytes) -> None:
         """Adds a record that no entry describes."""
-        self._count([line])
-        self._append(line + b"\n")
+        data = line + b"\n"
+        self._count(data)
+        self._append(data, None)
 
     def add_large(
         self,
@@ -98,53 +159,79 @@ class Part:
     ) -> None:
         """Adds a thread, or a piece of one, in a frame of its own; once the lines are read,
         `ends` tells whether they were the last."""
-        self.end_frame()
-        stream = self._compressor.stream()
+        self.finish()
         offset, total, records = self.size, 0, 0
-        for chunk in _chunks(lines):
-            data = b"\n".join(chunk) + b"\n"
-            self._count(chunk)
-            hasher.update(data)
-            self._write(stream.compress(data))
-            total += len(data)
-            records += len(chunk)
-        self._write(stream.flush())
+
+        def counted() -> Iterator[bytes]:
+            nonlocal total, records
+            for chunk in _chunks(lines):
+                total += len(chunk)
+                records += self._count(chunk)
+                yield chunk
+
+        with closing(self._compressor.stream(counted(), hasher)) as stream:
+            for data in stream:
+                self._write(data)
         self.entries.append(
             msgspec.structs.replace(
                 entry,
                 frame=len(self.frames),
                 bytes=total,
                 records=records,
-                sha256=hasher.hexdigest()[:32],
+                sha256=hasher.hexdigest()[:_DIGITS],
                 last=ends(),
             )
         )
         self.bytes += total
         self.frames.append(Frame(offset, self.size - offset, total))
 
-    def end_frame(self) -> None:
-        """Compresses what waits for its frame to fill."""
-        if not self._pending:
-            return
-        offset = self.size
-        self._write(self._compressor.compress(b"".join(self._pending)))
-        self.frames.append(Frame(offset, self.size - offset, self._pending_bytes))
-        self._pending.clear()
-        self._pending_bytes = 0
+    def finish(self) -> None:
+        """Writes what waits for its frame to fill, and every frame under way."""
+        self._end_frame()
+        while self._under_way:
+            self._take()
 
-    def _append(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._pending_bytes += len(data)
+    def _append(self, data: bytes, entry: Entry | None) -> None:
+        self._pieces.append(data)
+        self._described.append(entry)
+        self._filled += len(data)
         self.bytes += len(data)
-        if self._pending_bytes >= self._frame_bytes:
-            self.end_frame()
+        if self._filled >= self._frame_bytes:
+            self._end_frame()
 
-    def _count(self, lines: list[bytes]) -> None:
-        for line in lines:
-            if line.startswith(CHECKPOINT):
-                self.records["checkpoint"] += 1
-            else:
-                self.records[_kind(line)] += 1
+    def _end_frame(self) -> None:
+        if not self._pieces:
+            return
+        while len(self._under_way) > _WORKERS:  # one waits, so that no worker has to
+            self._take()
+        packed = self._compressor.frame(self._pieces)
+        self._under_way.append(_Pending(packed, self._filled, self._described))
+        self._pieces, self._described, self._filled = [], [], 0
+
+    def _take(self) -> None:
+        """Writes the frame that was begun first."""
+        pending = self._under_way.popleft()
+        data, digests = pending.packed.result()
+        self.frames.append(Frame(self.size, len(data), pending.bytes))
+        self.entries += [
+            msgspec.structs.replace(entry, sha256=digest)
+            for entry, digest in zip(pending.entries, digests, strict=True)
+            if entry is not None
+        ]
+        self._write(data)
+
+    def _count(self, data: bytes) -> int:
+        """How many records these lines are."""
+        count = data.count(b"\n")
+        checkpoints = data.count(b"\n" + CHECKPOINT) + data.startswith(CHECKPOINT)
+        if checkpoints:
+            self.records["checkpoint"] += checkpoints
+        if count - checkpoints == 1 and data.startswith(_THREAD):
+            self.records["thread"] += 1
+        elif count > checkpoints:
+            lines = data.split(b"\n")[:-1]
+            self.records.update(_kind(line) for line in lines if not line.startswith(CHECKPOINT))
+        return count
 
     def _write(self, data: bytes) -> None:
         if data:
@@ -153,17 +240,17 @@ class Part:
             self.file.write(data)
 
 
-def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
     chunk: list[bytes] = []
     size = 0
     for line in lines:
-        chunk.append(line)
+        chunk += (line, b"\n")
         size += len(line)
         if size >= _CHUNK:
-            yield chunk
+            yield b"".join(chunk)
             chunk, size = [], 0
     if chunk:
-        yield chunk
+        yield b"".join(chunk)
 
 
 def _kind(line: bytes) -> str:

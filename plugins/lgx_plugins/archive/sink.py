@@ -40,12 +40,12 @@ _MAX_LEVEL = 19  # higher ones need more memory than a run may have
 class StoreSink(Sink[C]):
     """Writes an archive into a store, or goes on with one.
 
-    A batch is durable when `write` returns. A crash costs what was read since the last
-    batch: at most `batch_bytes` or `batch_seconds` of work, which the next run repeats.
+    A batch is durable when `write` returns. A crash costs the batch that is being written and
+    what was gathered for the next one, which the next run repeats.
     """
 
     accepts = ANY_KIND
-    max_writers: ClassVar[int] = 1
+    max_writers: ClassVar[int] = 2  # they take turns: while one writes, the next batch gathers
     batch_bytes: ClassVar[int] = 16 << 20
     batch_threads: ClassVar[int] = 10_000
     batch_seconds: ClassVar[float] = 10.0

@@ -81,6 +81,8 @@ class ArchiveWriter:
 
     def close(self) -> None:
         """Lets go of the archive; what was not finished stays in the journal."""
+        if self._compressor is not None:
+            self._compressor.close()
         if self._table is not None:
             self._table.close()
         self._store.unlock()
