@@ -1,7 +1,8 @@
-"""boto3's client, made when it is first used."""
+"""A client as boto3 makes them, made when it is first used."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,13 +17,14 @@ _READ_SECONDS = 60
 
 
 def make_client(config: S3Config, connections: int) -> Any:
-    """A client for that store. Blocks: it reads boto3's configuration.
+    """A client for that store, from what boto3 itself is built on. Blocks: it reads the
+    configuration files that boto3 reads.
 
     Raises:
         UsageError: an option, or boto3's configuration, cannot be used.
     """
-    import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
     _check_endpoint(config.endpoint_url)
     settings = Config(
@@ -39,9 +41,11 @@ def make_client(config: S3Config, connections: int) -> Any:
     )
     with explained(config.url, "open the archive"):
         try:
-            session = boto3.session.Session(profile_name=config.profile)
-            region = config.region or session.region_name
-            return session.client(
+            session = Session(profile=config.profile)
+            loader = _loader(session.get_config_variable("data_path"))
+            session.register_component("data_loader", loader)
+            region = config.region or session.get_config_variable("region")
+            return session.create_client(
                 "s3",
                 # Other stores than Amazon's sign by it, and hardly ever care which one it is.
                 region_name=region or "us-east-1",
@@ -50,6 +54,15 @@ def make_client(config: S3Config, connections: int) -> Any:
             )
         except ValueError as error:
             raise UsageError(f"{error}; correct the endpoint's url".lower()) from error
+
+
+@cache
+def _loader(path: str | None) -> Any:
+    """Reads botocore's descriptions of services, which takes most of the time that a client's
+    making does, once in a process: they are files of its own, the same for each client."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
 
 
 def _check_endpoint(url: str | None) -> None:
