@@ -25,13 +25,14 @@ from lgx.engine.run_context import RunContext
 from lgx.engine.stop import Stop
 from lgx.engine.tally import Tally
 from lgx.engine.treatment import Treatment, summarise
-from lgx.errors import FatalError, LgxError, ThreadError, UsageError
+from lgx.errors import FatalError, LgxError, RetryableError, ThreadError, UsageError
 from lgx.progress import Progress
 from lgx.records import EXTRA_KINDS
 from lgx.registry import Registry
 from lgx.report import Report
 from lgx.spec import RunSpec
 from lgx.spool import Bundle
+from lgx.threads import WriteOutcome
 
 __all__ = ["execute"]
 
@@ -90,6 +91,8 @@ class _Execution:
             on_violation=spec.on_violation,
             dry_run=spec.dry_run,
         )
+        self._previewing = asyncio.Semaphore(plan.sink.max_writers)
+        self._reads = not spec.dry_run or self._treatment.reads or plan.sink.previews
         self._intake: Intake | None = None
 
     async def run(self) -> Report:
@@ -230,13 +233,13 @@ class _Execution:
             full=self._spec.full,
             concurrency=self._spec.concurrency,
             offer=self._pass_on,
-            dry_run=self._spec.dry_run and not self._treatment.reads,
+            dry_run=not self._reads,
         )
         if isinstance(source, StreamSource):
             await intake.scan(source, self._extras.move)
         elif isinstance(source, Source):
             await self._extras.read("assistant")
-            await intake.list_and_read(source, read=not self._spec.dry_run or self._treatment.reads)
+            await intake.list_and_read(source, read=self._reads)
         else:
             raise UsageError(
                 f"source {self._spec.source.name} is neither a Source nor a StreamSource"
@@ -270,11 +273,26 @@ class _Execution:
             bundle.close()
             raise
         if self._spec.dry_run:
-            assert bundle.ref is not None
-            self._tally.would_move(bundle.ref, losses)
-            bundle.close()
+            await self._preview(bundle)
             return
         await self._delivery.put(bundle)
+
+    async def _preview(self, bundle: Bundle) -> None:
+        """Tallies what would become of a thread."""
+        try:
+            assert bundle.ref is not None
+            outcome = WriteOutcome(thread_id=bundle.thread_id)
+            if self._plan.sink.previews:
+                async with self._previewing:
+                    outcome = await self._plan.sink.preview(bundle, self._context)
+            if outcome.error is not None:
+                self._tally.failed(bundle.thread_id, outcome.error, outcome.losses, 0)
+                return
+            self._tally.would_move(bundle.ref, (*bundle.losses, *outcome.losses))
+        except (ThreadError, RetryableError) as error:
+            self._tally.failed(bundle.thread_id, str(error), bundle.losses, bundle.checkpoints)
+        finally:
+            bundle.close()
 
     async def _admitted(self, bundle: Bundle, at: str) -> bool:
         """Whether the validators let a thread pass; else it is closed and tallied."""

@@ -661,6 +661,33 @@ async def test_a_dry_run_lists_what_would_move_and_writes_nothing(bench: Any) ->
     assert "finish" not in bench.world.calls[4:]
 
 
+async def test_a_dry_run_asks_a_sink_that_previews_about_each_thread(bench: Any, kit: Any) -> None:
+    """It says what would not be taken, and which threads would fail; the rest would move."""
+    for thread_id in "abc":
+        bench.world.add(thread_id)
+    loss = Loss(what="a subgraph", why="no place for it", holdable=False)
+
+    async def preview(self: Any, bundle: Any, context: Any) -> WriteOutcome:
+        if bundle.thread_id == "b":
+            return WriteOutcome(thread_id="b", error="its graph is not there")
+        if bundle.thread_id == "c":
+            raise ThreadError("its id is no UUID")
+        return WriteOutcome(thread_id="a", losses=(loss,))
+
+    members = {"previews": True, "preview": preview, "world": bench.world}
+    bench.parts["sink_memory"] = type("P", (kit.sink,), members)
+
+    report = await bench.run(dry_run=True)
+
+    assert [ref.thread_id for ref in report.would_move] == ["a"]
+    assert [(failure.thread_id, failure.why) for failure in report.failures] == [
+        ("b", "its graph is not there"),
+        ("c", "its id is no UUID"),
+    ]
+    assert report.losses == [loss]
+    assert (report.exit_code, bench.world.batches) == (3, [])
+
+
 # -- transforms and validators ---------------------------------------------------------
 
 
