@@ -126,6 +126,10 @@ class Layout:
         """Whether its rows say which transaction wrote them; views of lgx's own do."""
         return self.keeps_rows(table) or (self.own and self.has(table, "xmin"))
 
+    def counted(self, table: str) -> bool:
+        """Whether its rows have a number for an id."""
+        return self._types.get(table, {}).get("id") in _WHOLE
+
     @property
     def dedup(self) -> bool:
         """Whether values stand in a table of their own, behind the view of checkpoints."""

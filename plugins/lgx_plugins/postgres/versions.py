@@ -1,4 +1,5 @@
-"""What tells that a thread in a database has changed: the transactions that wrote its rows."""
+"""What tells that a thread in a database has changed: the transactions that wrote its rows,
+and the digests of what lgx wrote."""
 
 from __future__ import annotations
 
@@ -29,17 +30,21 @@ class Versions(Struct, frozen=True):
 def row_version(layout: Layout) -> str:
     """SQL for what changes with every change of a thread's own row, `t`."""
     if not layout.keeps_rows("threads"):
-        return "md5(t::text)"
-    return "t.xmin::text" if not layout.has("threads", "id") else "t.id || '.' || t.xmin"
+        return "md5((t.*)::text)"
+    if layout.own:
+        return f"concat_ws('.', t.id, t.xmin, left({_digest('t')}, 12))"
+    return "t.xmin::text" if not layout.has("threads", "id") else "concat_ws('.', t.id, t.xmin)"
 
 
 def versions(layout: Layout, parts: Sequence[Table], *, by_index: bool) -> Versions:
     """How the versions of threads come about.
 
-    No trigger and no column of lgx's: each change writes a row anew, and with it the number of
-    the transaction. What a thread consists of is how many rows it has in each table, and the sum
-    of hashes of their ids and transactions, so that removing, adding, editing and moving any
-    of them shows. Copying rows to another server changes all, and loses no change.
+    No trigger: each change writes a row anew, and with it the number of the transaction. What
+    a thread consists of is how many rows it has in each table, and the sum of hashes of their
+    ids and transactions, so that removing, adding, editing and moving any of them shows.
+
+    A server that was restored, or that took over from one whose last transactions were lost,
+    gives their numbers out again; so where rows have a digest of what lgx wrote it counts too.
 
     Args:
         by_index: the rows of one thread are found quickly; else each table is read once.
@@ -79,9 +84,17 @@ def versions(layout: Layout, parts: Sequence[Table], *, by_index: bool) -> Versi
 
 def _mix(layout: Layout, table: Table) -> str:
     if not layout.tells_writers(table.name):
-        return "hashtextextended(p::text, 0)"
-    row = "p.id" if layout.has(table.name, "id") else "hashtextextended(p.ctid::text, 0)"
-    return f"hashint8extended({row}, p.xmin::text::bigint)"
+        return "hashtextextended((p.*)::text, 0)"
+    mixed = "hashint8extended({0}, p.xmin::text::bigint)"
+    if layout.own:
+        return f"hashtextextended(coalesce({_digest('p')}, ''), {mixed.format('p.id')})"
+    if layout.counted(table.name):
+        return mixed.format("coalesce(p.id, 0)")
+    return mixed.format("hashtextextended(p.ctid::text, 0)")
+
+
+def _digest(alias: str) -> str:
+    return f"encode({alias}.digest, 'hex')"
 
 
 def _size(layout: Layout, table: Table) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from msgspec import Raw
 
 from lgx import (
+    Checkpoint,
     Query,
     Record,
     RetryableError,
@@ -302,6 +305,37 @@ async def test_a_new_copy_has_a_new_version(shop: Any) -> None:
     await shop.write(shop.thread("a", checkpoints=3))
     after = await shop.versions()
     assert (after["a"] != before["a"], after["b"] == before["b"]) == (True, True)
+
+
+async def test_a_restored_server_does_not_repeat_a_version(shop: Any) -> None:
+    """It numbers its transactions from the backup on once more: another content, written by the
+    transaction with the same number, is told from the one that was lost."""
+    kept = shop.server, shop.dsn
+    with PostgresProcess(autovacuum="off") as server:
+        shop.server, shop.dsn = server, server.new_database()
+        await shop.write(shop.thread("a"), shop.thread("b"))
+        data, backup = server.directory / "data", server.directory / "backup"
+        server.stop()
+        subprocess.run(["cp", "-a", data, backup], check=True)  # noqa: ASYNC221 -- nothing else runs
+        server.start()
+        lost = []
+        for note in ("lost", "other"):
+            await shop.write(shop.thread("a", note=note), [Thread(thread_id="b"), *_PART[note]])
+            lost.append((await shop.versions(), shop.query("SELECT xmin FROM langgraph_threads")))
+            server.stop()
+            shutil.rmtree(data)
+            subprocess.run(["cp", "-a", backup, data], check=True)  # noqa: ASYNC221
+            server.start()
+    shop.server, shop.dsn = kept
+    (first, numbers), (second, same_numbers) = lost
+    assert numbers == same_numbers  # else this would show nothing
+    assert [name for name in "ab" if first[name] == second[name]] == []
+
+
+_PART = {
+    note: [Checkpoint(thread_id="b", checkpoint_ns="", checkpoint_id="c", values=raw(note))]
+    for note in ("lost", "other")
+}
 
 
 async def test_an_incremental_run_reads_what_was_edited(shop: Any) -> None:
