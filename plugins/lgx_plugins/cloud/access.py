@@ -29,20 +29,21 @@ def denied(error: LgxError, client: Client) -> LgxError:
 
 
 def _about_key(client: Client, host: str | None) -> str:
-    key = client.key
+    key, role = client.key, client.config.role
     custom = (
         "a deployment with custom authentication wants its own header "
-        "(--source-headers authorization=…), or --source-auth-scheme langsmith for its owner's key"
+        f"(--{role}-headers authorization=…), or --{role}-auth-scheme langsmith for its "
+        "owner's key"
     )
     if key.secret is not None:
         return f"the key from {key.origin} is not valid for this deployment; {custom}"
     if key.withheld:
         return (
             f"{key.withheld} was not sent, because {host} is not one of LangChain's hosts; if "
-            "its key is meant for this host, name it: --source-api-key "
+            f"its key is meant for this host, name it: --{role}-api-key "
             f"env:{key.withheld}; {custom}"
         )
     return (
-        "no key was sent; set LANGSMITH_SOURCE_API_KEY, or pass --source-api-key env:NAME; "
+        f"no key was sent; set {client.config.key_variable}, or pass --{role}-api-key env:NAME; "
         f"{custom}"
     )

@@ -24,7 +24,9 @@ class Address:
         proxy: the proxy that the environment names for this host, None for none.
     """
 
-    def __init__(self, text: str, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, text: str, environ: Mapping[str, str] = os.environ, *, role: str = "source"
+    ) -> None:
         """Raises:
         UsageError: the text is not the URL of an HTTP server.
         """
@@ -32,11 +34,11 @@ class Address:
             self.parts: SplitResult = urlsplit(text.strip())
             port = self.parts.port
         except ValueError as error:
-            raise UsageError(f"the source's url is not a URL: {error}") from None
+            raise UsageError(f"the {role}'s url is not a URL: {error}") from None
         host = self.parts.hostname
         if self.parts.scheme not in _PORTS or not host:
             raise UsageError(
-                f"the source's url {_shown(self.parts)!r} is not the URL of a server; "
+                f"the {role}'s url {_shown(self.parts)!r} is not the URL of a server; "
                 "write it as https://host or http://localhost:2024"
             )
         place = f"[{host}]" if ":" in host else host

@@ -18,7 +18,7 @@ from lgx_plugins.cloud.answers import (
     excerpt,
     failure,
 )
-from lgx_plugins.cloud.config import CloudSourceConfig
+from lgx_plugins.cloud.config import CloudConfig
 from lgx_plugins.cloud.keys import Key, choose_key
 from lgx_plugins.cloud.session import open_session
 
@@ -38,8 +38,8 @@ class Client:
     Not open until entered. Redirects are not followed.
     """
 
-    def __init__(self, config: CloudSourceConfig) -> None:
-        self._config = config
+    def __init__(self, config: CloudConfig) -> None:
+        self.config = config
         self._address: Address | None = None
         self._session: ClientSession | None = None
         self._most = config.max_answer << 20
@@ -48,7 +48,7 @@ class Client:
     @property
     def address(self) -> Address:
         if self._address is None:
-            self._address = Address(self._config.url)
+            self._address = Address(self.config.url, role=self.config.role)
         return self._address
 
     @property
@@ -58,7 +58,7 @@ class Client:
     async def __aenter__(self) -> Client:
         from langgraph_sdk import get_client
 
-        self.key = choose_key(self._config, self.address.parts, os.environ)
+        self.key = choose_key(self.config, self.address.parts, os.environ)
         headers = self._headers()
         secret = self.key.secret.reveal() if self.key.secret else None
         if secret and (not secret.isascii() or any(c in secret for c in "\r\n\0")):
@@ -70,7 +70,7 @@ class Client:
         async with get_client(url=self.url, api_key=secret, headers=headers) as made:
             authenticated = dict(made.http.client.headers)
         self._session = open_session(
-            authenticated, proxy=self.address.proxy, timeout=self._config.timeout
+            authenticated, proxy=self.address.proxy, timeout=self.config.timeout
         )
         return self
 
@@ -86,7 +86,7 @@ class Client:
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
-        for name, value in self._config.headers.items():
+        for name, value in self.config.headers.items():
             text = value.reveal()
             if name.lower() == "x-api-key":
                 raise UsageError(
@@ -100,8 +100,8 @@ class Client:
         authorization = self.address.authorization()
         if authorization and "authorization" not in headers:
             headers["authorization"] = authorization
-        if self._config.auth_scheme:
-            headers["x-auth-scheme"] = self._config.auth_scheme
+        if self.config.auth_scheme:
+            headers["x-auth-scheme"] = self.config.auth_scheme
         return headers
 
     # -- one request ------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Client:
                     raise failure(status, got, await _read_some(response), what)
                 body = await self._read(response, self._most if most is None else most, what)
         except TimeoutError as error:
-            reason = _reason(error) if str(error) else f"silent for {self._config.timeout:g} s"
+            reason = _reason(error) if str(error) else f"silent for {self.config.timeout:g} s"
             raise RetryableError(f"no answer: {reason}", outage=True) from None
         except ClientPayloadError as error:
             raise RetryableError(
@@ -181,10 +181,11 @@ class Client:
             size += len(chunk)
             if size > most:
                 raise TooLargeError(
-                    f"the {what} is larger than {most} bytes; --source-max-answer sets the bound"
+                    f"the {what} is larger than {most} bytes; "
+                    f"--{self.config.role}-max-answer sets the bound"
                 )
             elapsed = time.monotonic() - started
-            if elapsed > self._config.timeout and size < elapsed * _SLOWEST:
+            if elapsed > self.config.timeout and size < elapsed * _SLOWEST:
                 raise RetryableError(
                     f"the {what} drips in at less than {_SLOWEST} bytes a second", outage=True
                 )

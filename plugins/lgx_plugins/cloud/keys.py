@@ -14,7 +14,7 @@ from urllib.parse import SplitResult
 from msgspec import Struct
 
 from lgx import Secret, UsageError
-from lgx_plugins.cloud.config import CloudSourceConfig
+from lgx_plugins.cloud.config import CloudConfig
 
 __all__ = ["Key", "choose_key", "is_loopback"]
 
@@ -36,7 +36,7 @@ class Key(Struct, frozen=True, kw_only=True):
     withheld: str | None = None
 
 
-def choose_key(config: CloudSourceConfig, url: SplitResult, environ: Mapping[str, str]) -> Key:
+def choose_key(config: CloudConfig, url: SplitResult, environ: Mapping[str, str]) -> Key:
     """The key for this server.
 
     Raises:
@@ -47,19 +47,19 @@ def choose_key(config: CloudSourceConfig, url: SplitResult, environ: Mapping[str
     if key.secret is not None and exposed and not config.insecure_key:
         raise UsageError(
             f"the key from {key.origin} would travel unencrypted to {url.hostname}; use "
-            "https://, or pass --source-insecure-key if the network in between is trusted"
+            f"https://, or pass --{config.role}-insecure-key if the network in between is trusted"
         )
     return key
 
 
-def _find(config: CloudSourceConfig, url: SplitResult, environ: Mapping[str, str]) -> Key:
+def _find(config: CloudConfig, url: SplitResult, environ: Mapping[str, str]) -> Key:
     if config.api_key is not None:
         # The option may be set to nothing, to send no key at all.
         text = _clean(config.api_key.reveal())
-        return Key(secret=Secret(text) if text else None, origin="--source-api-key")
-    own = _clean(environ.get("LANGSMITH_SOURCE_API_KEY", ""))
+        return Key(secret=Secret(text) if text else None, origin=f"--{config.role}-api-key")
+    own = _clean(environ.get(config.key_variable, ""))
     if own:
-        return Key(secret=Secret(own), origin="LANGSMITH_SOURCE_API_KEY")
+        return Key(secret=Secret(own), origin=config.key_variable)
     for name in _SHARED_NAMES:
         text = _clean(environ.get(name, ""))
         if not text:
