@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lgx import Bundle
+from lgx import Bundle, Loss, ThreadError
 from lgx_plugins.postgres.cells import escape_text
 from lgx_plugins.postgres.copying import Row
 from lgx_plugins.postgres.names import Names, quoted
-from lgx_plugins.postgres.rows import Shape, digest_of
+from lgx_plugins.postgres.rows import Shape, digest_of, fields_of
 from lgx_plugins.postgres.writer import copy
-from lgx_plugins.tables import EXTRA_TABLES, RECORDS
+from lgx_plugins.tables import EXTRA_TABLES, RECORDS, Table
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -24,6 +24,11 @@ _SHAPES: Mapping[str, Shape] = {
 _OTHERS = Shape(RECORDS, ("thread", "position", "source_url"))
 _STAGED = "lgx_extras"
 
+_KEY_BYTES = 2500
+"""A B-tree takes 2704 bytes a row, with what it adds; more where they can be compressed."""
+
+_SHOWN = 80
+
 
 async def write_extras(
     connection: Connection,
@@ -33,9 +38,16 @@ async def write_extras(
     bundle: Bundle,
     *,
     strictly: bool,
-) -> None:
+) -> tuple[Loss, ...]:
     """Puts the source's records of one kind in place of those held, in the transaction that
     the caller has begun; a partial bundle is added. Rows that came unchanged stay as they are.
+
+    Args:
+        strictly: looks at every cell, leaves out what cannot be held and removes nothing then:
+            for records that the server has refused.
+
+    Returns:
+        What was left out.
 
     Raises:
         ThreadError: a record cannot be held.
@@ -43,18 +55,30 @@ async def write_extras(
     shape = _SHAPES.get(kind)
     if shape is None:
         await _write_others(connection, names, source, kind, bundle, strictly=strictly)
-        return
+        return ()
     table = names(shape.table.name)
     columns = ", ".join(map(quoted, shape.names))
     await connection.execute(
         f"CREATE TEMP TABLE {_STAGED} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"
     )
-    rows = (
-        shape.row(line, (source,), digest_of(line), strictly=strictly) for line in bundle.lines()
-    )
-    await copy(connection, "pg_temp", _STAGED, shape.names, rows)
+    losses: list[Loss] = []
+
+    def rows() -> Iterator[Row]:
+        for line in bundle.lines():
+            try:
+                if strictly:
+                    _check_key(shape.table, source, line)
+                row = shape.row(line, (source,), digest_of(line), strictly=strictly)
+            except ThreadError as error:
+                if not strictly:
+                    raise
+                losses.append(Loss(what=_called(shape.table, kind, line), why=str(error)))
+            else:
+                yield row
+
+    await copy(connection, "pg_temp", _STAGED, shape.names, rows())
     key = [quoted(name) for name in ("source_url", *shape.table.key)]
-    if bundle.outcome != "partial":
+    if bundle.outcome != "partial" and not losses:
         same = " AND ".join(f"s.{name} = t.{name}" for name in key)
         await connection.execute(
             f"DELETE FROM {table} AS t WHERE source_url = $1 "
@@ -74,6 +98,24 @@ async def write_extras(
         f"ON CONFLICT ({keys}) DO UPDATE SET {update} "
         "WHERE t.digest IS DISTINCT FROM excluded.digest"
     )
+    return tuple(losses)
+
+
+def _check_key(table: Table, source: str, line: bytes) -> None:
+    fields = fields_of(line)
+    size = len(source.encode()) + sum(len(bytes(fields[name])) for name in table.key)
+    if size > _KEY_BYTES:
+        raise ThreadError(
+            f"{' and '.join(table.key)} take {size} bytes with the source's name, and PostgreSQL "
+            f"indexes {_KEY_BYTES} for sure; an archive or an ndjson file can hold it"
+        )
+
+
+def _called(table: Table, kind: str, line: bytes) -> str:
+    """A record's name in the report, of which the beginning will do."""
+    fields = fields_of(line)
+    key = " ".join(bytes(fields[name]).decode() for name in table.key)
+    return f"{kind} {key if len(key) <= _SHOWN else key[:_SHOWN] + '…'}"
 
 
 async def _write_others(

@@ -12,6 +12,7 @@ from lgx import (
     ANY_KIND,
     Bundle,
     Context,
+    Loss,
     Mark,
     Probe,
     RunInfo,
@@ -259,23 +260,21 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     # -- extras ----------------------------------------------------------------------
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
-        async def written(strictly: bool) -> None:
+        async def written(strictly: bool) -> tuple[Loss, ...]:
             async with self._transaction() as connection:
-                await write_extras(
+                return await write_extras(
                     connection, self._names, self._source, kind, bundle, strictly=strictly
                 )
 
-        for strictly in (False, True):
+        what = f"transaction with every {kind}"
+        try:
             try:
-                await context.request(
-                    lambda strictly=strictly: written(strictly),  # type: ignore[misc]
-                    what=f"transaction with every {kind}",
-                )
-                break
-            except ThreadError as error:
-                if strictly:
-                    return WriteOutcome(thread_id=None, error=str(error))
-        return WriteOutcome(thread_id=None)
+                losses = await context.request(lambda: written(False), what=what)
+            except ThreadError:
+                losses = await context.request(lambda: written(True), what=what)
+        except ThreadError as error:
+            return WriteOutcome(thread_id=None, error=str(error))
+        return WriteOutcome(thread_id=None, losses=losses)
 
     # -- inside ----------------------------------------------------------------------
 

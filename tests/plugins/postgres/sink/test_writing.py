@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import msgspec
@@ -240,15 +241,54 @@ async def test_extras_are_replaced_by_a_whole_and_added_to_by_a_part(shop: Any) 
         assert held() == []
 
 
-async def test_a_number_beyond_64_bits_fails_its_extras_with_a_reason(shop: Any) -> None:
-    """An assistant's version is a whole number of any size in a file, not in a table."""
+async def test_extras_that_cannot_be_held_are_left_out_and_listed(shop: Any) -> None:
+    """A whole number of any size stands in a file, not in a table; nor is a key of any length
+    indexed. The others arrive, and what stood there stays."""
+    dice = random.Random(1)
+    long = "".join(dice.choice("0123456789abcdef") for _ in range(20_000))
     async with shop.sink() as sink:
-        bundle = shop.extras([Assistant(assistant_id="a", version=1 << 70)])
-        outcome = await sink.write_extras("assistant", bundle, shop.context)
-    assert outcome.error == (
-        f"version {1 << 70} is larger than the 64 bits that PostgreSQL can hold; "
-        "move it into an archive or an ndjson file"
-    )
+
+        async def write(kind: str, *records: Any) -> Any:
+            outcome = await sink.write_extras(kind, shop.extras(records), shop.context)
+            assert outcome.error is None
+            return [(loss.what, loss.why, loss.holdable) for loss in outcome.losses]
+
+        assert await write("assistant", Assistant(assistant_id="old", version=1)) == []
+        assert await write(
+            "assistant",
+            Assistant(assistant_id="a", version=1 << 70),
+            Assistant(assistant_id="b", version=1),
+        ) == [
+            (
+                f'assistant "a" {1 << 70}',
+                (
+                    f"version {1 << 70} is larger than the 64 bits that PostgreSQL can hold; "
+                    "move it into an archive or an ndjson file"
+                ),
+                True,
+            )
+        ]
+        assert await write(
+            "store_item",
+            StoreItem(namespace=("a",), key=long, value=raw(1)),
+            StoreItem(namespace=("a",), key="k", value=raw(1)),
+            StoreItem(namespace=(long,), key="k", value=raw(1)),
+        ) == [
+            (
+                f"store_item {what}…",
+                (
+                    "namespace and key take 20018 bytes with the source's name, and PostgreSQL "
+                    "indexes 2500 for sure; an archive or an ndjson file can hold it"
+                ),
+                True,
+            )
+            for what in (f'["a"] "{long[:73]}', f'["{long[:78]}')
+        ]
+    assert shop.sql("SELECT assistant_id FROM langgraph_assistants ORDER BY 1") == [
+        ("b",),
+        ("old",),
+    ]
+    assert shop.sql("SELECT key FROM langgraph_store_items") == [("k",)]
 
 
 async def test_a_second_source_needs_merge(shop: Any, lines: Any) -> None:
