@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from msgspec import Raw
 
+from lgx import ThreadError
+
 __all__ = [
     "NULL",
     "Part",
@@ -40,6 +42,9 @@ _count = Struct(">h").pack
 _length = Struct(">i").pack
 _integer = Struct(">iq").pack
 
+_LONGEST = (1 << 30) - 1
+"""Bytes of a cell, whatever its type."""
+
 _SHORT = 4096
 _LENGTHS = tuple(_length(size) for size in range(_SHORT))
 _JSON_LENGTHS = tuple(_length(size + 1) + b"\x01" for size in range(_SHORT))
@@ -56,7 +61,7 @@ def add_bytes(parts: list[Part], cell: bytes | None) -> None:
         parts.append(NULL)
         return
     size = len(cell)
-    parts += (_LENGTHS[size] if size < _SHORT else _length(size), cell)
+    parts += (_LENGTHS[size] if size < _SHORT else _long(size), cell)
 
 
 def add_json(parts: list[Part], cell: Part | None) -> None:
@@ -65,7 +70,20 @@ def add_json(parts: list[Part], cell: Part | None) -> None:
         parts.append(NULL)
         return
     size = len(memoryview(cell))
-    parts += (_JSON_LENGTHS[size] if size < _SHORT else _length(size + 1) + b"\x01", cell)
+    parts += (_JSON_LENGTHS[size] if size < _SHORT else _long(size + 1) + b"\x01", cell)
+
+
+def _long(size: int) -> bytes:
+    """
+    Raises:
+        ThreadError: no cell is so long.
+    """
+    if size > _LONGEST:
+        raise ThreadError(
+            f"a value has {size} bytes, and a cell of PostgreSQL holds {_LONGEST} at most; an "
+            "archive or an ndjson file can hold it"
+        )
+    return _length(size)
 
 
 def add_integer(parts: list[Part], cell: int | None) -> None:

@@ -11,15 +11,16 @@ from lgx import FatalError, IntegrityError, LgxError, RetryableError, ThreadErro
 
 __all__ = ["explain", "explained", "of_connection"]
 
-_PASSING = ("08", "23", "40", "57", "53200", "53300", "53400", "55P03", "25P03", "25P04")
-"""What may pass: connections, clashes with others, an administrator at work, a full house.
+_CLASHES = ("23503", "23505", "23P01")
+"""With rows that others wrote or removed meanwhile; lgx's own do not clash."""
 
-Clashes (23) are with rows that others wrote or removed meanwhile; lgx's own do not clash.
-"""
+_PASSING = ("08", *_CLASHES, "40", "57", "53200", "53300", "53400", "55P03", "25P03", "25P04")
+"""What may pass: connections, clashes, an administrator at work, a full house."""
 
 _THROTTLED = ("53200", "53300", "53400", "55P03")
 
-_OF_DATA = ("22", "54")
+_OF_DATA = ("22", "23", "54")
+"""Values that no cell holds, or that rules which others made for the tables do not let in."""
 
 _STANDING = "what was committed stands, and the run goes on from there"
 
@@ -128,9 +129,11 @@ def _of_server(state: str, text: str, place: str, *, again: bool) -> LgxError | 
     if why := _match(_REFUSED, state) or _match(_BROKEN, state):
         return FatalError(f"{place} {why.format(text=text)}")
     if state.startswith(_OF_DATA):
+        what = "a value"
+        if text.startswith("index row"):
+            what = "an id, or another text that is indexed, of that length"
         return ThreadError(
-            f"PostgreSQL cannot hold a value ({text}); move its thread into an archive or an "
-            "ndjson file"
+            f"PostgreSQL cannot hold {what} ({text}); an archive or an ndjson file can"
         )
     if state in ("XX001", "XX002"):
         return IntegrityError(f"{place} is damaged: {text}; restore it from a backup")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
-from lgx import Secret
+import pytest
+
+from lgx import Secret, ThreadError
 from lgx_plugins.postgres.connection import Address, close
 from lgx_plugins.postgres.copying import (
     Part,
@@ -92,6 +94,25 @@ async def test_large_cells_are_cut_into_chunks(database: str) -> None:
     found = await sent(database, rows)
     assert [one[0] for one in found] == list(range(9))
     assert len({one[4] for one in found}) == 2
+
+
+def test_a_cell_that_is_too_long_for_any_column_is_refused() -> None:
+    """One gigabyte is the end, of text as of JSON; nothing is sent that breaks the stream."""
+    longest = bytes((1 << 30) - 1)  # which takes no memory until somebody looks
+    parts: list[Part] = []
+    add_bytes(parts, longest)
+    assert parts[0] == b"\x3f\xff\xff\xff"
+    for add, cell, size in (
+        (add_bytes, bytes(1 << 30), 1 << 30),
+        (add_json, longest, 1 << 30),
+        (add_json, bytes(1 << 31), (1 << 31) + 1),
+    ):
+        with pytest.raises(ThreadError) as refused:
+            add(parts, cell)
+        assert str(refused.value) == (
+            f"a value has {size} bytes, and a cell of PostgreSQL holds 1073741823 at most; an "
+            "archive or an ndjson file can hold it"
+        )
 
 
 def test_many_rows_make_chunks_of_a_megabyte() -> None:

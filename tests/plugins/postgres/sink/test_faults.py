@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from lgx import Bundle, FatalError, LockedError, RetryableError, Secret, UsageError, raw
@@ -85,20 +86,20 @@ async def test_a_session_that_is_ended_in_mid_copy_is_begun_anew(shop: Any, line
 
 
 @asynccontextmanager
-async def _terminating(shop: Any, dice: random.Random, seconds: float) -> AsyncIterator[list[int]]:
-    """Ends lgx's sessions, all or one, at random moments; says how many."""
-    ended = [0]
+async def _terminating(shop: Any, dice: random.Random, ended: list[int]) -> AsyncIterator[None]:
+    """Ends lgx's sessions, all or one, at random moments; counts them in `ended`."""
 
     async def go() -> None:
+        sql = _TERMINATE  # at first, so that some are met
         while True:
-            await asyncio.sleep(dice.uniform(0, seconds))
-            sql = dice.choice((_TERMINATE, _COPYING, f"{_TERMINATE} AND pid % 3 = 0"))
             ((count,),) = await asyncio.to_thread(shop.sql, sql)
             ended[0] += count
+            await asyncio.sleep(dice.uniform(0, 0.05))
+            sql = dice.choice((_TERMINATE, _COPYING, f"{_TERMINATE} AND pid % 3 = 0"))
 
     task = asyncio.create_task(go())
     try:
-        yield ended
+        yield
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -112,16 +113,15 @@ async def _terminate_often(shop: Any, lines: Any, rounds: int) -> None:
     }
     threads["large"] = _large(shop)
     wanted = {key: lines(records) for key, records in threads.items()}
-    ended = 0
+    ended = [0]
     for number in range(rounds):
         version = str(number)
         context = make_context(attempts=30)
         with suppress(FatalError, RetryableError):  # none of them, but a run may end so
-            async with shop.sink() as sink, _terminating(shop, dice, 0.05) as count:
+            async with shop.sink() as sink, _terminating(shop, dice, ended):
                 whole = [shop.bundle(records, version=version) for records in threads.values()]
                 batches = [whole[start : start + 15] for start in range(0, len(whole), 15)]
                 await asyncio.gather(*(sink.write(batch, context) for batch in batches))
-                ended += count[0]
         shop.check_whole()
         found = await shop.read()
         assert found == {key: wanted[key] for key in found}
@@ -131,7 +131,7 @@ async def _terminate_often(shop: Any, lines: Any, rounds: int) -> None:
         shop.close()
     await shop.write(*threads.values(), version="last")
     assert await shop.read() == wanted
-    assert ended >= rounds
+    assert ended[0] >= rounds
 
 
 @pytest.mark.timeout(120)
@@ -328,21 +328,111 @@ async def test_a_run_whose_turn_is_over_writes_nothing_more(shop: Any, lines: An
     assert set(await shop.read()) == {"a", "b"}
 
 
-async def test_a_poison_row_among_healthy_ones_costs_its_thread(shop: Any, lines: Any) -> None:
+@pytest.mark.parametrize("what", ["thread_id", "checkpoint_ns", "checkpoint_id", "run_id"])
+async def test_a_poison_row_among_healthy_ones_costs_its_thread(
+    shop: Any, lines: Any, what: str
+) -> None:
     """One that only the server refuses: an index entry of more bytes than one may have."""
     dice = random.Random(1)
     threads = [shop.thread(f"t{number:02}") for number in range(40)]
     long = "".join(dice.choice("0123456789abcdef") for _ in range(20_000))
-    poison = shop.thread("poison", 1)
-    poison[1] = shop.checkpoint("poison", 0).__class__(
-        thread_id="poison", checkpoint_ns=long, checkpoint_id="1"
-    )
+    poison = shop.thread(long if what == "thread_id" else "poison", 1)
+    for number, record in enumerate(poison):
+        if what != "thread_id" and hasattr(record, what):
+            poison[number] = msgspec.structs.replace(record, **{what: long})
     threads.insert(17, poison)
     async with shop.sink() as sink:
         outcomes = await sink.write([shop.bundle(one) for one in threads], shop.context)
     assert [number for number, outcome in enumerate(outcomes) if outcome.error] == [17]
-    assert "index row requires" in (outcomes[17].error or "")
+    (error,) = (outcome.error for outcome in outcomes if outcome.error)
+    assert error.startswith(
+        "PostgreSQL cannot hold an id, or another text that is indexed, of that length (index row "
+        "requires 200"
+    )
+    assert error.endswith("); an archive or an ndjson file can")
     assert set(await shop.read()) == {f"t{number:02}" for number in range(40)}
+
+
+async def test_a_rule_of_somebody_else_costs_the_thread_that_breaks_it(shop: Any) -> None:
+    """A constraint that was added to the tables does not pass by waiting."""
+    async with shop.sink() as sink:
+        shop.sql("ALTER TABLE langgraph_threads ADD CONSTRAINT mine CHECK (thread_id <> 'b')")
+        bundles = [shop.bundle(shop.thread(one)) for one in "abc"]
+        outcomes = await sink.write(bundles, shop.context)
+    assert [outcome.error for outcome in outcomes] == [
+        None,
+        (
+            'PostgreSQL cannot hold a value (new row for relation "langgraph_threads" violates '
+            'check constraint "mine"); an archive or an ndjson file can'
+        ),
+        None,
+    ]
+    assert shop.context.progress.retries == 0
+    assert set(await shop.read()) == {"a", "c"}
+
+
+class Deaf:
+    """Stands between lgx and the server, and keeps the answer to the first COMMIT to itself."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self.armed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        from_server, to_server = await asyncio.open_unix_connection(self._socket)
+        hears = True
+
+        async def ask() -> None:
+            nonlocal hears
+            while chunk := await reader.read(1 << 16):
+                if self.armed and b"COMMIT;" in chunk:
+                    self.armed = hears = False
+                to_server.write(chunk)
+
+        asking = asyncio.create_task(ask())
+        try:
+            while (chunk := await from_server.read(1 << 16)) and hears:
+                writer.write(chunk)
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+            for stream in (writer, to_server):
+                stream.close()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+
+async def test_a_commit_whose_answer_is_lost_leaves_one_copy(
+    shop: Any, lines: Any, own_server: PostgresProcess
+) -> None:
+    """It stands, and nobody knows: the transaction is made again and finds its own threads."""
+    shop.dsn = own_server.new_database()
+    shop.sql = lambda text, *args: own_server.execute(shop.dsn, text, *args)
+    deaf = Deaf(f"{own_server.directory}/.s.PGSQL.{own_server.port}")
+    listener = await asyncio.start_server(deaf.accept, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    dsn = f"postgresql://postgres@127.0.0.1:{port}{urlsplit(shop.dsn).path}?sslmode=disable"
+    sink = PostgresSink(PostgresSinkConfig(dsn=Secret(dsn)))
+    async with sink:
+        await sink.begin(make_run())
+        for version, count in ("1", 3), ("2", 5):
+            deaf.armed = True
+            records = shop.thread("t", count)
+            (outcome,) = await sink.write([shop.bundle(records, version=version)], shop.context)
+            assert (outcome.error, deaf.armed) == (None, False)
+            assert await shop.read() == {"t": lines(records)}
+    assert shop.context.progress.retries == 2
+    assert shop.counts() == {"threads": 1, "checkpoints": 5, "runs": 1, "records": 1}
+    shop.check_whole()
+    listener.close()
+    await deaf.close()
 
 
 async def test_a_role_without_temporary_tables_is_refused_at_the_begin(
