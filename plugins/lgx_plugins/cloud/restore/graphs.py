@@ -1,0 +1,105 @@
+"""The graphs that a target runs: only their threads can be rebuilt there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from lgx import Context, RetryableError, ThreadError
+from lgx_plugins.cloud.answers import RefusedError
+from lgx_plugins.cloud.client import Client
+
+__all__ = ["Graphs"]
+
+_LIMIT = 500
+
+
+class _Row(Struct):
+    graph_id: str
+
+
+_rows = msgspec.json.Decoder(list[_Row])
+
+
+class Graphs:
+    """Which graphs there are, and which of them takes the place of a source's."""
+
+    def __init__(self, client: Client, mapped: Mapping[str, str]) -> None:
+        """`mapped`: by the source's id the target's, where they differ."""
+        self._client = client
+        self._mapped = mapped
+        self._known: frozenset[str] = frozenset()
+        self._missing: set[str] = set()
+
+    async def load(self, context: Context) -> None:
+        """Asks for them; called once, first.
+
+        Raises:
+            RetryableError, ThreadError: the server does not answer, or not the question.
+        """
+        found: set[str] = set()
+        offset = 0
+        while True:
+            answer = await self._client.light(
+                context,
+                "POST",
+                "/assistants/search",
+                {
+                    "limit": _LIMIT,
+                    "offset": offset,
+                    "sort_by": "created_at",
+                    "sort_order": "asc",
+                    "select": ["assistant_id", "graph_id"],
+                },
+                opening=b"[",
+                what="list of the target's graphs",
+            )
+            try:
+                rows = _rows.decode(answer.body)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise RetryableError(f"the target's list of graphs is malformed: {error}") from None
+            found.update(row.graph_id for row in rows)
+            if len(rows) < _LIMIT:
+                break
+            offset += len(rows)
+        self._known = frozenset(found)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        return tuple(sorted(self._known))
+
+    async def of(self, graph_id: str, context: Context) -> str:
+        """The target's graph for threads of this one.
+
+        Raises:
+            ThreadError: it has none.
+            RetryableError: the server does not answer.
+        """
+        graph = self._mapped.get(graph_id, graph_id)
+        if graph in self._known or await self._runs(graph, context):
+            return graph
+        there = ", ".join(self.known) or "none that it lists"
+        raise ThreadError(
+            f"the target runs no graph {graph!r}, only: {there}; deploy it there, or name another "
+            f"with --sink-map-graph {graph_id}=GRAPH"
+        )
+
+    async def _runs(self, graph: str, context: Context) -> bool:
+        """Asks for one by its name: who may not list assistants may still use them."""
+        if graph in self._missing:
+            return False
+        path = f"/assistants/{quote(graph, safe='')}/schemas"
+        try:
+            await self._client.light(
+                context, "GET", path, opening=b"{", what=f"schemas of graph {graph!r}"
+            )
+        except RefusedError as error:
+            if error.status not in (400, 404, 422):
+                raise
+            self._missing.add(graph)
+            return False
+        self._known |= {graph}
+        return True
