@@ -1,0 +1,13 @@
+"""Replay: a thread's history as updates that rebuild it on a server, and the proof of it.
+
+Knows no HTTP and no server; a `Target` stands for the one thread that is being built.
+
+    await replay_thread(bundle, target, memory.of(graph_id), verify=True) -> Outcome
+"""
+
+from __future__ import annotations
+
+from lgx_plugins.replay.outcome import Fidelity, Outcome
+from lgx_plugins.replay.target import Edge, RefusedError, Target, Topology
+
+__all__ = ["Edge", "Fidelity", "Outcome", "RefusedError", "Target", "Topology"]
