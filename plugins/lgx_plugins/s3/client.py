@@ -68,19 +68,19 @@ def _loader(path: str | None) -> Any:
 def _check_endpoint(url: str | None) -> None:
     if url is None:
         return
+    if "@" in url or "?" in url:
+        raise UsageError(
+            "the endpoint's url holds a name, a password or a signature; write it as "
+            "https://HOST:PORT, and give credentials to boto3 by AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or a profile"
+        )
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        known = parts.username is None and parts.password is None
         _ = parts.port
     except ValueError:
-        usable = known = False
+        usable = False
     if not usable:
         raise UsageError(
             f"the endpoint {url!r} is not the url of a server; write it as https://HOST:PORT"
-        )
-    if not known:
-        raise UsageError(
-            "the endpoint's url holds a name or a password; give credentials to boto3 instead, by "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
         )

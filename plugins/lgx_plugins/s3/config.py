@@ -57,6 +57,10 @@ class S3SinkConfig(S3Config, frozen=True, kw_only=True):
         option("Encryption by the store; without it the bucket's own setting holds."),
     ] = None
     kms_key_id: Annotated[str | None, option("The KMS key, with aws:kms.")] = None
+    lock: Annotated[
+        Literal["wait", "fail"],
+        option("What to do while another run writes to this archive: wait for its end, or stop."),
+    ] = "fail"
     conditional_writes: Annotated[
         bool,
         option("Rely on If-Match; without it nothing keeps two runs at one moment apart."),

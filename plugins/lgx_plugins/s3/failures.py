@@ -163,6 +163,11 @@ def _answer(error: Any, place: str, what: str) -> LgxError:
     lead = f"cannot {what} of {place!r}:"
     if code == "NoSuchBucket":
         return UsageError(f"the bucket of {place!r} does not exist; create it, or correct the url")
+    if code == "NoSuchUpload":
+        return FatalError(
+            f"{lead} its upload was ended by another program or by a lifecycle rule of the "
+            "bucket; see to that and run again"
+        )
     if code in _EXPIRED:
         return FatalError(
             f"{lead} the credentials have expired; renew them and run again: what was committed "

@@ -151,12 +151,15 @@ class Objects:
             return None
 
     def etag(self, name: str) -> str | None:
-        """The version of an object; None where there is none."""
+        """The version of an object, which is not empty; None where there is none."""
         from botocore.exceptions import ClientError
 
         def call() -> str | None:
             try:
-                return str(self.client.head_object(**self.where(name))["ETag"])
+                # Not HEAD, whose answers bear no word of what is wrong.
+                answer = self.client.get_object(**self.where(name), Range="bytes=0-0")
+                answer["Body"].close()
+                return str(answer["ETag"])
             except ClientError as error:
                 if is_missing(error):
                     return None
@@ -263,7 +266,7 @@ class Objects:
             found += [
                 (upload["Key"], upload["UploadId"])
                 for upload in page.get("Uploads", ())
-                if upload["Key"].startswith(prefix)
+                if "/" not in upload["Key"].removeprefix(prefix)  # else another archive's
             ]
             if not page.get("IsTruncated"):
                 return found

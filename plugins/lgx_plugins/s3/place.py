@@ -16,6 +16,7 @@ _KEY_BYTES = 1024  # more than that no store takes; some take it and lose the ob
 _LONGEST = 64  # of the keys below a prefix
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _ACCESS_POINT = re.compile(r"(arn:[^/]+:accesspoint/[^/]+)(?:/(.*))?", re.DOTALL)
+_SECRET = re.compile(r"^[^/]*//[^/]*@|[?&](x-amz-[a-z-]+|signature)=", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -46,6 +47,12 @@ def parse_url(url: str) -> Place:
     Raises:
         UsageError: it is none, or no archive can lie there.
     """
+    if _SECRET.search(url):
+        raise UsageError(
+            "the bucket's url holds credentials or a signature; write it as s3://BUCKET/PREFIX, "
+            "and give credentials to boto3 by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a "
+            "profile"
+        )
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() != "s3":
         raise UsageError(f"{url!r} is not the url of a bucket; write it as s3://BUCKET/PREFIX")

@@ -156,7 +156,8 @@ class S3Store(Store):
             return None
         sizes = {name.removeprefix(PARTS): size for name, size in self._objects.names(PARTS)}
         sizes.pop("", None)  # what some programs make in place of a directory
-        return sizes
+        # Deeper ones are none of this archive's; there may stand another.
+        return {name: size for name, size in sizes.items() if "/" not in name}
 
     def leftovers(self) -> list[str]:
         with suppress(DeniedError):
@@ -194,7 +195,6 @@ class S3Store(Store):
             self._pool = ThreadPoolExecutor(config.uploads, thread_name_prefix="lgx-s3")
             self._room = threading.Semaphore(config.uploads)
         assert self._room is not None
-        is_data = name.endswith(DATA_SUFFIX)
         storage = {"StorageClass": config.storage_class} if config.storage_class else {}
         upload = Upload(
             self._objects,
@@ -202,11 +202,10 @@ class S3Store(Store):
             self._pool,
             self._room,
             request_size=max(config.request_size, config.part_size // (_MOST_REQUESTS // 2)),
-            storage=storage if is_data else {},  # indexes are read by every run
+            storage=storage if name.endswith(DATA_SUFFIX) else {},  # indexes: read by every run
         )
         self._uploads.append(upload)
-        if is_data:
-            self._begun.add(self._objects.place.key(PARTS + name))
+        self._begun.add(self._objects.place.key(PARTS + name))
         return upload
 
     def settle(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from lgx import LgxError
 from lgx_plugins.s3.checksums import Sums
-from lgx_plugins.s3.failures import code_of
+from lgx_plugins.s3.failures import code_of, status_of
 from lgx_plugins.s3.objects import Objects
 
 __all__ = ["Upload"]
@@ -201,7 +201,10 @@ class Upload:
                 if code_of(error) != "NoSuchUpload":
                     raise
                 # Completed by a request whose answer was lost, or ended by somebody else.
-                answer = self._objects.client.head_object(**self._objects.where(self._name))
+                try:
+                    answer = self._objects.client.head_object(**self._objects.where(self._name))
+                except ClientError as absent:
+                    raise (error if status_of(absent) == 404 else absent) from None
             return answer
 
         answer = self._objects.ask(f"write {self._name}", call)

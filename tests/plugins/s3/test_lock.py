@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -375,3 +376,112 @@ async def test_a_run_that_meets_another_ends_at_once(bucket: Any) -> None:
         assert set(held) == {"a"}
         await sink.finish(context)
     assert set(await bucket.read()) == {"a"}
+
+
+async def heard() -> None:
+    """Returns when a warning comes."""
+    told = asyncio.Event()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.set()
+
+    listener = Listener(logging.WARNING)
+    logging.getLogger().addHandler(listener)
+    try:
+        await asyncio.wait_for(told.wait(), 30)
+    finally:
+        logging.getLogger().removeHandler(listener)
+
+
+async def test_a_run_waits_for_the_other_one_if_it_is_to(
+    bucket: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `--sink-lock wait` says; it tells once whom it waits for, and then does its work."""
+    context = make_context()
+    async with bucket.sink() as sink:
+        await sink.begin(make_run())
+        waiting = asyncio.ensure_future(bucket.write({"b": bucket.thread("b")}, lock="wait"))
+        await heard()
+        bundle = make_bundle(context, bucket.thread("a"))
+        await sink.write([bundle], context)
+        bundle.close()
+        assert not waiting.done()
+        await sink.finish(context)
+    await waiting
+    (said,) = caplog.messages
+    assert said.startswith(f"waiting: {bucket.url()!r} is being written by process {os.getpid()} ")
+    assert set(await bucket.read()) == {"a", "b"}
+
+
+async def test_waiting_can_be_given_up(bucket: Any) -> None:
+    """At once, and the lock stays with its holder."""
+    bucket.put(".lgx-lock", json.dumps(ELSEWHERE).encode())
+    waiting = asyncio.ensure_future(bucket.write({"b": bucket.thread("b")}, lock="wait"))
+    await heard()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert json.loads(bucket.objects()[".lgx-lock"])["token"] == "x"
+    assert list(bucket.objects()) == [".lgx-lock"]
+
+
+async def test_an_archive_below_the_parts_of_another_is_left_alone(bucket: Any) -> None:
+    """Its files are no damage of the upper one, and cleaning that ends none of its uploads."""
+    upper, lower = bucket.url("backup"), bucket.url("backup/parts")
+    await bucket.write({}, url=upper)
+    await bucket.write({"b": bucket.thread("b")}, url=lower)
+    key = "backup/parts/parts/00000002-0000-0123456789abcdef.ndjson.zst"
+    client = bucket.server.client()
+    client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    client.close()
+    before = bucket.objects()
+    assert list(await lgx.clean_async(lgx.use("s3", **bucket.options(url=upper)))) == []
+    await bucket.write({"a": bucket.thread("a")}, url=upper)
+    assert bucket.uploads() == [key]
+    assert before.items() - bucket.objects().items() == {("manifest.json", before["manifest.json"])}
+    assert set(await bucket.read(url=upper)) == {"a"}
+    assert set(await bucket.read(url=lower)) == {"b"}
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "index"])
+def test_an_upload_that_began_unawares_is_ended_with_the_run(
+    bucket: Any, shaky: Any, proxy: S3Proxy, kind: str
+) -> None:
+    """Nobody knows its id: the answer of the request that began it was lost."""
+    name = f"00000001-0000-0123456789abcdef.{kind}.zst"
+    store = shaky.store(request_size=5 << 20)
+    store.lock()
+    proxy.fail("unanswered", lambda request: request.name == f"POST {name}?uploads")
+    file = store.create(name)
+    file.write(bytes(6 << 20))
+    file.commit(name)
+    store.settle()
+    assert bucket.uploads() == [f"backup/parts/{name}"]
+    store.unlock()
+    store.close()
+    assert bucket.uploads() == []
+    assert f"parts/{name}" in bucket.objects()
+
+
+@pytest.mark.parametrize("moment", ["PUT", "POST"])
+def test_an_upload_that_somebody_else_ended_is_told(
+    bucket: Any, shaky: Any, proxy: S3Proxy, moment: str
+) -> None:
+    """A lifecycle rule, say; nothing of the run counts."""
+    ended: Any = {"status": 404, "code": "NoSuchUpload", "times": 10}
+    proxy.fail("answer", lambda r: r.method == moment and "uploadId" in r.query, **ended)
+    store = shaky.store(request_size=5 << 20)
+    store.lock()
+    name = "00000001-0000-0123456789abcdef.ndjson.zst"
+    file = store.create(name)
+    with pytest.raises(FatalError, match=r"its upload was ended by another program.*run again"):
+        file.write(bytes(11 << 20))
+        file.commit(name)
+        store.settle()
+    file.discard()
+    proxy.heal()
+    store.unlock()
+    store.close()
+    assert bucket.uploads() == []
+    assert bucket.objects() == {}
