@@ -20,7 +20,18 @@ server.start()
 print("http://%s:%s" % server.get_host_and_port(), flush=True)
 sys.stdin.read()
 """
-_KEYS = {"AWS_ACCESS_KEY_ID": "lgx-test", "AWS_SECRET_ACCESS_KEY": "lgx-test"}
+# What else boto3, and moto, would heed on a developer's machine.
+_FOREIGN = (
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"),
+)
+_KEYS = {
+    "AWS_ACCESS_KEY_ID": "lgx-test",
+    "AWS_SECRET_ACCESS_KEY": "lgx-test",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 class S3Process:
@@ -49,14 +60,19 @@ class S3Process:
 
     def __enter__(self) -> Self:
         if not self._given:
-            self.endpoint_url = self._start()
             self.environ |= _KEYS
-            # What else boto3 would find on a developer's machine.
-            self.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
-            self.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
         self.environ["AWS_DEFAULT_REGION"] = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
-        self._before = {name: os.environ.get(name) for name in self.environ}
+        foreign = () if self._given else _FOREIGN
+        self._before = {name: os.environ.get(name) for name in (*foreign, *self.environ)}
+        for name in foreign:
+            os.environ.pop(name, None)
         os.environ.update(self.environ)
+        try:
+            if not self._given:
+                self.endpoint_url = self._start()
+        except BaseException:
+            self._restore()
+            raise
         return self
 
     def _start(self) -> str:
@@ -81,11 +97,14 @@ class S3Process:
                     self.remove_bucket(bucket)
         finally:
             self._end()
-            for name, value in self._before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+            self._restore()
+
+    def _restore(self) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
     def _end(self) -> None:
         process, self._process = self._process, None
