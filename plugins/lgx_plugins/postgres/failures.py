@@ -22,6 +22,10 @@ _THROTTLED = ("53200", "53300", "53400", "55P03")
 _OF_DATA = ("22", "23", "54")
 """Values that no cell holds, or that rules which others made for the tables do not let in."""
 
+_TOO_MUCH = "invalid memory alloc request size"
+"""What the server says, untranslated, of JSON whose parts are too many for a gigabyte: 34 million
+numbers are enough."""
+
 _STANDING = "what was committed stands, and the run goes on from there"
 
 _REFUSED = {
@@ -128,7 +132,7 @@ def _of_server(state: str, text: str, place: str, *, again: bool) -> LgxError | 
         )
     if why := _match(_REFUSED, state) or _match(_BROKEN, state):
         return FatalError(f"{place} {why.format(text=text)}")
-    if state.startswith(_OF_DATA):
+    if state.startswith(_OF_DATA) or (state == "XX000" and text.startswith(_TOO_MUCH)):
         what = "a value"
         if text.startswith("index row"):
             what = "an id, or another text that is indexed, of that length"

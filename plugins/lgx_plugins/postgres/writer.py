@@ -38,6 +38,10 @@ _PLACE = ("thread", "position")
 _IDS = 10_000  # in one statement
 _STAGED = "lgx_threads"
 
+_LARGE = 32 << 20
+"""Bytes of JSON that JSONB can hold as one value whatever they are: at worst it takes six times
+as many."""
+
 SHAPES: Mapping[str, Shape] = {
     "threads": Shape(THREADS, _HEAD),
     "checkpoints": Shape(CHECKPOINTS, _PLACE),
@@ -61,6 +65,7 @@ class Writer:
         self._names = names
         self._source = source
         self._dedup = dedup
+        self._large: list[tuple[int, int]] = []  # thread and position of such checkpoints
         self._now = instant(datetime.now(UTC).isoformat())
 
     async def store(
@@ -83,6 +88,7 @@ class Writer:
                 await self._values(placed, strictly=strictly)
             await self._part(table, placed, strictly=strictly)
         if self._dedup:
+            await self._check_joined()
             thinned = [item.row for item in placed if item.stale.get("checkpoints")]
             if thinned:
                 await clear(self._connection, self._names, thinned)
@@ -225,10 +231,22 @@ class Writer:
             name = self._names.plain("channel_values")
             await copy(self._connection, self._names.schema, name, VALUE_COLUMNS, rows())
 
+    async def _check_joined(self) -> None:
+        """Has the view put large values together: kept in pieces, they may be more than one
+        value can be, and then nobody could read them."""
+        for place in self._large:
+            await self._connection.execute(
+                f'SELECT pg_column_size("values") FROM {self._names("checkpoints")} '
+                "WHERE thread = $1 AND position = $2",
+                *place,
+            )
+
     def _rows(self, shape: Shape, placed: Sequence[Placed], *, strictly: bool) -> Iterator[Row]:
         source = (self._source,) if shape.table is RECORDS else ()
         for item in placed:
             for position, line in item.lines(shape.table):
+                if shape is DEDUP_SHAPE and len(line) > _LARGE:
+                    self._large.append((item.row, position))
                 yield shape.row(
                     line,
                     (item.row, position, *source),

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lgx import canonical
+from lgx import ThreadError, canonical
 from lgx_plugins.postgres.cells import (
+    JSONB_LIMIT,
     MARK,
+    check_size,
     escape_json,
     escape_text,
     instant,
@@ -77,6 +79,17 @@ def test_escaping_is_reversible_without_a_server(text: bytes) -> None:
         cell = escape_json(text, strictly=strictly)
         assert canonical(restore_json(cell)) == canonical(text)
         assert cell == text or needs_escape(text) or strictly
+
+
+def test_what_is_larger_than_any_cell_of_jsonb_is_named() -> None:
+    """By column and size, with where else it can go."""
+    check_size("values", bytes(JSONB_LIMIT))  # which takes no memory until somebody looks
+    with pytest.raises(ThreadError) as refused:
+        check_size("values", bytes(JSONB_LIMIT + 1))
+    assert str(refused.value) == (
+        "column 'values' would hold 268435456 bytes of JSON, and PostgreSQL's JSONB holds "
+        "268435455 at most; move this thread into an archive or an ndjson file"
+    )
 
 
 def test_different_values_never_become_one() -> None:
