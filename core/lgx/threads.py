@@ -88,9 +88,12 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
         losses: what the target did not take of it; where one is holdable the thread counts
             as partial, and the sink keeps no mark of it.
         fidelity: how far a target that is rebuilt through its API got; None: as planned.
+        written: False where the thread stood there already and was left as it was: because it
+            is the same, or because that was asked for, with a loss that says so.
     """
 
     thread_id: str | None
     error: str | None = None
     losses: tuple[Loss, ...] = ()
     fidelity: str | None = None
+    written: bool = True

@@ -9,7 +9,7 @@ delivery    batches into the sink                 stop            ending it earl
 
 from __future__ import annotations
 
-from lgx.engine.pipeline import execute
+from lgx.engine.pipeline import carry_out, execute
 from lgx.engine.stop import Stop
 
-__all__ = ["Stop", "execute"]
+__all__ = ["Stop", "carry_out", "execute"]

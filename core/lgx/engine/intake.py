@@ -129,7 +129,7 @@ class Intake:
         for ref in refs:
             mark = held.get(self._target(ref).thread_id)
             if mark is not None and mark.same_copy(self._mark(ref.version)):
-                self._tally.unchanged(mark)
+                self._tally.unchanged(mark.checkpoints)
             elif read:
                 wanted.append(ref)
             else:
@@ -261,7 +261,7 @@ class Intake:
         held = await self._held([ref])
         mark = held.get(self._target(ref).thread_id)
         if mark is not None and _is_whole(end) and mark.same_copy(self._mark(ref.version)):
-            self._tally.unchanged(mark)
+            self._tally.unchanged(mark.checkpoints)
             thread.spool.close()
         elif self._dry_run and end.outcome != "deleted":
             self._tally.would_move(ref, end.losses)

@@ -34,7 +34,7 @@ from lgx.spec import RunSpec
 from lgx.spool import Bundle
 from lgx.threads import WriteOutcome
 
-__all__ = ["execute"]
+__all__ = ["carry_out", "execute"]
 
 T = TypeVar("T")
 
@@ -56,6 +56,13 @@ async def execute(
         LgxError: source or sink cannot be opened; nothing was written.
     """
     plan = make_plan(spec, registry)
+    return await carry_out(spec, plan, progress=progress, stop=stop)
+
+
+async def carry_out(
+    spec: RunSpec, plan: Plan, *, progress: Progress | None = None, stop: Stop | None = None
+) -> Report:
+    """As `execute`, of a plan that is made; the components in `spec` are only names then."""
     return await _Execution(spec, plan, progress or Progress(), stop or Stop()).run()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from lgx.progress import Progress
 from lgx.report import Failure, Report, Unmoved
 from lgx.spool import Bundle
-from lgx.threads import Loss, Mark, ThreadRef, WriteOutcome
+from lgx.threads import Loss, ThreadRef, WriteOutcome
 
 __all__ = ["Tally"]
 
@@ -27,10 +27,10 @@ class Tally:
         self.report.threads.listed += 1
         self._progress.listed += 1
 
-    def unchanged(self, mark: Mark) -> None:
+    def unchanged(self, checkpoints: int) -> None:
         self.report.threads.unchanged += 1
-        self.report.checkpoints.unchanged += mark.checkpoints
-        self.report.checkpoints.listed += mark.checkpoints
+        self.report.checkpoints.unchanged += checkpoints
+        self.report.checkpoints.listed += checkpoints
         self._progress.unchanged += 1
 
     def gone(self, checkpoints: int) -> None:
@@ -69,6 +69,10 @@ class Tally:
             self.failed(thread_id, outcome.error, losses, bundle.checkpoints)
             return
         arrived = bundle.checkpoints - sum(loss.checkpoints for loss in outcome.losses)
+        if not outcome.written:
+            self.unchanged(arrived)
+            self.lost(losses, thread_id)
+            return
         counts, checkpoints = self.report.threads, self.report.checkpoints
         missing = any(loss.holdable for loss in losses)
         if bundle.outcome == "complete" and not missing:

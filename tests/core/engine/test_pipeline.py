@@ -661,6 +661,23 @@ async def test_a_dry_run_lists_what_would_move_and_writes_nothing(bench: Any) ->
     assert "finish" not in bench.world.calls[4:]
 
 
+async def test_what_a_sink_left_as_it_stood_counts_as_unchanged(bench: Any, kit: Any) -> None:
+    """With what it says of it; none of its checkpoints was written."""
+    bench.world.add("a", count=2)
+    loss = Loss(what="thread", why="it was left", checkpoints=2, holdable=False)
+
+    async def write(self: Any, bundles: Any, context: Any) -> list[WriteOutcome]:
+        return [WriteOutcome(thread_id="a", losses=(loss,), written=False)]
+
+    members = {"write": write, "world": bench.world}
+    bench.parts["sink_memory"] = type("W", (kit.sink,), members)
+
+    report = await bench.run()
+
+    assert report.threads == counts(listed=1, unchanged=1)
+    assert (report.checkpoints.written, report.losses, report.exit_code) == (0, [loss], 0)
+
+
 async def test_a_dry_run_asks_a_sink_that_previews_about_each_thread(bench: Any, kit: Any) -> None:
     """It says what would not be taken, and which threads would fail; the rest would move."""
     for thread_id in "abc":
