@@ -6,6 +6,7 @@ A migration that was released is never changed; what comes later is a further on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -131,7 +132,10 @@ async def found_tables(
     if await is_older(connection, names):
         return 0, True
     own = [table.name for table in TABLES]
-    for name in await _held(connection, names, (*own, "exports", "messages", "info", "migrations")):
+    others = ["exports", "messages", "info", "migrations"]
+    if not await _has_columns(connection, names, {("lease", "token"), ("lease", "holder")}):
+        others.append("lease")  # which a run that was refused may have made, and nothing else
+    for name in await _held(connection, names, (*own, *others)):
         raise UsageError(
             f"{place} has {names.plain(name)!r} in schema {names.schema!r}, and lgx did not make "
             "it; choose another --sink-table-prefix or --sink-schema"
@@ -183,6 +187,14 @@ async def _held(connection: Connection, names: Names, candidates: Sequence[str])
 
 async def _is_ours(connection: Connection, names: Names) -> bool:
     """Whether the ledger is there; other programs have a table `migrations` too."""
+    ledger = {("migrations", "version"), ("migrations", "applied_at"), ("info", "key")}
+    return await _has_columns(connection, names, ledger)
+
+
+async def _has_columns(
+    connection: Connection, names: Names, wanted: AbstractSet[tuple[str, str]]
+) -> bool:
+    """Whether there are these columns, each with its table's name before it."""
     columns = await connection.fetch(
         "SELECT c.relname, a.attname FROM pg_catalog.pg_class AS c "
         "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
@@ -190,10 +202,9 @@ async def _is_ours(connection: Connection, names: Names) -> bool:
         "AND a.attnum > 0 AND NOT a.attisdropped "
         "WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])",
         names.schema,
-        [names.plain("migrations"), names.plain("info")],
+        [names.plain(table) for table, _ in wanted],
     )
-    ledger = {("migrations", "version"), ("migrations", "applied_at"), ("info", "key")}
-    return {(names.plain(table), column) for table, column in ledger} <= set(map(tuple, columns))
+    return {(names.plain(table), column) for table, column in wanted} <= set(map(tuple, columns))
 
 
 async def _check_server(connection: Connection, place: str) -> None:

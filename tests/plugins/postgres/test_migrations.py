@@ -115,6 +115,7 @@ async def test_tables_of_somebody_else_are_left_alone(
         "TABLE langgraph_runs (x INT)",
         "VIEW langgraph_messages AS SELECT 1",
         "TABLE langgraph_migrations (version BIGINT)",
+        "TABLE langgraph_lease (tenant TEXT)",
     ):
         sql(f"CREATE {made}")
         before = _relations(sql)
