@@ -33,8 +33,7 @@ async def reading_facts(connection: Connection, place: str, layout: Layout) -> t
             facts.append(
                 Fact(
                     name="index",
-                    value="every few threads read the table of checkpoints once: CREATE INDEX ON "
-                    f"{names('checkpoints')} (thread_id)",
+                    value=f"every few threads read the table of checkpoints once: {layout.index}",
                     level="warn",
                 )
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -30,8 +29,8 @@ __all__ = [
 How: TypeAlias = Literal["text", "jsonb", "json", "time", "integer", "flag"]
 
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
-_ODD = re.compile(r"[^0-9A-Za-z_-]")
 _WHOLE = frozenset({"int2", "int4", "int8"})
+_FIRST, _LAST = "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00"
 
 
 class Field(Struct, frozen=True):
@@ -80,12 +79,14 @@ class Layout:
         relations: Mapping[str, str],
         *,
         indexed: bool,
+        any_text: bool,
     ) -> None:
         """
         Args:
             types: of the columns, by table.
             relations: by table what sort of relation it is: `r` is a table.
             indexed: whether the checkpoints of a thread are found quickly.
+            any_text: whether the database can hold text of every script.
         """
         self.names = names
         self._types = types
@@ -97,12 +98,20 @@ class Layout:
         )
         """Whether lgx made the tables."""
         self.indexed = indexed or self.own
+        self.any_text = any_text
         self.key = "t.id" if self.own else self.thread_id("t")
-        self.parts = tuple(t for t in (CHECKPOINTS, RUNS, RECORDS) if self.has(t.name))
+        self.parts = tuple(t for t in (CHECKPOINTS, RUNS, RECORDS) if self._is_part(t))
         """The tables that hold more of a thread than its record."""
 
         self.loose = not self.own and self.has("checkpoints") and self.keeps_rows("checkpoints")
         """Whether checkpoints stand in no order, and perhaps twice; their `lineage` tells."""
+
+    def _is_part(self, table: Table) -> bool:
+        if self.own or table is CHECKPOINTS:
+            return self.has(table.name)
+        # Others may have a table of that name, for something else.
+        what = "body" if table is RECORDS else table.key[0]
+        return self.has(table.name, "thread_id") and self.has(table.name, what)
 
     @property
     def lineage(self) -> str:
@@ -112,6 +121,12 @@ class Layout:
             f"{self.part_key(CHECKPOINTS)}, p.ctid::text, {held['checkpoint_ns']}, "
             f"{held['checkpoint_id']}, {held['parent_checkpoint_id']}"
         )
+
+    @property
+    def index(self) -> str:
+        """SQL that makes checkpoints be found quickly."""
+        key = _indexed(self._types["checkpoints"]["thread_id"])
+        return f"CREATE INDEX ON {self.names('checkpoints')} ({key})"
 
     def has(self, table: str, column: str | None = None) -> bool:
         """Whether there is such a table, or such a column of it."""
@@ -143,6 +158,38 @@ class Layout:
         """A column of the threads' table, NULL where it is not there."""
         return f"t.{quoted(name)}" if self.has("threads", name) else "NULL"
 
+    def text_column(self, name: str) -> str:
+        """The same as text."""
+        return _as_text(self.column(name), self._types["threads"].get(name, ""))
+
+    def is_jsonb(self, name: str) -> bool:
+        """Whether that column of theirs is JSONB."""
+        return self._types["threads"].get(name) == "jsonb"
+
+    def window(self, name: str, since: str | None, until: str | None) -> str | None:
+        """The condition that a time of the threads' table is not before one, and before the
+        other, or cannot be told in this way; None where it is no time to the database.
+
+        Args:
+            since: in ISO 8601 and UTC, as `until`.
+        """
+        how = self._types["threads"].get(name)
+        if how not in ("timestamptz", "timestamp", "date") or not (since or until):
+            return None
+        kind = (
+            "timestamptz" if how == "timestamptz" else "timestamp"
+        )  # which takes no notice of +00
+        column = self.column(name)
+        within = [
+            f"{column} {sign} '{when}'::{kind}"
+            for sign, when in ((">=", since), ("<", until))
+            if when
+        ]
+        return (
+            f"({' AND '.join(within)} OR {column} IS NULL OR {column} < '{_FIRST}'::{kind} "
+            f"OR {column} > '{_LAST}'::{kind})"
+        )
+
     def time_column(self, name: str) -> str:
         """A time of the threads' table as text of ISO 8601, NULL where it is not there."""
         how = self._types["threads"].get(name)
@@ -168,7 +215,10 @@ class Layout:
         kind = self._types[table.name].get(name)
         sql = f"{alias}.{quoted(name)}"
         if kind is None:
-            return _missing(column, alias, self._types[table.name].get("checkpoint_data"))
+            return _missing(column, alias, in_data=self._has_data(table))
+        if name == "checkpoint_id" and not self.own and self._has_data(table):
+            held = _as_text(sql, kind)
+            return Field(name, f"coalesce({held}, {alias}.checkpoint_data ->> '{name}')", "text")
         if column.type == "json":
             if kind == "jsonb":
                 return Field(name, sql, "jsonb")
@@ -184,6 +234,9 @@ class Layout:
         if column.type == "flag" and kind == "bool":
             return Field(name, sql, "flag")
         return Field(name, _as_text(sql, kind), "text")
+
+    def _has_data(self, table: Table) -> bool:
+        return self._types[table.name].get("checkpoint_data") in ("jsonb", "json")
 
     def part_fields(self, table: Table) -> tuple[Field, ...]:
         """The columns of a part of threads, but for what its thread says."""
@@ -203,18 +256,23 @@ class Layout:
                 *(("p.created_at NULLS FIRST",) if self.has(table.name, "created_at") else ()),
                 *(("p.checkpoint_id",) if self.has(table.name, "checkpoint_id") else ()),
                 *(("p.id",) if self.has(table.name, "id") else ()),
-                *(("p.ctid",) if self.keeps_rows(table.name) else ()),
+                "p.ctid" if self.keeps_rows(table.name) else "md5((p.*)::text)",
             ]
         )
 
 
-def _missing(column: Column, alias: str, data: str | None) -> Field:
+def _missing(column: Column, alias: str, *, in_data: bool) -> Field:
     """A column that is not there; the older tool kept the namespace in another one."""
     if column.name != "checkpoint_ns":
         return Field(column.name, "NULL::text", "text")
-    if data not in ("jsonb", "json"):
+    if not in_data:
         return Field(column.name, "''::text", "text")
     return Field(column.name, f"coalesce({alias}.checkpoint_data ->> 'checkpoint_ns', '')", "text")
+
+
+def _indexed(kind: str | None) -> str:
+    """What an index has to be of, as the server spells it, to find the rows of a thread."""
+    return "thread_id" if kind in ("text", "varchar") else "(thread_id::text)"
 
 
 def _as_text(sql: str, kind: str) -> str:
@@ -223,7 +281,7 @@ def _as_text(sql: str, kind: str) -> str:
 
 def text_literal(text: str) -> str:
     """A text as SQL, whatever it holds and however the server reads backslashes elsewhere."""
-    return "E'" + _ODD.sub(lambda match: f"\\U{ord(match[0]):08x}", text) + "'::text"
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'::text"
 
 
 def origin_is(layout: Layout, origin: str | None) -> list[str]:
@@ -263,8 +321,8 @@ SELECT EXISTS (
     SELECT FROM pg_catalog.pg_index AS i
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-    WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = 'thread_id' AND i.indpred IS NULL)
+    WHERE n.nspname = $1 AND c.relname = $2 AND i.indisvalid AND i.indpred IS NULL
+    AND pg_catalog.pg_get_indexdef(i.indexrelid, 1, true) = $3)
 """
 
 
@@ -304,8 +362,21 @@ async def find_layout(connection: Connection, place: str, names: Names) -> Layou
             f"{names.schema!r}; choose another --source-dsn, --source-schema or "
             "--source-table-prefix"
         )
-    indexed = await connection.fetchval(_INDEXED, names.schema, names.plain("checkpoints"))
-    return Layout(names, types, relations, indexed=indexed)
+    if "checkpoints" in types and "thread_id" not in types["checkpoints"]:
+        raise UsageError(
+            f"{place} has a table {names.plain('checkpoints')!r} in schema {names.schema!r} that "
+            "does not say whose its rows are: it lacks thread_id; choose another "
+            "--source-table-prefix"
+        )
+    indexed = await connection.fetchval(
+        _INDEXED,
+        names.schema,
+        names.plain("checkpoints"),
+        _indexed(types.get("checkpoints", {}).get("thread_id")),
+    )
+    encoding = await connection.fetchval("SHOW server_encoding")
+    any_text = encoding in ("UTF8", "SQL_ASCII")  # the latter takes bytes for what they are
+    return Layout(names, types, relations, indexed=indexed, any_text=any_text)
 
 
 async def _catalog(

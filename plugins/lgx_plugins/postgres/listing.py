@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,9 +21,17 @@ from lgx import (
     ThreadRef,
 )
 from lgx_plugins.filters import admits
-from lgx_plugins.postgres.cells import restore_json, restore_text, restore_time
+from lgx_plugins.postgres.cells import (
+    MARK,
+    escape_json,
+    instant,
+    restore_json,
+    restore_text,
+    restore_time,
+    time_text,
+)
 from lgx_plugins.postgres.failures import explained
-from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
+from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is, text_literal
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.versions import row_version, versions
 from lgx_plugins.tables import CHECKPOINTS, Table, json_cell
@@ -55,20 +64,62 @@ class Listing:
         self._origin = origin
 
     def condition(self, query: Query) -> str:
-        """Which rows of `t` may be those of threads that pass; all of them where it is empty."""
+        """Which rows of `t` are those of threads that were asked for by origin and id; all of
+        them where it is empty."""
         layout = self._layout
         conditions = origin_is(layout, self._origin)
-        if query.status and layout.has("threads", "status"):
-            conditions.append(f"t.status = {cell_literal(layout, query.status)}")
-        if query.thread_ids:
+        if query.thread_ids and self._sayable(*query.thread_ids):
             wanted = ", ".join(cell_literal(layout, thread_id) for thread_id in query.thread_ids)
             conditions.append(f"{layout.thread_id('t')} IN ({wanted})")
         return " AND ".join(conditions)
+
+    def _likely(self, query: Query) -> str:
+        """Which of those may pass the other filters, as far as the server can tell: it leaves
+        out none that does."""
+        layout = self._layout
+        conditions = []
+        if query.status and layout.has("threads", "status") and self._sayable(query.status):
+            conditions.append(
+                f"{layout.text_column('status')} = {cell_literal(layout, query.status)}"
+            )
+        window = layout.window("updated_at", _utc(query.since), _utc(query.until))
+        if window is not None:
+            conditions.append(window)
+        if query.metadata and layout.is_jsonb("metadata"):
+            held = self._contains(query.metadata)
+            if held is not None:
+                conditions.append(held)
+        return " AND ".join(conditions)
+
+    def _sayable(self, *texts: str) -> bool:
+        """Whether a statement may hold these: the server takes none with a character that the
+        database's encoding lacks."""
+        return self._layout.any_text or all(map(str.isascii, texts))
+
+    def _contains(self, metadata: Mapping[str, Raw]) -> str | None:
+        """JSONB's containment is what lgx means by it, but for what is escaped: a cell with a
+        mark in it is let pass."""
+        try:
+            items = (
+                f"{json.dumps(key)}:{bytes(value).decode()}" for key, value in metadata.items()
+            )
+            text = f"{{{','.join(items)}}}".encode()
+        except UnicodeError:
+            return None
+        cell = escape_json(text, strictly=True)
+        whole = cell.startswith(b'"')  # no JSONB holds it by value, and what equals it may be
+        if whole or not self._sayable(cell.decode()) or (cell != text and not self._layout.own):
+            return None
+        held = f"t.metadata @> {text_literal(cell.decode())}::jsonb"
+        if self._layout.own:
+            held = f"({held} OR position({text_literal(MARK)} IN t.metadata::text) > 0)"
+        return held
 
     async def refs(self, query: Query, context: Context) -> AsyncGenerator[ThreadRef | Loss, None]:
         """In the order of the ids' bytes."""
         at_once = _AT_ONCE_WITH_METADATA if query.metadata else _AT_ONCE
         done = 0
+        doubled: str | None = None
         cursors = (f"lgx_list_{id(self)}_{number}" for number in itertools.count())
         cursor = ""
         holder: Connection | None = None
@@ -92,12 +143,25 @@ class Listing:
                         raise
                     return rows
 
-        while rows := await context.request(some, what="list of threads"):
+        async def more() -> list[Any]:
+            try:
+                return await context.request(some, what="list of threads")
+            except ThreadError as error:  # none of them in particular
+                raise FatalError(
+                    f"the threads in {self._place} cannot be listed: {error}"
+                ) from error
+
+        while rows := await more():
             for row in rows:
                 done += 1
                 found = self._ref(row, query)
-                if found is not None:
-                    yield found
+                if found is None:
+                    continue
+                if row["twice"] > 1:  # its rows stand together: it is listed once
+                    if found.thread_id == doubled:
+                        continue
+                    doubled = found.thread_id
+                yield found
         if not (self._layout.own or query.filtered or self._origin is not None):
             for part in self._parts:
                 lost = await self._nobodys(part, context)
@@ -129,18 +193,23 @@ class Listing:
 
     def _sql(self, query: Query) -> str:
         layout = self._layout
-        condition = self.condition(query)
+        condition, likely = self.condition(query), self._likely(query)
         version = versions(layout, self._parts, by_index=layout.indexed)
         thread_id = layout.thread_id("t")
         place = _RESTORED_BYTES if layout.own else "convert_to({0}, 'UTF8')"
         # What no filter looks at is not asked for: it may be large, or beyond reading.
-        status = layout.column("status") if query.status else "NULL"
+        status = layout.text_column("status") if query.status else "NULL"
         timed = query.since or query.until
         updated_at = layout.time_column("updated_at") if timed else "NULL"
         metadata = layout.column("metadata") if query.metadata else "NULL"
         exact = layout.column("exact") if layout.own and timed else "NULL"
         size = layout.column("size") if layout.own else "NULL"
-        twice = "1" if layout.own else f"count(*) OVER (PARTITION BY {thread_id})"
+        # Where two rows may bear one id all are counted, also those that do not pass.
+        twice, passes = "1", "true"
+        if not layout.own:
+            twice = f"count(*) OVER (PARTITION BY {thread_id})"
+            likely, passes = "", likely or "true"
+        where = " AND ".join(filter(None, (condition, likely)))
         return f"""
             SELECT l.thread_id, coalesce(l.size, {version.size}), {version.version}, l.status,
                 l.updated_at, l.metadata, l.exact, l.twice
@@ -149,10 +218,10 @@ class Listing:
                     {row_version(layout)} AS row_version, {status} AS status,
                     {updated_at} AS updated_at,
                     {metadata}::text AS metadata, {exact}::text AS exact, {twice} AS twice,
-                    {place.format(thread_id)} AS place
-                FROM {layout.names("threads")} AS t {f"WHERE {condition}" if condition else ""}
+                    {passes} AS passes, {place.format(thread_id)} AS place
+                FROM {layout.names("threads")} AS t {f"WHERE {where}" if where else ""}
                 ORDER BY place OFFSET 0
-            ) AS l {version.joins} ORDER BY l.place"""
+            ) AS l {version.joins} WHERE l.passes ORDER BY l.place"""
 
     def _ref(self, row: Sequence[Any], query: Query) -> ThreadRef | Loss | None:
         cell, size, version, status, updated_at, metadata, exact, twice = row
@@ -180,6 +249,12 @@ class Listing:
             why = f"{twice} rows of {self._layout.names.plain('threads')!r} bear its id; keep one"
             return Loss(thread_id=thread_id, what="thread", why=why)
         return ThreadRef(thread_id=thread_id, version=version, size_hint=size)
+
+
+def _utc(when: str | None) -> str | None:
+    """A time of a filter as the server reads it; None where it cannot."""
+    since_2000 = None if when is None else instant(when)
+    return None if since_2000 is None else time_text(since_2000)
 
 
 def _exact_time(exact: str, held: str | None) -> str | None:

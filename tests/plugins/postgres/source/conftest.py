@@ -105,7 +105,7 @@ class Workshop:
     ) -> None:
         """One run that writes these threads, each of which must arrive; others stay."""
         async with self.sink(**options) as sink:
-            await sink.begin(make_run(source=origin, merge=True))
+            await sink.begin(make_run(source=origin, merge=True), make_context())
             bundles = [make_bundle(self.context, one, partial=partial) for one in threads]
             try:
                 outcomes = await sink.write(bundles, self.context)
@@ -170,6 +170,10 @@ class Workshop:
         )
         return [pid for (pid,) in rows]
 
+    def await_end(self) -> None:
+        """Waits until no session of lgx is left."""
+        self.query(_ENDED)
+
     def terminate(self, *pids: int) -> None:
         """Ends sessions, and waits until they have ended."""
         for pid in pids:
@@ -183,5 +187,5 @@ async def shop(
     workshop = Workshop(postgres_server, database, tmp_path)
     yield workshop
     assert workshop.context.budget.used == 0
-    workshop.query(_ENDED)
+    workshop.await_end()
     assert workshop.sessions() == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lgx import LgxError, Query, Secret, Thread, UsageError, raw, run_async, use
+from lgx import FatalError, LgxError, Query, Secret, Thread, UsageError, raw, run_async, use
 from lgx.testing import PostgresProcess, make_context
 from lgx_plugins.postgres import PostgresSource
 from lgx_plugins.postgres.config import PostgresSourceConfig
@@ -156,6 +156,23 @@ async def test_text_in_another_encoding(
         assert [failure.thread_id for failure in report.failures] == (
             ["c"] if encoding == "SQL_ASCII" else []
         )
+        # What is asked for may be what such a database cannot even hold.
+        for query, expected in (
+            (Query(status="é"), ["a"]),
+            (Query(status="😀"), []),
+            (Query(thread_ids=("😀", "b")), ["b"]),
+            (Query(thread_ids=("é",)), []),
+        ):
+            assert [ref.thread_id for ref in await shop.refs(query)] == expected
+        shop.query("UPDATE langgraph_threads SET thread_id = 'é''\\' WHERE thread_id = 'a'")
+        if encoding != "SQL_ASCII":
+            assert "é'\\" in await shop.records()
+        else:
+            records, _ = await shop.losses("é'\\")
+            assert [type(record) for record in records] == [Thread]
+            shop.query("UPDATE langgraph_threads SET thread_id = status WHERE thread_id = 'c'")
+            with pytest.raises(FatalError, match=r"the threads in .* cannot be listed: "):
+                await shop.refs()
     finally:
         own_server.execute(own_server.dsn, "DROP DATABASE enc WITH (FORCE)")
         shop.dsn = own_server.dsn

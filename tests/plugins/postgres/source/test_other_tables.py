@@ -16,6 +16,7 @@ from lgx import (
     Record,
     Thread,
     ThreadEnd,
+    ThreadRef,
     UsageError,
     canonical,
     encode_line,
@@ -268,18 +269,99 @@ async def test_a_view_is_read_like_a_table(shop: Any) -> None:
     assert [name for name in before if before[name] != after[name]] == ["2"]
 
 
+THREADS = (
+    "CREATE TABLE langgraph_threads (thread_id TEXT, status TEXT);"
+    "INSERT INTO langgraph_threads VALUES ('a', 'idle'), ('b', 'busy');"
+)
+ODD = {
+    "ids of rows that are no numbers": """
+        CREATE TABLE langgraph_checkpoints (id UUID, thread_id TEXT, checkpoint_id TEXT);
+        INSERT INTO langgraph_checkpoints VALUES (gen_random_uuid(), 'a', '1')""",
+    "a table of runs that has another meaning": """
+        CREATE TABLE langgraph_runs (started INT);
+        CREATE TABLE langgraph_records (thread_id TEXT);
+        CREATE TABLE langgraph_checkpoints (thread_id TEXT, checkpoint_id TEXT);
+        INSERT INTO langgraph_runs VALUES (1);
+        INSERT INTO langgraph_records VALUES ('a');
+        INSERT INTO langgraph_checkpoints VALUES ('a', '1')""",
+    "a view without anything to order it by": """
+        CREATE VIEW langgraph_runs AS
+            SELECT thread_id, status AS run_id FROM langgraph_threads WHERE thread_id = 'a'""",
+    "a table with another one below it": """
+        CREATE TABLE langgraph_checkpoints (id SERIAL, thread_id TEXT, checkpoint_id TEXT);
+        CREATE TABLE below () INHERITS (langgraph_checkpoints);
+        INSERT INTO below (thread_id, checkpoint_id) VALUES ('a', '1');
+        INSERT INTO langgraph_checkpoints (thread_id, checkpoint_id) VALUES ('c', '1');
+        INSERT INTO langgraph_threads VALUES ('c', 'idle')""",
+    "an id that stands in the data alone": """
+        CREATE TABLE langgraph_checkpoints
+            (thread_id TEXT, checkpoint_id TEXT, checkpoint_data JSON);
+        INSERT INTO langgraph_checkpoints VALUES ('a', NULL, '{"checkpoint_id": "1"}')""",
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_tables_of_any_shape_are_read(shop: Any, odd: str) -> None:
+    """As far as they go; what is no part of a thread is not taken for one."""
+    shop.query(THREADS + ODD[odd])
+    found = {name: len(lines) for name, lines in (await shop.records()).items()}
+    assert (found["a"], found["b"]) == (2, 1)
+    assert [ref.thread_id for ref in await shop.refs(Query(status="busy"))] == ["b"]
+
+
+async def test_checkpoints_that_do_not_say_whose_they_are_end_the_run(shop: Any) -> None:
+    """No thread could be read whole."""
+    shop.query(THREADS + "CREATE TABLE langgraph_checkpoints (checkpoint_id TEXT)")
+    with pytest.raises(UsageError, match="does not say whose its rows are: it lacks thread_id"):
+        await shop.refs()
+
+
+@pytest.mark.parametrize("kind", ["INT", "one_or_two"])
+async def test_a_status_of_any_type_is_compared_as_text(shop: Any, kind: str) -> None:
+    """A number, or a type of the database's own."""
+    shop.query(
+        f"CREATE TYPE one_or_two AS ENUM ('1', '2');"
+        f"CREATE TABLE langgraph_threads (thread_id TEXT, status {kind});"
+        "INSERT INTO langgraph_threads VALUES ('a', '1'), ('b', '2')"
+    )
+    assert [ref.thread_id for ref in await shop.refs(Query(status="2"))] == ["b"]
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR(40)", "UUID"])
+async def test_the_index_that_helps_is_named(shop: Any, kind: str) -> None:
+    """One by ids as they are compared; there, nothing is asked for any more."""
+    shop.query(
+        f"CREATE TABLE langgraph_threads (thread_id {kind});"
+        f"CREATE TABLE langgraph_checkpoints (thread_id {kind}, checkpoint_id TEXT)"
+    )
+    if kind == "UUID":  # which is of no use to who compares texts
+        shop.query("CREATE INDEX ON langgraph_checkpoints (thread_id)")
+
+    async def asked() -> list[str]:
+        async with shop.source() as source:
+            facts = (await source.probe(shop.context)).facts
+        return [fact.value for fact in facts if fact.level == "warn"]
+
+    (value,) = await asked()
+    _, _, sql = value.partition(": ")
+    shop.query(sql)
+    assert await asked() == []
+
+
 async def test_one_id_in_two_rows_is_no_thread(shop: Any) -> None:
     """Nobody can tell which is meant; the others come."""
     shop.query("CREATE TABLE langgraph_threads (thread_id TEXT, status TEXT)")
     shop.query("INSERT INTO langgraph_threads VALUES ('a', '1'), ('a', '2'), ('b', '1')")
-    async with shop.source() as source:
-        items = [item async for item in source.list(Query(), shop.context)]
-    assert {getattr(item, "thread_id"): type(item).__name__ for item in items} == {  # noqa: B009
-        "a": "Loss",
-        "b": "ThreadRef",
-    }
-    (loss,) = {item for item in items if isinstance(item, Loss)}
-    assert loss.why == "2 rows of 'langgraph_threads' bear its id; keep one"
+    for query in (Query(), Query(status="1")):
+        async with shop.source() as source:
+            items = [item async for item in source.list(query, shop.context)]
+        loss, ref = items
+        assert (ref.thread_id, type(ref)) == ("b", ThreadRef)
+        assert loss == Loss(
+            thread_id="a",
+            what="thread",
+            why="2 rows of 'langgraph_threads' bear its id; keep one",
+        )
 
 
 async def test_a_row_without_id_ends_the_run(shop: Any) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -132,6 +133,118 @@ async def test_filters_choose_threads(shop: Any, query: Query, expected: list[st
         [Thread(thread_id="d", metadata=Raw(b"[" * 5000 + b"]" * 5000))],
     )
     assert [ref.thread_id for ref in await shop.refs(query)] == expected
+
+
+def _some_json(random: Random, depth: int = 0) -> Any:
+    """Of few values, so that one often contains another; some of them are escaped."""
+    if depth < 3 and random.random() < 0.45:
+        if random.random() < 0.5:
+            return [_some_json(random, depth + 1) for _ in range(random.randrange(3))]
+        return {
+            random.choice(("k", "l", "m\0")): _some_json(random, depth + 1)
+            for _ in range(random.randrange(3))
+        }
+    texts = ["1", "", "a", "a\0", "\ufdd0", "\ufdd00000", "\ud800", "é😀"]
+    numbers = [b"0", b"1", b"1.0", b"10e-1", b"-0", b"1e400", b"1e5000", b"10e4999"]
+    return random.choice([None, True, False, *texts, Raw(b'"\\u0061"'), *map(Raw, numbers)])
+
+
+def _encoded(value: Any) -> Raw:
+    """With lone surrogates, which the usual encoder refuses."""
+    if isinstance(value, Raw):
+        return value
+    if isinstance(value, dict):
+        items = (json.dumps(k).encode() + b":" + bytes(_encoded(v)) for k, v in value.items())
+        return Raw(b"{" + b",".join(items) + b"}")
+    if isinstance(value, list):
+        return Raw(b"[" + b",".join(bytes(_encoded(item)) for item in value) + b"]")
+    return Raw(json.dumps(value).encode())
+
+
+async def test_the_server_leaves_out_no_thread_that_passes(shop: Any) -> None:
+    """A filter by metadata finds what looking at each thread finds, and one by time too; also in
+    cells that somebody wrote without escapes."""
+    random = Random(7)
+    threads = [
+        Thread(
+            thread_id=f"t{n:03}",
+            updated_at=random.choice(
+                (None, "2026-01-01T00:00:00.000001Z", "2026-01-02T00:00+05:00")
+            ),
+            metadata=_encoded({key: _some_json(random) for key in "kl"[: random.randrange(3)]}),
+        )
+        for n in range(300)
+    ]
+    threads.append(Thread(thread_id="u", metadata=Raw(b'{"k":10e999}')))
+    await shop.write(*([thread] for thread in threads))
+    by_hand = {"x1": "\ufdd0", "x2": "\ufdd0zz", "x3": "\ufdd00041", "x4": "\ufdd0fdd0"}
+    for name, text in by_hand.items():
+        shop.query(
+            "INSERT INTO langgraph_threads (thread_id, source_url, metadata) "
+            "VALUES ($1, 'http://one', jsonb_build_object('k', $2::text))",
+            name,
+            text,
+        )
+    read = ["\ufdd0", "\ufdd0zz", "A", "\ufdd0"]
+    threads += [
+        Thread(thread_id=name, metadata=_encoded({"k": text}))
+        for name, text in zip(by_hand, read, strict=True)
+    ]
+    queries = [
+        Query(
+            metadata={key: _encoded(_some_json(random)) for key in random.choice(("k", "l", "kl"))}
+        )
+        for _ in range(200)
+    ]
+    queries += [Query(metadata={"k": _encoded(text)}) for text in read]
+    queries.append(Query(metadata={"k": Raw(b"1" + b"0" * 1000)}))  # more than is kept by value
+    queries += [
+        Query(since=since, until=until)
+        for since in (
+            None,
+            "2026-01-01",
+            "2026-01-01T00:00:00.000001",
+            "2026-01-01T00:00:00.000002Z",
+        )
+        for until in (None, "2026-01-01T20:00+01:00", "2026-01-01T19:00:00.000001Z", "9999-12-31")
+    ]
+    passed = 0
+    async with shop.source() as source:
+        for query in queries:
+            found = [ref.thread_id async for ref in source.list(query, shop.context)]
+            assert found == [thread.thread_id for thread in threads if query.admits(thread)], query
+            passed += len(found)
+    assert passed > 1000
+
+
+@pytest.mark.parametrize(
+    "query", [Query(metadata={"owner": raw("t7")}), Query(since="2026-01-07", until="2026-01-08")]
+)
+async def test_what_a_filter_leaves_out_is_not_looked_at(shop: Any, query: Query) -> None:
+    """The versions of a few threads cost a few look-ups, not one for each that is there."""
+    await shop.write(
+        *(
+            [
+                Thread(
+                    thread_id=f"t{n}",
+                    metadata=raw({"owner": f"t{n}"}),
+                    updated_at=f"2026-01-{n:02}T00:00:00Z",
+                ),
+                *shop.thread(f"t{n}")[1:],
+            ]
+            for n in range(1, 29)
+        )
+    )
+    shop.query("VACUUM ANALYZE langgraph_threads, langgraph_checkpoints")
+    looks = (
+        "SELECT sum(seq_scan + idx_scan)::int FROM pg_stat_user_tables "
+        "WHERE relname = 'langgraph_checkpoints'"
+    )
+    ((before,),) = shop.query(looks)
+    assert [ref.thread_id for ref in await shop.refs(query)] == ["t7"]
+    shop.await_end()
+    ((after,),) = shop.query(looks)
+    assert after - before < 10
 
 
 async def test_what_a_filter_cannot_look_at_fails_by_itself(shop: Any) -> None:
