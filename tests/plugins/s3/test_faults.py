@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
 from lgx import FatalError, IntegrityError, UsageError
 from lgx.testing import Deployment, S3Proxy, StubServer, make_context
@@ -16,6 +17,12 @@ from lgx.testing.s3_proxy import Fault, Request
 
 LARGE = "".join(f"{number * 2654435761 % 2**32:08x}" for number in range(1_500_000))
 """12 MB of which little can be compressed away."""
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 tries as often as ever, after hardly any time."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.001)
 
 
 def named(name: str) -> Callable[[Request], bool]:
