@@ -115,12 +115,22 @@ class PostgresProcess(PostgresServer):
         self._watcher: subprocess.Popen[bytes] | None = None
         self._programs = Path()
         self._user: str | None = None
+        self._primary: PostgresProcess | None = None
 
     @property
     def pid(self) -> int:
         """The process id of the postmaster."""
         assert self._process is not None, "the server does not run"
         return self._process.pid
+
+    def standby(self, **settings: str) -> PostgresProcess:
+        """A server that follows this one and can only be read, from what this one now holds on.
+
+        Begins with its own block, within that of this one; databases are made here.
+        """
+        standby = PostgresProcess(**settings)
+        standby._primary = self
+        return standby
 
     def tcp_dsn(self, user: str, password: str, database: str) -> str:
         """The DSN of a role with a password, over TCP."""
@@ -234,21 +244,26 @@ class PostgresProcess(PostgresServer):
 
     def _initialize(self) -> None:
         data = self.directory / "data"
-        subprocess.run(
-            [
-                str(self._programs / "initdb"),
+        command = [
+            str(self._programs / "initdb"),
+            "--no-sync",
+            "--no-instructions",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            f"--pgdata={data}",
+        ]
+        if self._primary is not None:
+            command = [
+                str(self._programs / "pg_basebackup"),
                 "--no-sync",
-                "--no-instructions",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--auth-local=trust",
-                "--auth-host=scram-sha-256",
+                "--checkpoint=fast",
+                "--write-recovery-conf",
+                f"--dbname={self._primary.dsn}",
                 f"--pgdata={data}",
-            ],
-            user=self._user,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+            ]
+        subprocess.run(command, user=self._user, check=True, stdout=subprocess.DEVNULL)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

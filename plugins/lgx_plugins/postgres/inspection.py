@@ -16,14 +16,26 @@ __all__ = ["reading_facts"]
 async def reading_facts(connection: Connection, place: str, layout: Layout) -> tuple[Fact, ...]:
     """Server, size, tables and content."""
     names = layout.names
-    version, size, encoding = await connection.fetchrow(
+    version, size, encoding, standby, patient = await connection.fetchrow(
         "SELECT current_setting('server_version'), pg_database_size(current_database()), "
-        "current_setting('server_encoding')"
+        "current_setting('server_encoding'), pg_is_in_recovery(), "
+        "current_setting('hot_standby_feedback')::bool"
     )
     facts = [
         Fact(name="postgresql", value=version),
         Fact(name="database", value=f"{place}, {size >> 20} MiB, {encoding}"),
     ]
+    if standby and patient:
+        facts.append(Fact(name="standby", value="its primary keeps what is being read here"))
+    elif standby:
+        facts.append(
+            Fact(
+                name="standby",
+                value="ends a long read when its primary removes old rows: set "
+                "hot_standby_feedback to on, or raise max_standby_streaming_delay",
+                level="warn",
+            )
+        )
     if layout.own:
         applied = await connection.fetchval(f"SELECT max(version) FROM {names('migrations')}")
         facts.append(Fact(name="schema", value=f"version {applied} under {names}"))
