@@ -272,6 +272,20 @@ async def test_a_connection_over_tcp_notices_that_the_other_machine_is_gone(
     await close(alone)
 
 
+@pytest.mark.parametrize("name", ["channel_binding", "gssencmode"])
+async def test_a_safeguard_that_cannot_be_kept_is_told(
+    own_database: str, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """The driver has no such thing: who asks for it hears so; who only prefers it need not."""
+    await who(f"{own_database}&{name}=prefer")
+    assert caplog.messages == []
+    await who(f"{own_database}&{name}=require")
+    assert caplog.messages == [
+        f"{name}=require is not supported and ignored; to be sure of the server use "
+        "sslmode=verify-full"
+    ]
+
+
 async def test_a_pool_leaves_sessions_as_they_are(own_server: PostgresProcess) -> None:
     """Nothing is said to the server when a connection is given back, but that an open
     transaction ends."""
