@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from lgx import FatalError, RetryableError
+from lgx_plugins.postgres.catalog import Relation
 from lgx_plugins.postgres.connection import Address, close
 from lgx_plugins.postgres.failures import explained, of_connection
-from lgx_plugins.postgres.layout import Relation
 
 if TYPE_CHECKING:
     from asyncpg import Connection

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from urllib.parse import quote
 
 from lgx import (
     ANY_KIND,
@@ -23,13 +24,14 @@ from lgx import (
     ThreadRef,
     UsageError,
 )
+from lgx_plugins.postgres.catalog import find_layout, found_tables
 from lgx_plugins.postgres.cell_decoding import CellDecoder
 from lgx_plugins.postgres.cells import restore_text
 from lgx_plugins.postgres.config import PostgresSourceConfig
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.failures import explain, explained
 from lgx_plugins.postgres.inspection import reading_facts
-from lgx_plugins.postgres.layout import Layout, cell_literal, find_layout, found_tables, origin_is
+from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
 from lgx_plugins.postgres.listing import Listing
 from lgx_plugins.postgres.migrations import schema_version
 from lgx_plugins.postgres.names import Names
@@ -169,26 +171,28 @@ class PostgresSource(Source[PostgresSourceConfig]):
                 return Probe(facts=await reading_facts(keeper, self._place, self._found()))
 
     async def identity(self) -> str:
-        address = self._address
-        identity = (
-            f"postgres://{address.host}:{address.port}/{address.database}/"
-            f"{self._names.schema}/{self._names.prefix}"
-        )
+        address, names = self._address, self._names
         moment = await self._reach(None)
-        if self._found().own:
-            async with moment.keeper() as keeper:
-                with explained(self._place):
+        async with moment.keeper() as keeper:
+            with explained(self._place):
+                if self._found().own:
                     key = await keeper.fetchval(
-                        f"SELECT value FROM {self._names('info')} WHERE key = 'database_id'"
+                        f"SELECT value FROM {names('info')} WHERE key = 'database_id'"
                     )
-            identity = f"postgres:{key}"
+                    identity = f"postgres:{key}"
+                else:
+                    database = await keeper.fetchval("SELECT current_database()")
+                    parts = (
+                        quote(part, safe="") for part in (database, names.schema, names.prefix)
+                    )
+                    identity = f"postgres://{address.host}:{address.port}/{'/'.join(parts)}"
         return identity if self.config.origin is None else f"{identity}#{self.config.origin}"
 
     async def expected(self, query: Query, context: Context) -> int | None:
         if query.filtered:
             return None
         moment = await self._reach(context)
-        where = (await self._listing(context)).condition(query)
+        where = self._listing(moment).condition(query)
 
         async def count() -> int:
             async with moment.keeper() as keeper:
@@ -203,7 +207,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         return await context.request(count, what="number of threads")
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
-        listing = await self._listing(context)
+        listing = self._listing(await self._reach(context))
         async with aclosing(listing.refs(query, context)) as refs:
             async for ref in refs:
                 yield ref
@@ -211,7 +215,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        reader = await self._reader(context)
+        reader = self._reader(await self._reach(context))
         for group in groups(refs):
             waiting = dict.fromkeys(ref.thread_id for ref in group)
             current: str | None = None
@@ -238,7 +242,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         return self._extras(EXTRA_TABLES[kind], context)
 
     async def _extras(self, table: Table, context: Context) -> AsyncIterator[Record]:
-        reader = await self._reader(context)
+        reader = self._reader(await self._reach(context))
         layout = self._found()
         if not (layout.own and layout.has(table.name)):
             return
@@ -267,12 +271,10 @@ class PostgresSource(Source[PostgresSourceConfig]):
         assert self._layout is not None, "comes with the moment"
         return self._layout
 
-    async def _listing(self, context: Context) -> Listing:
-        moment = await self._reach(context)
+    def _listing(self, moment: Moment) -> Listing:
         return Listing(moment, self._found(), self._place, self._parts, self.config.origin)
 
-    async def _reader(self, context: Context) -> Reader:
-        moment = await self._reach(context)
+    def _reader(self, moment: Moment) -> Reader:
         condition = " AND ".join(origin_is(self._found(), self.config.origin))
         return Reader(moment, self._found(), self._place, parts=self._parts, condition=condition)
 

@@ -182,6 +182,18 @@ async def test_an_older_database_is_named_by_its_address(shop: Any, filled: Any)
     }
 
 
+async def test_no_two_places_share_a_name(shop: Any) -> None:
+    """Whatever their schema and prefix hold."""
+    names = [("x/y", "z"), ("x", "y/z"), ("x", "y%2Fz")]
+    found = set()
+    for schema, prefix in names:
+        shop.query(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        shop.query(f'CREATE TABLE "{schema}"."{prefix}threads" (thread_id TEXT)')
+        async with shop.source(schema=schema, table_prefix=prefix) as source:
+            found.add(await source.identity())
+    assert len(found) == len(names)
+
+
 async def test_an_upgraded_database_is_read_as_lgxs_own(shop: Any, filled: Any) -> None:
     """What a run that writes there makes of the tables keeps what they held."""
     await shop.write(shop.thread("new"), origin="http://new")
