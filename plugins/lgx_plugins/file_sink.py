@@ -88,7 +88,7 @@ class FileSink(Sink[C]):
         self._check()
         return Probe(facts=(Fact(name="target", value=str(self.config.path)),))
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         self._check()
         if not run.dry_run:
             await run_blocking(self._begin, run)

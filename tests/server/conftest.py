@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,8 @@ _SERVERS = pytest.StashKey[list[RealServer]]()
 
 
 @contextmanager
-def _running(config: pytest.Config) -> Iterator[RealServer]:
-    with RealServer(APP) as server:
+def _running(config: pytest.Config, app: Path) -> Iterator[RealServer]:
+    with RealServer(app) as server:
         running = config.stash.setdefault(_SERVERS, [])
         running.append(server)
         yield server
@@ -34,16 +34,23 @@ def app() -> Path:
 
 
 @pytest.fixture(scope="session")
+def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], RealServer]]:
+    """Starts a server with an app of the caller's, which runs until the session ends."""
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(_running(request.config, app))
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
     """One server for the whole session: only `filled_server` changes it."""
-    with _running(request.config) as server:
+    with _running(request.config, APP) as server:
         yield server
 
 
 @pytest.fixture
 def own_server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
     """An empty server for one test, which may change it."""
-    with _running(request.config) as server:
+    with _running(request.config, APP) as server:
         yield server
 
 

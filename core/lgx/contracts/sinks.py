@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from lgx.config import Config
 from lgx.context import Context
 from lgx.contracts.components import C, Endpoint
 from lgx.spool import Bundle
@@ -47,6 +48,11 @@ class Sink(Endpoint[C]):
     accepts: frozenset[str]
     """Kinds that can be held, or `ANY_KIND`. Others are listed in the report as lost."""
 
+    read_config_type: ClassVar[type[Config] | None] = None
+    """The options by which the source of the same name reads what was written here, where they
+    are not just that source's own: a key from another variable. For `lgx verify`; a subclass
+    of the source's `config_type`."""
+
     max_writers: ClassVar[int] = 1
     """How many `write` calls may run at once."""
 
@@ -63,8 +69,9 @@ class Sink(Endpoint[C]):
     """Whether only a look at a thread tells what would become of it here, so that dry runs
     read threads and call `preview`."""
 
-    async def begin(self, run: RunInfo) -> None:
-        """Called once, first: takes locks, creates and migrates what is missing.
+    async def begin(self, run: RunInfo, context: Context) -> None:
+        """Called once, first: takes locks, creates and migrates what is missing. The context is
+        that of the whole run.
 
         Raises:
             LockedError: another run is writing here.

@@ -188,8 +188,7 @@ class _Execution:
                 versions=report.versions,
                 merge=self._spec.merge,
                 dry_run=self._spec.dry_run,
-            )
-        )
+            ), self._context)
         self._progress.total = await plan.source.expected(plan.query, self._context)
         return fingerprint
 

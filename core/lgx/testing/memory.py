@@ -109,7 +109,7 @@ class MemorySink(Sink[MemoryConfig]):
     async def probe(self, context: Context) -> Probe:
         return Probe(facts=(Fact(name="threads", value=str(len(self.target.threads))),))
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         others = {source for source, _ in self.target.threads} - {run.source}
         if others and not run.merge:
             raise UsageError(

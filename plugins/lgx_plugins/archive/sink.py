@@ -91,7 +91,7 @@ class StoreSink(Sink[C]):
     async def clean(self, context: Context) -> Sequence[str]:
         return await run_blocking(clean_archive, self._store)
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         await run_blocking(self._open, run)
 
     def _open(self, run: RunInfo) -> None:

@@ -103,7 +103,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     # -- begin and finish ------------------------------------------------------------
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         self._run = run
         self._marks = Marks(self._names, run.source)
         if run.dry_run:

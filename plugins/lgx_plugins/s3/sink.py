@@ -32,12 +32,12 @@ class S3Sink(StoreSink[S3SinkConfig]):
         self._bucket = S3Store(config)
         super().__init__(config, self._bucket, level=config.level, part_size=config.part_size)
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         """Waits for another run to end, where that was asked for; may be cancelled."""
         seconds, told = _FIRST_WAIT, False
         while True:
             try:
-                return await super().begin(run)
+                return await super().begin(run, context)
             except LockedError as error:
                 if self.config.lock == "fail":
                     raise

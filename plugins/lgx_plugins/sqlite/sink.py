@@ -92,7 +92,7 @@ class SqliteSink(Sink[SqliteConfig]):
 
     # -- begin and finish ------------------------------------------------------------
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         self._run = run
         check_target(self._path)
         if run.dry_run:

@@ -173,7 +173,7 @@ class MemorySink(Sink[NoOptions]):
     async def probe(self, context: Context) -> Probe:
         return Probe()
 
-    async def begin(self, run: RunInfo) -> None:
+    async def begin(self, run: RunInfo, context: Context) -> None:
         self.world.run = run
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:

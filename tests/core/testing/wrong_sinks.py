@@ -635,13 +635,13 @@ class TestKeepsItsLock(SinkCase):
 
         has_begun = False
 
-        async def begin(self, run: RunInfo) -> None:
+        async def begin(self, run: RunInfo, context: Context) -> None:
             if getattr(self.target, "locked", False):
                 raise LockedError("another run writes there")
             if not run.dry_run:
                 setattr(self.target, "locked", True)  # noqa: B010 -- it is not one of its own
             try:
-                await super().begin(run)
+                await super().begin(run, context)
             except UsageError:
                 setattr(self.target, "locked", False)  # noqa: B010
                 raise
@@ -657,7 +657,7 @@ class TestKeepsItsLock(SinkCase):
 
 class TestTakesAnySource(SinkCase):
     class sink(MemorySink):
-        async def begin(self, run: RunInfo) -> None:
+        async def begin(self, run: RunInfo, context: Context) -> None:
             self.source = run.source
 
     fails = ("test_another_source_is_refused_without_merge",)
@@ -665,14 +665,13 @@ class TestTakesAnySource(SinkCase):
 
 class TestMixesMergedSources(SinkCase):
     class sink(MemorySink):
-        async def begin(self, run: RunInfo) -> None:
+        async def begin(self, run: RunInfo, context: Context) -> None:
             await super().begin(
                 RunInfo(
                     source="kit://first" if run.merge else run.source,
                     started_at=run.started_at,
                     fingerprint=run.fingerprint,
-                )
-            )
+                ), context)
 
     fails = ("test_merged_sources_are_kept_apart",)
 
@@ -747,9 +746,9 @@ class TestKeysStoreItemsByJoinedNamespace(SinkCase):
 
 class TestCreatesInADryRun(SinkCase):
     class sink(MemorySink):
-        async def begin(self, run: RunInfo) -> None:
+        async def begin(self, run: RunInfo, context: Context) -> None:
             self.target.extras.setdefault("lock", [])
-            await super().begin(run)
+            await super().begin(run, context)
 
     fails = ("test_a_dry_run_creates_nothing",)
 
@@ -814,10 +813,10 @@ class TestDocumentShowsEarly(DocumentCase):
 
 class TestDocumentIsEmptiedFirst(DocumentCase):
     class sink(MemoryDocumentSink):
-        async def begin(self, run: RunInfo) -> None:
+        async def begin(self, run: RunInfo, context: Context) -> None:
             if not run.dry_run:
                 self.config.target.threads = {}
-            await super().begin(run)
+            await super().begin(run, context)
 
     fails = (
         "test_an_aborted_run_leaves_nothing_broken",

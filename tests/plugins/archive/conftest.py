@@ -116,7 +116,7 @@ class Archives:
         context = make_context()
         items = list(threads.items())
         async with self.sink(path, **options) as sink:
-            await sink.begin(self.run(source, merge=merge))
+            await sink.begin(self.run(source, merge=merge), make_context())
             for start in range(0, len(items), batch):
                 bundles = [
                     self.bundle(context, thread_id, records, version=version)

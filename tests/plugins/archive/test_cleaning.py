@@ -9,6 +9,7 @@ import pytest
 
 import lgx
 from lgx import LockedError
+from lgx.testing import make_context
 
 
 def leave_behind(path: Path) -> list[str]:
@@ -79,7 +80,7 @@ async def test_cleaning_stays_away_from_a_run_at_work(archives: Any, tmp_path: P
     path = tmp_path / "archive"
     await archives.write(path, {"a": archives.thread("a")})
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         left = leave_behind(path)
         with pytest.raises(LockedError, match="is being written by process"):
             lgx.clean(lgx.use("archive", path=str(path)))

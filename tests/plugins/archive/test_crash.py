@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from lgx import FatalError, IntegrityError
+from lgx.testing import make_context
 from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.inspection import verify_archive
 
@@ -238,7 +239,7 @@ async def test_after_a_failure_the_same_run_writes_nothing_more(
     context = archives.context()
     bundle = archives.bundle(context, "b", archives.thread("b"))
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         with monkeypatch.context() as patch:
             failing(patch, "fsync", 3, errno.EIO)
             with pytest.raises(FatalError, match="the disk reports an error"):
@@ -266,7 +267,7 @@ async def test_a_cancelled_write_ends_before_the_archive_is_closed(
 
     async def run() -> None:
         async with archives.sink(path) as sink:
-            await sink.begin(archives.run())
+            await sink.begin(archives.run(), make_context())
             monkeypatch.setattr(os, "fsync", waiting)
             await sink.write([bundle], context)
 
@@ -300,7 +301,7 @@ async def test_a_cancelled_begin_frees_the_lock(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", waiting)
         async with archives.sink(path) as sink:
-            task = asyncio.create_task(sink.begin(archives.run()))
+            task = asyncio.create_task(sink.begin(archives.run(), make_context()))
             await asyncio.to_thread(begun.wait)
             task.cancel()
             go_on.set()

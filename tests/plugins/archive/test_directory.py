@@ -15,13 +15,14 @@ import pytest
 import zstandard
 
 from lgx import Fact, IntegrityError, LockedError, Query, ThreadRef, UsageError
+from lgx.testing import make_context
 from lgx_plugins.archive import manifest
 from lgx_plugins.archive.directory import DirectoryStore
 
 
 async def begin(archives: Any, path: Path, **options: Any) -> None:
     async with archives.sink(path, **options) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
 
 
 def tree(path: Path) -> list[str]:
@@ -176,12 +177,12 @@ async def test_a_second_writer_is_told_who_the_first_one_is(archives: Any, tmp_p
     path = tmp_path / "archive"
     await archives.write(path, {"a": archives.thread("a")})
     async with archives.sink(path) as first:
-        await first.begin(archives.run())
+        await first.begin(archives.run(), make_context())
         files = archives.files(path)
         with pytest.raises(LockedError, match=f"is being written by process {os.getpid()} on host"):
             await begin(archives, path)
         async with archives.sink(path) as dry:
-            await dry.begin(archives.run(dry_run=True))
+            await dry.begin(archives.run(dry_run=True), make_context())
             assert len(await dry.held([ThreadRef(thread_id="a", version="v1")])) == 1
         assert set(await archives.read(path)) == {"a"}
         assert archives.files(path) == files

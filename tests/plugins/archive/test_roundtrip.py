@@ -31,6 +31,7 @@ from lgx import (
     encode_line,
     raw,
 )
+from lgx.testing import make_context
 from lgx_plugins.archive.part import FRAME_BYTES
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -135,7 +136,7 @@ async def test_a_second_run_holds_the_marks_and_changes_no_byte(
     await archives.write(path, threads)
     files = archives.files(path)
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         refs = [ThreadRef(thread_id=f"t{n}", version="?") for n in range(7)]
         assert await sink.held(refs) == {
             f"t{n}": Mark(version="v1", fingerprint="f", checkpoints=n) for n in range(5)
@@ -151,14 +152,14 @@ async def test_marks_stand_from_the_moment_a_write_returns(archives: Any, tmp_pa
     ref = ThreadRef(thread_id="a", version="v1")
     bundle = archives.bundle(context, "a", archives.thread("a"))
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         assert await sink.held([ref]) == {}
         await sink.write([bundle], context)
         assert [*await sink.held([ref])] == ["a"]
     bundle.close()
     assert await archives.read(path) == archives.lines({"a": archives.thread("a")})
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         assert [*await sink.held([ref])] == ["a"]
 
 
@@ -170,7 +171,7 @@ async def test_a_partial_thread_is_stored_without_mark(archives: Any, tmp_path: 
     loss = Loss(thread_id="a", what="checkpoint 7", why="the server cannot read it", checkpoints=1)
     bundle = archives.bundle(context, "a", archives.thread("a", 2), losses=(loss,), marked=False)
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         await sink.write([bundle], context)
         assert await sink.held([bundle.ref]) == {}
         await sink.finish(context)
@@ -222,7 +223,7 @@ async def test_a_removed_thread_may_come_back(archives: Any, tmp_path: Path) -> 
     await archives.write(path, {"a": archives.thread("a")}, forget=["a"])
     assert await archives.read(path) == {}
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         assert await sink.held([ThreadRef(thread_id="a", version="v1")]) == {}
     await archives.write(path, {"a": archives.thread("a", 4)})
     assert await archives.read(path) == archives.lines({"a": archives.thread("a", 4)})
@@ -285,7 +286,7 @@ async def test_extras_are_replaced_as_a_whole_and_partial_ones_added(
         return StoreItem(namespace=("n", "m"), key=key, value=raw(value))
 
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         await archives.write_extras(sink, "store_item", [item("a", 1), item("gone", 1)], context)
         await archives.write_extras(sink, "store_item", [item("a", 2), item("b", 2)], context)
         assistant = Assistant(assistant_id="1", version=1)
@@ -332,7 +333,7 @@ async def test_threads_of_another_source_are_refused_or_kept_apart(
     with pytest.raises(UsageError, match=r"nothing of 'http://three\.test'"):
         await archives.read(path, origin="http://three.test")
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run("http://one.test"))
+        await sink.begin(archives.run("http://one.test"), make_context())
         held = await sink.held([ThreadRef(thread_id="same", version="v1")])
         assert held["same"].checkpoints == 1
 
@@ -359,7 +360,7 @@ async def test_one_thread_twice_in_a_batch_stands_once(archives: Any, tmp_path: 
     context = archives.context()
     bundles = [archives.bundle(context, "a", archives.thread("a", n)) for n in (1, 2)]
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         await sink.write(bundles, context)
         await sink.finish(context)
     for bundle in bundles:
@@ -377,7 +378,7 @@ async def test_a_thread_that_is_not_json_fails_alone(archives: Any, tmp_path: Pa
         archives.bundle(context, "b", archives.thread("b")),
     ]
     async with archives.sink(path) as sink:
-        await sink.begin(archives.run())
+        await sink.begin(archives.run(), make_context())
         outcomes = await sink.write(bundles, context)
         await sink.finish(context)
     for bundle in bundles:

@@ -71,7 +71,8 @@ async def export(path: str, threads: int, version: str, **_: Any) -> None:
     """One run of a source with so many threads, which keeps what the archive holds."""
     context = make_context()
     async with ArchiveSink(ArchiveSink.config_type(path=Path(path), part_size=1 << 16)) as sink:
-        await sink.begin(RunInfo(source="worker", started_at="now", fingerprint="f"))
+        run = RunInfo(source="worker", started_at="now", fingerprint="f")
+        await sink.begin(run, make_context())
         say(begun=True)
         for start in range(0, threads, 6):
             batch = [records_of(number, version) for number in range(start, start + 6)]
@@ -118,7 +119,8 @@ async def write_large(path: str, size: int, **_: Any) -> None:
     mark = Mark(version="v", fingerprint="f", checkpoints=count)
     ref = ThreadRef(thread_id="large", version="v")
     async with ArchiveSink(ArchiveSink.config_type(path=Path(path))) as sink:
-        await sink.begin(RunInfo(source="worker", started_at="now", fingerprint="f"))
+        run = RunInfo(source="worker", started_at="now", fingerprint="f")
+        await sink.begin(run, make_context())
         await sink.write([Bundle(spool, ref=ref, mark=mark)], context)
         await sink.finish(context)
     say(records=spool.count, peak=peak())
@@ -129,7 +131,8 @@ async def write_many(path: str, count: int, **_: Any) -> None:
     """So many small threads."""
     context = make_context()
     async with ArchiveSink(ArchiveSink.config_type(path=Path(path))) as sink:
-        await sink.begin(RunInfo(source="worker", started_at="now", fingerprint="f"))
+        run = RunInfo(source="worker", started_at="now", fingerprint="f")
+        await sink.begin(run, make_context())
         for start in range(0, count, sink.batch_threads):
             bundles = []
             for number in range(start, min(start + sink.batch_threads, count)):
@@ -172,7 +175,8 @@ async def count_records(source: ArchiveSource, refs: list[ThreadRef], context: A
 async def open_sink(path: str, **_: Any) -> None:
     """Opens an archive for writing, asks for one mark, and lets it be."""
     async with ArchiveSink(ArchiveSink.config_type(path=Path(path))) as sink:
-        await sink.begin(RunInfo(source="worker", started_at="now", fingerprint="f"))
+        run = RunInfo(source="worker", started_at="now", fingerprint="f")
+        await sink.begin(run, make_context())
         await sink.held([ThreadRef(thread_id="00000001", version="v")])
     say(peak=peak())
 

@@ -518,7 +518,7 @@ from lgx_plugins.json.sink import JsonSink, JsonSinkConfig
 async def main():
     context = make_context()
     async with JsonSink(JsonSinkConfig(path=Path(sys.argv[1]))) as sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         for n in range(400):
             t = str(n)
             records = [Thread(thread_id=t), *(Run(thread_id=t, run_id=str(r)) for r in range(50))]
@@ -568,7 +568,7 @@ async def test_extras_that_are_not_json_are_refused_before_any_is_written(tmp_pa
     spool.append(StoreItem(namespace=("n",), key="b", value=Raw(b"nothing")))
     async with JsonSink(JsonSinkConfig(path=path)) as sink:
         assert isinstance(sink, JsonSink)
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         with pytest.raises(lgx.ThreadError, match="not JSON"):
             await sink.write_extras("store_item", Bundle(spool, ref=None, mark=None), context)
         await sink.finish(context)
@@ -589,7 +589,7 @@ async def test_a_document_with_half_a_thread_does_not_appear(tmp_path: Path) -> 
     bundle.spool.lines_reversed = broken_off  # type: ignore[method-assign]
     async with JsonSink(JsonSinkConfig(path=path)) as sink:
         assert isinstance(sink, JsonSink)
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         (outcome,) = await sink.write([bundle], context)
         assert outcome.error == "the spool cannot be read"
         with pytest.raises(lgx.FatalError, match="thread 'a' broke off in the middle"):

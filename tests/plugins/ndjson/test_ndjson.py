@@ -154,7 +154,7 @@ def test_a_thread_that_is_written_again_or_forgotten_is_voided_by_a_line(tmp_pat
         context = make_context()
         async with NdjsonSink(NdjsonSinkConfig(path=path)) as sink:
             assert isinstance(sink, NdjsonSink)
-            await sink.begin(make_run())
+            await sink.begin(make_run(), make_context())
             for lines in (thread("a", 3), thread("b", 1), thread("a", 1)):
                 bundle = make_bundle(context, [lgx.decode_line(line) for line in lines])
                 await sink.write([bundle], context)

@@ -117,7 +117,7 @@ class Target:
         """One run that writes these threads, each of which must arrive; returns its notes."""
         context = make_context(spool_directory=self.directory)
         async with self.sink(**options) as sink:
-            await sink.begin(run or make_run())
+            await sink.begin(run or make_run(), make_context())
             bundles = [make_bundle(context, records) for records in threads]
             try:
                 outcomes = await sink.write(bundles, context)

@@ -46,7 +46,7 @@ async def test_what_stands_there_by_source(target: Any) -> None:
     await target.write([Thread(thread_id="a")], [Thread(thread_id="b")])
     context = make_context()
     async with target.sink() as sink:
-        await sink.begin(make_run(source="kit://other", merge=True))
+        await sink.begin(make_run(source="kit://other", merge=True), make_context())
         bundle = make_bundle(context, [Thread(thread_id="c")], partial=True)
         await sink.write([bundle], context)
         bundle.close()

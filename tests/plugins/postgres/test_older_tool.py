@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lgx import Checkpoint, Thread, ThreadRef, UsageError, raw
-from lgx.testing import make_run, same_records
+from lgx.testing import make_context, make_run, same_records
 
 URL = "https://old.langgraph.app"
 
@@ -136,7 +136,7 @@ async def test_the_next_run_writes_its_threads_anew(target: Any, older: Any) -> 
         Checkpoint(thread_id="a", checkpoint_ns="", checkpoint_id="c1", values=raw({"n": 9})),
     ]
     async with target.sink() as sink:
-        await sink.begin(make_run(source=URL))
+        await sink.begin(make_run(source=URL), make_context())
         refs = [ThreadRef(thread_id=one, version="1") for one in ("a", "b")]
         assert await sink.held(refs) == {}
     await target.write(again, run=make_run(source=URL))
@@ -262,7 +262,7 @@ async def test_a_dry_run_leaves_them_as_they_are(target: Any, older: Any) -> Non
     older(FILL)
     before = older(_COLUMNS, "public")
     async with target.sink() as sink:
-        await sink.begin(make_run(dry_run=True))
+        await sink.begin(make_run(dry_run=True), make_context())
         assert await sink.held([]) == {}
     assert older(_COLUMNS, "public") == before
 

@@ -88,7 +88,7 @@ class Bucket:
         context = make_context()
         items = list(threads.values())
         async with self.sink(**options) as sink:
-            await sink.begin(make_run(source=source, merge=merge))
+            await sink.begin(make_run(source=source, merge=merge), make_context())
             for start in range(0, len(items), batch):
                 bundles = [
                     make_bundle(context, records) for records in items[start : start + batch]
@@ -130,7 +130,7 @@ class Bucket:
 
     async def held(self, thread_ids: Iterable[str], **options: Any) -> Mapping[str, Mark]:
         async with self.sink(**options) as sink:
-            await sink.begin(make_run(dry_run=True))
+            await sink.begin(make_run(dry_run=True), make_context())
             return await sink.held([ThreadRef(thread_id=t, version="1") for t in thread_ids])
 
     def lines(self, threads: Mapping[str, Sequence[Record]]) -> dict[str, list[bytes]]:

@@ -83,7 +83,7 @@ async def test_an_archive_moves_from_a_bucket_to_a_directory_and_back(
     sink = ArchiveSink(ArchiveSink.config_type(path=path))
     source = ArchiveSource(ArchiveSource.config_type(path=path))
     async with sink:
-        await sink.begin(lgx.testing.make_run())
+        await sink.begin(lgx.testing.make_run(), make_context())
         await sink.finish(make_context())
     async with source:
         assert len([ref async for ref in source.list(Query(), make_context())]) == 4

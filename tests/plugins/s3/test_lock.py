@@ -364,7 +364,7 @@ async def test_a_run_that_meets_another_ends_at_once(bucket: Any) -> None:
     """As users start it; the run at work is not disturbed."""
     context = make_context()
     async with bucket.sink() as sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         bundle = make_bundle(context, bucket.thread("a"))
         await sink.write([bundle], context)
         bundle.close()
@@ -400,7 +400,7 @@ async def test_a_run_waits_for_the_other_one_if_it_is_to(
     """As `--sink-lock wait` says; it tells once whom it waits for, and then does its work."""
     context = make_context()
     async with bucket.sink() as sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         waiting = asyncio.ensure_future(bucket.write({"b": bucket.thread("b")}, lock="wait"))
         await heard()
         bundle = make_bundle(context, bucket.thread("a"))

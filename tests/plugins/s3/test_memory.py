@@ -29,7 +29,7 @@ async def main():
     mark = Mark(version="1", fingerprint="f" * 64, checkpoints=spool.checkpoints)
     bundle = Bundle(spool, ref=ThreadRef(thread_id="large", version="1"), mark=mark)
     async with S3Sink(S3Sink.config_type(url=url, endpoint_url=endpoint, level=1)) as sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         await sink.write([bundle], context)
         await sink.finish(context)
     bundle.close()

@@ -118,7 +118,7 @@ class Workshop:
         config: dict[str, Any] = {"path": self.path, "busy_seconds": 0, **options}
         sink = SqliteSink(SqliteConfig(**config))
         async with sink:
-            await sink.begin(run or self.run())
+            await sink.begin(run or self.run(), make_context())
             yield sink
 
     async def write(

@@ -39,7 +39,8 @@ async def main(path: Path, count: int) -> int:
     context = make_context()
     written = 0
     async with SqliteSink(SqliteConfig(path=path)) as sink:
-        await sink.begin(RunInfo(source="http://one", started_at="2026", fingerprint="f"))
+        run = RunInfo(source="http://one", started_at="2026", fingerprint="f")
+        await sink.begin(run, make_context())
         for start in range(0, count, BATCH):
             numbers = range(start, min(start + BATCH, count))
             refs = [ThreadRef(thread_id=f"thread {n}", version="v") for n in numbers]

@@ -64,7 +64,8 @@ async def main(path: Path, size: int, row: int) -> None:
             )
         )
     async with SqliteSink(SqliteConfig(path=path)) as sink:
-        await sink.begin(RunInfo(source="http://one", started_at="2026", fingerprint="f"))
+        run = RunInfo(source="http://one", started_at="2026", fingerprint="f")
+        await sink.begin(run, make_context())
         mark = Mark(version="v", fingerprint="f", checkpoints=spool.checkpoints)
         bundle = Bundle(spool, ref=ThreadRef(thread_id="large", version="v"), mark=mark)
         for _ in range(2):  # the second time it is replaced

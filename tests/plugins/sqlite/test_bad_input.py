@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from lgx import FatalError, IntegrityError, LgxError, Query, ThreadEnd, UsageError, encode_line
+from lgx.testing import make_context
 from lgx_plugins.sqlite import SqliteSink
 from lgx_plugins.sqlite.config import SqliteConfig
 
@@ -150,7 +151,7 @@ async def test_a_short_lock_is_waited_out(shop: Any) -> None:
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
     async with SqliteSink(SqliteConfig(path=shop.path, busy_seconds=60)) as sink:
-        begun = asyncio.create_task(sink.begin(shop.run()))
+        begun = asyncio.create_task(sink.begin(shop.run(), make_context()))
         await asyncio.sleep(0)
         other.communicate("go\n")
         await begun

@@ -26,7 +26,7 @@ async def fill(
     """
     context = make_context()
     async with sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         for start in range(0, len(threads), sink.batch_threads):
             part = threads[start : start + sink.batch_threads]
             bundles = [make_bundle(context, records) for records in part]

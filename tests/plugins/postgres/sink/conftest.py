@@ -101,7 +101,7 @@ class Workshop:
         """A sink that has begun."""
         sink = PostgresSink(PostgresSinkConfig(**{"dsn": Secret(self.dsn), **options}))
         async with sink:
-            await sink.begin(run or make_run())
+            await sink.begin(run or make_run(), make_context())
             yield sink
 
     async def write(

@@ -307,7 +307,7 @@ async def test_a_revoked_permission_ends_the_run(
     dsn = own_server.tcp_dsn("writer", "secret", urlsplit(shop.dsn).path[1:])
     sink = PostgresSink(PostgresSinkConfig(dsn=Secret(dsn)))
     async with sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         await sink.write([shop.bundle(shop.thread("before"))], shop.context)
         shop.sql("ALTER TABLE langgraph_checkpoints OWNER TO postgres")
         with pytest.raises(FatalError, match="permission denied for table langgraph_checkpoints"):
@@ -421,7 +421,7 @@ async def test_a_commit_whose_answer_is_lost_leaves_one_copy(
     dsn = f"postgresql://postgres@127.0.0.1:{port}{urlsplit(shop.dsn).path}?sslmode=disable"
     sink = PostgresSink(PostgresSinkConfig(dsn=Secret(dsn)))
     async with sink:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         for version, count in ("1", 3), ("2", 5):
             deaf.armed = True
             records = shop.thread("t", count)
@@ -451,7 +451,7 @@ async def test_a_role_without_temporary_tables_is_refused_at_the_begin(
     )
     async with sink:
         with pytest.raises(UsageError) as refused:
-            await sink.begin(make_run())
+            await sink.begin(make_run(), make_context())
         facts = {fact.name: fact for fact in (await sink.probe(shop.context)).facts}
         command = f'GRANT TEMPORARY ON DATABASE {name} TO "the writer"'
         assert str(refused.value).endswith(
@@ -462,7 +462,7 @@ async def test_a_role_without_temporary_tables_is_refused_at_the_begin(
         assert "the user may not make temporary tables" in facts["access"].value
         assert shop.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'langgraph%'") == [(0,)]
         shop.sql(command)
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
         await sink.write([shop.bundle(shop.thread("t"))], shop.context)
         (outcome,) = await sink.write([shop.bundle(shop.thread("t", 3))], shop.context)
     assert outcome.error is None
@@ -473,7 +473,7 @@ async def test_a_server_that_is_not_there_ends_the_run_before_it_begins() -> Non
     sink = PostgresSink(PostgresSinkConfig(dsn=Secret("postgresql://u:pw@127.0.0.1:9/db")))
     async with sink:
         with pytest.raises(FatalError) as refused:
-            await sink.begin(make_run())
+            await sink.begin(make_run(), make_context())
     assert str(refused.value) == (
         "database 'db' on 127.0.0.1:9 cannot be reached (connection refused); see that the server "
         "runs and the dsn is right, then run again"

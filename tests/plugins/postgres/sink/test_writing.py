@@ -22,7 +22,7 @@ from lgx import (
     UsageError,
     raw,
 )
-from lgx.testing import make_run, sample_threads
+from lgx.testing import make_context, make_run, sample_threads
 from lgx_plugins.postgres import PostgresSink
 from lgx_plugins.postgres.config import PostgresSinkConfig
 
@@ -439,5 +439,5 @@ async def test_the_password_shows_nowhere() -> None:
     config = PostgresSinkConfig(dsn=Secret("postgresql://u:hunter2@127.0.0.1:1/db"))
     sink = PostgresSink(config)
     with pytest.raises(Exception) as caught:
-        await sink.begin(make_run())
+        await sink.begin(make_run(), make_context())
     assert "hunter2" not in f"{caught.value!r} {config!r} {vars(sink)!r}"

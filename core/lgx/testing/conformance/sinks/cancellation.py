@@ -14,6 +14,7 @@ from lgx.testing.conformance.samples import chain
 from lgx.testing.conformance.sinks.engine import SinkFactory, cancel, record_counts, running
 from lgx.testing.conformance.sinks.ids import nth_id
 from lgx.testing.conformance.sinks.kit import SinkKit
+from lgx.testing.contexts import make_context
 
 __all__ = ["Cancellation"]
 
@@ -35,7 +36,7 @@ class Cancellation(SinkKit):
             async def cancelled(context: Context, steps: int = steps) -> None:
                 async with sink_factory() as sink:
                     assert isinstance(sink, Sink)
-                    task = asyncio.ensure_future(sink.begin(make_run()))
+                    task = asyncio.ensure_future(sink.begin(make_run(), make_context()))
                     for _ in range(steps):
                         await asyncio.sleep(0)
                     await cancel(task)

@@ -13,6 +13,7 @@ from lgx.errors import LgxError, RetryableError, ThreadError
 from lgx.spool import Bundle
 from lgx.testing.conformance.bundles import make_run
 from lgx.testing.conformance.reading import ReadBack, read_target
+from lgx.testing.contexts import make_context
 from lgx.threads import WriteOutcome
 
 __all__ = ["SinkFactory", "cancel", "delivered", "record_counts", "running", "write_all"]
@@ -27,7 +28,7 @@ async def running(
     """A run with a sink, as the engine goes about it."""
     sink = factory()
     async with sink:
-        await sink.begin(run or make_run())
+        await sink.begin(run or make_run(), make_context())
         yield sink
         if finish:
             await sink.finish(context)
