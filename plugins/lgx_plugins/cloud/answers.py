@@ -16,6 +16,7 @@ __all__ = [
     "Answer",
     "RefusedError",
     "TooLargeError",
+    "UnknownFateError",
     "check_content",
     "excerpt",
     "failure",
@@ -43,6 +44,14 @@ class RefusedError(ThreadError):
         super().__init__(message)
         self.status = status
         self.detail = detail
+
+
+class UnknownFateError(ThreadError):
+    """A change was sent, and no answer tells whether it was made."""
+
+    def __init__(self, message: str, *, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class TooLargeError(ThreadError):

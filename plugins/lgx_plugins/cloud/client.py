@@ -14,6 +14,7 @@ from lgx_plugins.cloud.address import Address
 from lgx_plugins.cloud.answers import (
     Answer,
     TooLargeError,
+    UnknownFateError,
     check_content,
     excerpt,
     failure,
@@ -112,12 +113,14 @@ class Client:
         path: str,
         payload: object = None,
         *,
-        opening: bytes,
+        opening: bytes | None,
         what: str,
         most: int | None = None,
         holds: str | None = None,
     ) -> Answer:
         """One request, and its answer as it came, when it is JSON that begins so.
+
+        `opening` is None where the answer says nothing but that it was done.
 
         Args:
             path: below the server's address, quoted, with its query.
@@ -163,7 +166,8 @@ class Client:
             ) from None
         except (ClientError, OSError, EOFError) as error:
             raise RetryableError(f"no answer: {_reason(error)}", outage=True) from None
-        check_content(status, got, body, opening=opening, what=what)
+        if opening is not None:
+            check_content(status, got, body, opening=opening, what=what)
         if holds is not None and holds not in split_object(body):
             # An error that came as a success must not pass for an empty list.
             raise RetryableError(
@@ -200,7 +204,7 @@ class Client:
         path: str,
         payload: object = None,
         *,
-        opening: bytes,
+        opening: bytes | None,
         what: str,
         attempts: int | None = None,
         holds: str | None = None,
@@ -211,6 +215,36 @@ class Client:
             return await self.ask(method, path, payload, opening=opening, what=what, holds=holds)
 
         answer = await context.request(call, what=what, attempts=attempts)
+        context.received(len(answer.body))
+        return answer
+
+    async def send(
+        self,
+        context: Context,
+        method: str,
+        path: str,
+        payload: object,
+        *,
+        opening: bytes | None,
+        what: str,
+    ) -> Answer:
+        """A change that must not be made twice: sent again only where the server said that it
+        did not take it up, because it is asked too much.
+
+        Raises:
+            UnknownFateError: it may have been made, or not.
+            RefusedError: it was not.
+        """
+
+        async def call() -> Answer:
+            try:
+                return await self.ask(method, path, payload, opening=opening, what=what)
+            except RetryableError as error:
+                if error.throttled:
+                    raise
+                raise UnknownFateError(f"{what}: {error}", status=error.status) from error
+
+        answer = await context.request(call, what=what)
         context.received(len(answer.body))
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Raw, Struct
@@ -52,30 +53,35 @@ class Holdings:
         found: dict[str, Holding] = {}
         for start in range(0, len(thread_ids), _TOGETHER):
             some = list(thread_ids[start : start + _TOGETHER])
-            answer = await self._client.light(
-                context,
-                "POST",
-                "/threads/search",
-                {
-                    "ids": some,
-                    "limit": len(some),
-                    "select": ["thread_id", "updated_at", "metadata"],
-                },
-                opening=b"[",
-                what=f"list of {len(some)} threads of the target",
-            )
-            try:
-                rows = _rows.decode(answer.body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            what = f"list of {len(some)} threads of the target"
+            found |= await context.request(partial(self.ask, some), what=what)
+        return found
+
+    async def ask(self, thread_ids: Sequence[str]) -> Mapping[str, Holding]:
+        """As `find`, in one request that is not tried again; for what is tried again itself."""
+        answer = await self._client.ask(
+            "POST",
+            "/threads/search",
+            {
+                "ids": thread_ids,
+                "limit": len(thread_ids),
+                "select": ["thread_id", "updated_at", "metadata"],
+            },
+            opening=b"[",
+            what="list of the target's threads",
+        )
+        try:
+            rows = _rows.decode(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            why = f"the target's list of threads is malformed: {error}"
+            raise RetryableError(why) from None
+        found: dict[str, Holding] = {}
+        for row in rows:
+            if row.thread_id not in thread_ids:
                 raise RetryableError(
-                    f"the target's list of threads is malformed: {error}"
-                ) from None
-            for row in rows:
-                if row.thread_id not in some:
-                    raise RetryableError(
-                        f"asked for {len(some)} threads, the target gave thread {row.thread_id!r} "
-                        "too; lgx cannot tell what stands there"
-                    )
-                label = label_of(split_object(row.metadata))
-                found[row.thread_id] = Holding(row.thread_id, row.updated_at, label)
+                    f"asked for {len(thread_ids)} threads, the target gave thread "
+                    f"{row.thread_id!r} too; lgx cannot tell what stands there"
+                )
+            label = label_of(split_object(row.metadata))
+            found[row.thread_id] = Holding(row.thread_id, row.updated_at, label)
         return found
