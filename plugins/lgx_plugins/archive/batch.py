@@ -55,7 +55,7 @@ class BatchWriter:
         if bundle.size <= self._part_bytes:
             part = self._part(bundle.size)
             if bundle.size < self._frame_bytes:
-                part.add_small(entry, b"".join(bundle.blocks()))
+                part.add_small(entry, b"".join(bundle.blocks()), len(bundle), bundle.checkpoints)
             else:
                 part.add_large(entry, bundle.lines(), hashlib.sha256())
             return
@@ -79,7 +79,7 @@ class BatchWriter:
     def add_deleted(self, thread_id: str, line: bytes) -> None:
         """Writes the tombstone of a thread."""
         entry = Entry(thread_id=thread_id, bytes=0, sha256="", deleted=True, outcome="deleted")
-        self._part(len(line) + 1).add_small(entry, line + b"\n")
+        self._part(len(line) + 1).add_small(entry, line + b"\n", 1, 0)
 
     def add_extras(self, lines: Iterable[bytes]) -> None:
         """Writes records that belong to no thread."""

@@ -133,21 +133,27 @@ class Part:
         self._described: list[Entry | None] = []
         self._filled = 0
 
-    def add_small(self, entry: Entry, data: bytes) -> None:
-        """Adds a thread, whose lines these are, to the frame that small threads share."""
+    def add_small(self, entry: Entry, data: bytes, records: int, checkpoints: int) -> None:
+        """Adds a thread to the frame that small threads share.
+
+        Args:
+            data: its lines.
+            records: how many they are; and how many of them are checkpoints.
+        """
+        self._count(data, records, checkpoints)
         described = msgspec.structs.replace(
             entry,
             frame=len(self.frames) + len(self._under_way),
             offset=self._filled,
             bytes=len(data),
-            records=self._count(data),
+            records=records,
         )
         self._append(data, described)
 
     def add_loose(self, line: bytes) -> None:
         """Adds a record that no entry describes."""
         data = line + b"\n"
-        self._count(data)
+        self._count(data, 1, int(data.startswith(CHECKPOINT)))
         self._append(data, None)
 
     def add_large(
@@ -165,8 +171,10 @@ class Part:
         def counted() -> Iterator[bytes]:
             nonlocal total, records
             for chunk in _chunks(lines):
+                count = chunk.count(b"\n")
                 total += len(chunk)
-                records += self._count(chunk)
+                records += count
+                self._count(chunk, count, (b"\n" + chunk).count(b"\n" + CHECKPOINT))
                 yield chunk
 
         with closing(self._compressor.stream(counted(), hasher)) as stream:
@@ -220,18 +228,15 @@ class Part:
         ]
         self._write(data)
 
-    def _count(self, data: bytes) -> int:
-        """How many records these lines are."""
-        count = data.count(b"\n")
-        checkpoints = data.count(b"\n" + CHECKPOINT) + data.startswith(CHECKPOINT)
+    def _count(self, data: bytes, records: int, checkpoints: int) -> None:
+        """Counts the kinds of these lines, which are looked at only where it is not clear."""
         if checkpoints:
             self.records["checkpoint"] += checkpoints
-        if count - checkpoints == 1 and data.startswith(_THREAD):
+        if records - checkpoints == 1 and data.startswith(_THREAD):
             self.records["thread"] += 1
-        elif count > checkpoints:
+        elif records > checkpoints:
             lines = data.split(b"\n")[:-1]
             self.records.update(_kind(line) for line in lines if not line.startswith(CHECKPOINT))
-        return count
 
     def _write(self, data: bytes) -> None:
         if data:

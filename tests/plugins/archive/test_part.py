@@ -70,7 +70,8 @@ def test_frames_stand_in_the_order_in_which_they_were_filled(compressor: Compres
         if number % 9 == 0:
             part.add_large(entry(thread_id), iter(listed), hashlib.sha256())
         else:
-            part.add_small(entry(thread_id), b"".join(line + b"\n" for line in listed))
+            data = b"".join(line + b"\n" for line in listed)
+            part.add_small(entry(thread_id), data, len(listed), len(listed) - 1)
     part.finish()
 
     wanted = {t: b"".join(line + b"\n" for line in listed) for t, listed in given.items()}
@@ -86,9 +87,9 @@ def test_frames_stand_in_the_order_in_which_they_were_filled(compressor: Compres
 def test_records_are_counted_by_kind(compressor: Compressor) -> None:
     """Whatever stands where, and what only looks like a record inside one is none."""
     part = Part(Kept(), "stem", compressor, frame_bytes=2000)
-    part.add_small(entry("a"), b'{"kind":"checkpoint"}\n{"kind":"run"}\n{"kind":"run"}\n')
-    part.add_small(entry("b"), b'{"kind":"thread","x":"{\\"kind\\":\\"checkpoint\\"}"}\n')
-    part.add_small(entry("c"), b'{"kind":"threads"}\n')
+    part.add_small(entry("a"), b'{"kind":"checkpoint"}\n{"kind":"run"}\n{"kind":"run"}\n', 3, 1)
+    part.add_small(entry("b"), b'{"kind":"thread","x":"{\\"kind\\":\\"checkpoint\\"}"}\n', 1, 0)
+    part.add_small(entry("c"), b'{"kind":"threads"}\n', 1, 0)
     part.add_loose(b'{"kind":"cron"}')
     part.add_large(entry("d"), iter(lines(1, 3)), hashlib.sha256())
     part.finish()
@@ -123,7 +124,7 @@ def test_little_waits_in_memory(compressor: Compressor) -> None:
     part = Part(Kept(), "stem", compressor, frame_bytes=100)
     waiting = []
     for number in range(30):
-        part.add_small(entry(str(number)), b'{"kind":"x"}\n' * 10)
+        part.add_small(entry(str(number)), b'{"kind":"x"}\n' * 10, 10, 0)
         waiting.append(len(part._under_way))
     part.finish()
     assert max(waiting) == 3
