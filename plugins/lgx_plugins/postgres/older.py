@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lgx_plugins.lineage import parents_first
+from lgx_plugins.postgres.cells import MARK
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.schema import checkpoint_indexes, other_tables, thread_indexes
 
@@ -31,6 +32,9 @@ _THREADS = frozenset(
 _CHECKPOINTS = frozenset(
     {"id", "thread_id", "checkpoint_id", "parent_checkpoint_id", "checkpoint_data", "values"}
 )
+
+
+_JSON = ("metadata", "values", "checkpoint_data")
 
 
 async def is_older(connection: Connection, names: Names) -> bool:
@@ -60,6 +64,7 @@ async def upgrade(connection: Connection, names: Names) -> tuple[str, ...]:
     await _place_checkpoints(connection, n)
     repeated = await _remove_repeated(connection, n)
     aside = await _set_aside(connection, n)
+    await _escape(connection, n)
     for column in ("thread", "position", "thread_id", "checkpoint_ns", "checkpoint_id"):
         await connection.execute(
             f"ALTER TABLE {n('checkpoints')} ALTER COLUMN {column} SET NOT NULL"
@@ -149,7 +154,7 @@ async def _types(connection: Connection, n: Names, table: str, times: tuple[str,
     wanted = {"id": "BIGINT", "thread_id": "TEXT"}
     wanted |= dict.fromkeys(times, "TIMESTAMPTZ")
     wanted |= dict.fromkeys(("checkpoint_id", "parent_checkpoint_id", "source_url"), "TEXT")
-    wanted |= dict.fromkeys(("metadata", "values", "checkpoint_data"), "JSONB")
+    wanted |= dict.fromkeys(_JSON, "JSONB")
     changes = ", ".join(
         f"ALTER COLUMN {quoted(name)} TYPE {kind}" for name, kind in wanted.items() if name in held
     )
@@ -274,6 +279,32 @@ async def _set_aside(connection: Connection, n: Names) -> int:
         ) INSERT INTO {n("set_aside")} SELECT 'checkpoints', why, "row" FROM gone"""
     )
     return _count(status)
+
+
+_TEXTS = {
+    "threads": ("thread_id", "source_url", "status", "metadata", "values"),
+    "checkpoints": (
+        "thread_id",
+        "checkpoint_ns",
+        "checkpoint_id",
+        "parent_checkpoint_id",
+        "checkpoint_data",
+        "metadata",
+        "values",
+    ),
+}
+
+
+async def _escape(connection: Connection, n: Names) -> None:
+    """Tells the character that begins lgx's escapes from an escape, where it stands already."""
+    for table, columns in _TEXTS.items():
+        held = ", ".join(
+            f"{quoted(name)} = replace({quoted(name)}::text, '{MARK}', '{MARK}fdd0')"
+            + ("::jsonb" if name in _JSON else "")
+            for name in columns
+        )
+        found = " OR ".join(f"position('{MARK}' IN {quoted(name)}::text) > 0" for name in columns)
+        await connection.execute(f"UPDATE {n(table)} SET {held} WHERE {found}")
 
 
 def _count(status: str) -> int:

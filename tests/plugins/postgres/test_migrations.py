@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from lgx import LockedError, Thread, UsageError
+from lgx.testing import make_run, same_records
+from lgx_plugins.postgres.cells import escape_text
 from lgx_plugins.postgres.connection import Address, close
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.migrations import MIGRATIONS, Migration, migrate, prepare
@@ -84,6 +86,31 @@ async def test_a_failed_migration_leaves_the_schema_as_it_was(
     assert _versions(sql) == [1]
     assert await target.read() == {"t": [Thread(thread_id="t")]}
     await _prepare(address, names)
+
+
+async def test_what_looks_like_an_escape_in_tables_of_an_older_tool_stays_what_it_is(
+    target: Any, older: Any
+) -> None:
+    """lgx escapes by U+FDD0, and reads its own tables so; theirs had no escapes."""
+    text = "\ufdd00000 \ufdd0fdd0 \ufdd0"
+    older(
+        "INSERT INTO langgraph_threads (thread_id, source_url) VALUES ('t', 'u'), ($1, 'u')", text
+    )
+    older(
+        "INSERT INTO langgraph_checkpoints (thread_id, checkpoint_id, checkpoint_data, values) "
+        "VALUES ('t', $1, $2::text::jsonb, $2::text::jsonb)",
+        text,
+        f'{{"checkpoint_ns": "{text}", "{text}": ["{text}"]}}',
+    )
+    before = await target.read()
+    await target.write(run=make_run(source="u"))
+    after = await target.read()
+    assert same_records(after["t"], before["t"]) == []
+    assert (after["t"][1].checkpoint_ns, after["t"][1].checkpoint_id) == (text, text)
+    assert older("SELECT thread_id FROM langgraph_threads ORDER BY id") == [
+        ("t",),
+        (escape_text(text).decode(),),
+    ]
 
 
 async def test_a_newer_schema_is_refused_by_both_ends(
