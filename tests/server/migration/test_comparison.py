@@ -1,0 +1,85 @@
+"""The comparison finds equal what is equal, and every difference that a poor replay leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from .comparison import compare, same
+from .fill import Filled
+from .requests import Server
+from .sketch import replay
+
+EQUAL = {
+    *("bare-graph", "bare-nothing", "bare-strange", "bare-ttl", "lost-graph", "loop-cron"),
+    *("chat-cleared", "chat-everything", "chat-inputs", "chat-invalid", "chat-plain"),
+    *("chat-quiet", "chat-usage", "loop-configured", "loop-replayed", "loop-strange"),
+    *("loop-turns", "relay-end", "typed-plain"),
+}
+
+TOLD = {
+    "loop-long": {"thread"},
+    "loop-busy": {"status"},
+    "gone-plain": {"history"},
+    "chat-forked": {"status", "missing", "final", "waits"},
+    "chat-rerun": {"values", "next", "step", "source", "parent", "missing", "final"},
+    "drift-plain": {"values", "final"},
+    "relay-plain": {"next"},
+    "relay-one": {"status", "next", "waits"},
+    "relay-recovered": {"values", "next", "source", "extra", "final"},
+    "renamed-plain": {"missing", "next", "final", "waits"},
+}
+
+
+async def test_a_thread_is_equal_to_itself(source: Filled) -> None:
+    found = await compare(source.url, source.url, source.threads)
+    loops = sum("source" in {d.field for d in t.differences} for t in found.threads.values())
+    assert set(found.fields()) == {"source"}  # a loop is to become an update
+    assert loops > 40
+    assert found.checkpoints > 1400
+
+
+async def test_a_simple_replay_is_equal_where_a_thread_is_plain(
+    source: Filled, target: str
+) -> None:
+    """So that the comparison can succeed."""
+    threads = {n: source.threads[n] for n in ("chat-plain", "loop-turns", "loop-replayed")}
+    for thread_id in threads.values():
+        assert await replay(source.url, target, thread_id) == 200
+    found = await compare(source.url, target, threads)
+    assert found.differences == {}, str(found)
+    assert found.equal == found.checkpoints == 8 + 15 + 3
+
+
+async def test_a_simple_replay_is_found_out(
+    source: Filled, target: str, executed: Callable[[], list[str]]
+) -> None:
+    """It is equal where a thread is a plain line, and wherever it is not, that is told."""
+    left = [i for n, i in source.threads.items() if n != "loop-long"]
+    answers = await asyncio.gather(*(replay(source.url, target, i) for i in left))
+    assert set(answers) == {200, 201, 400, 422, 500}
+    found = await compare(source.url, target, source.threads)
+    assert set(found.threads) - set(found.differences) == EQUAL, str(found)
+    assert found["chat-usage"].usage == 5
+    assert (found["chat-everything"].usage, found["chat-everything"].invalid) == (18, 13)
+    fields = {name: set(found[name].fields()) for name in TOLD}
+    assert fields == TOLD, str(found)
+    assert found.equal < found.checkpoints
+    assert executed() == []
+
+
+async def test_absence_is_a_difference(source: Filled, target: str) -> None:
+    one = {"chat-plain": source.threads["chat-plain"]}
+    assert (await compare(source.url, target, one)).fields() == {"thread": 1}
+    async with Server(target) as server:
+        await server.post("/threads", {"thread_id": one["chat-plain"]})
+    found = (await compare(source.url, target, one)).fields()
+    assert found == {"metadata": 1, "missing": 8}
+
+
+def test_values_are_compared_exactly() -> None:
+    assert same({"a": [1, None, "é"]}, {"a": [1, None, "é"]})
+    for other in (True, 1.0, "1", None, [1]):
+        assert not same(1, other)
+    assert not same([1, 2], [2, 1])
+    assert not same({"a": None}, {})
