@@ -122,6 +122,11 @@ def explained(place: str, *, again: bool = False) -> Iterator[None]:
 
 
 def _of_server(state: str, text: str, place: str, *, again: bool) -> LgxError | None:
+    if state == "0A000" and "row-level security" in text:
+        return (FatalError if again else UsageError)(
+            f"{place} cannot be written to by this user: {text}; name a user whom its "
+            "policies for rows do not bind: the tables' owner, or one with BYPASSRLS"
+        )
     if not again and (why := _match(_REFUSED, state)):
         return UsageError(f"{place} {why.format(text=text)}")
     if state.startswith(_PASSING):

@@ -11,6 +11,7 @@ import pytest
 from lgx import FatalError, LgxError, Secret, UsageError
 from lgx.testing import PostgresProcess
 from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.migrations import prepare
 from lgx_plugins.postgres.names import Names
@@ -134,6 +135,26 @@ async def test_a_user_who_may_use_a_schema_needs_no_right_to_make_one(
     lease = TargetLease(address, Names("given", "langgraph_"))
     await prepare(address, lease._names, lease)
     await lease.release()
+
+
+async def test_policies_that_hide_rows_from_the_user(
+    own_server: PostgresProcess, own_database: str, role: str
+) -> None:
+    """Nothing can be copied into such tables; who can is named."""
+    address = Address(Secret(own_server.tcp_dsn(role, PASSWORD, name_of(own_database))))
+    own_server.execute(own_database, "CREATE TABLE t (x INT)")
+    own_server.execute(own_database, f"GRANT ALL ON t TO {role}")
+    own_server.execute(own_database, "ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    connection = await address.connect()
+    for again, kind in ((False, UsageError), (True, FatalError)):
+        with pytest.raises(kind) as refused, explained(address.place, again=again):
+            await connection.copy_records_to_table("t", records=[(1,)])
+        assert str(refused.value) == (
+            f"{address.place} cannot be written to by this user: COPY FROM not supported with "
+            "row-level security; name a user whom its policies for rows do not bind: the tables' "
+            "owner, or one with BYPASSRLS"
+        )
+    await close(connection)
 
 
 async def test_a_database_that_can_only_be_read(
