@@ -29,7 +29,7 @@ FROM pg_catalog.pg_settings WHERE name IN
     'lock_timeout', 'jit', 'row_security')
 """
 
-_JOIN_SECONDS = 20.0
+_JOIN_SECONDS = 10.0
 _LOCK_SECONDS = 1
 _ALONE_SECONDS = 10.0
 
@@ -173,11 +173,13 @@ class Moment:
             return None
         async with self._keeping:
             await self._kept()
+        begun = clock()
         try:
             return await self._new()
         except RetryableError:
             # Not tried again by the caller: the keeper knows best whether the server is there.
-            self._alone_until = clock() + _ALONE_SECONDS
+            ended = clock()
+            self._alone_until = ended + max(_ALONE_SECONDS, 10 * (ended - begun))
             return None
 
     async def _new(self) -> Connection:

@@ -300,3 +300,20 @@ async def test_where_the_server_has_no_room_one_connection_reads(
     assert await shop.records() == forms(generation(0))
     shop.dsn = own_database
     shop.query("DROP OWNED BY single; DROP ROLE single")
+
+
+async def test_behind_a_pooler_with_one_connection_that_one_reads(
+    own_server: PostgresProcess,
+    own_database: str,
+    shop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second one would wait for the first one's transaction to end, for ever."""
+    monkeypatch.setattr("lgx_plugins.postgres.snapshot._JOIN_SECONDS", 0.3)
+    shop.server, shop.dsn = own_server, own_database
+    await shop.write(*generation(0))
+    async with TransactionPooler(own_database, size=1) as narrow:
+        shop.dsn = narrow.dsn
+        async with asyncio.timeout(30):
+            assert await shop.records() == forms(generation(0))
+    shop.dsn = own_database
