@@ -41,6 +41,7 @@ class Stored(Struct, frozen=True):
     thread_id: str
     row: int
     size: int | None
+    whole: bool = True
 
 
 def groups(threads: Sequence[Stored]) -> Iterator[Sequence[Stored]]:

@@ -43,6 +43,7 @@ from lgx_plugins.tables import (
     Table,
     from_cells,
     json_cell,
+    not_whole,
     text_cell,
 )
 
@@ -248,39 +249,41 @@ class SqliteSource(Source[SqliteSourceConfig]):
             async with aclosing(self._reader().records(group, context)) as items:
                 async for thread_id, item in items:
                     while waiting[0] != thread_id:
-                        yield self._end(waiting.pop(0), losses)
+                        yield self._end(stored[waiting.pop(0)], losses)
                         losses = []
                     if isinstance(item, Loss):
                         losses.append(item)
                     else:
                         yield item
             for thread_id in waiting:
-                yield self._end(thread_id, losses)
+                yield self._end(stored[thread_id], losses)
                 losses = []
 
-    def _end(self, thread_id: str, losses: _Losses) -> ThreadEnd:
+    def _end(self, thread: Stored, losses: _Losses) -> ThreadEnd:
         if self._state not in (None, state(self._path)):
             raise FatalError(
                 f"{str(self._path)!r} was changed while it was read, and may not be locked by "
                 "this user; run again as its owner, or read a copy"
             )
+        found = losses if thread.whole else [not_whole(thread.thread_id), *losses]
         return ThreadEnd(
-            thread_id=thread_id,
-            outcome="partial" if losses else "complete",
-            losses=tuple(losses),
+            thread_id=thread.thread_id,
+            outcome="partial" if found else "complete",
+            losses=tuple(found),
         )
 
     async def _stored(self, thread_ids: Sequence[str]) -> dict[str, Stored]:
         """Sizes are those of the last export: what was edited since has none."""
         layout = self._found()
         size = "CASE t.revision WHEN 0 THEN t.size END" if layout.own else "NULL"
+        whole = "t.source_version IS NOT NULL" if layout.own else "1"
         where, values = self._where(Query(thread_ids=tuple(thread_ids)))
         rows = await self._reader().fetch(
-            f"SELECT {layout.thread_id}, t.rowid, {size} "
+            f"SELECT {layout.thread_id}, t.rowid, {size}, {whole} "
             f"FROM {self._names('threads')} AS t {where}",
             values,
         )
-        stored = (Stored(thread_id.decode(), row, size) for thread_id, row, size in rows)
+        stored = (Stored(name.decode(), row, size, bool(whole)) for name, row, size, whole in rows)
         return {thread.thread_id: thread for thread in stored}
 
     def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:

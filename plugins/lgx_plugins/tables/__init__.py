@@ -36,6 +36,7 @@ from lgx_plugins.tables.columns import (
     Column,
     Table,
 )
+from lgx_plugins.tables.partial import not_whole
 
 __all__ = [
     "ASSISTANTS",
@@ -54,6 +55,7 @@ __all__ = [
     "from_cells",
     "is_bare",
     "json_cell",
+    "not_whole",
     "text_cell",
     "to_bare_cells",
     "to_cells",

@@ -29,6 +29,7 @@ from lgx import (
 from lgx.testing import make_context
 from lgx_plugins.sqlite import SqliteSink, SqliteSource
 from lgx_plugins.sqlite.config import SqliteConfig, SqliteSourceConfig
+from lgx_plugins.tables import not_whole
 
 
 class Workshop:
@@ -138,8 +139,9 @@ class Workshop:
         async with self.source(**options) as source:
             return [ref async for ref in source.list(query or Query(), self.context)]
 
-    async def lines(self, **options: Any) -> dict[str, list[bytes]]:
-        """Every thread's records as lines, in the order of listing; all must be complete."""
+    async def lines(self, *, part: str | None = None, **options: Any) -> dict[str, list[bytes]]:
+        """Every thread's records as lines, in the order of listing; all must be complete, but
+        for one that is not whole."""
         found: dict[str, list[bytes]] = {}
         async with self.source(**options) as source:
             refs = [ref async for ref in source.list(Query(), self.context)]
@@ -147,7 +149,11 @@ class Workshop:
             for start in range(0, len(refs), 50):
                 async for item in source.read(refs[start : start + 50], self.context):
                     if isinstance(item, ThreadEnd):
-                        assert (item.outcome, item.losses) == ("complete", ()), item
+                        if item.thread_id == part:
+                            expected: object = ("partial", (not_whole(part),))
+                        else:
+                            expected = ("complete", ())
+                        assert (item.outcome, item.losses) == expected, item
                         found[item.thread_id], lines = lines, []
                     else:
                         lines.append(encode_line(item))

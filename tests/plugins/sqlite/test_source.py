@@ -6,12 +6,14 @@ import asyncio
 import gc
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
 from lgx import (
+    Failure,
     Query,
     Record,
     Thread,
@@ -311,3 +313,34 @@ async def test_a_broken_row_among_threads_read_together_costs_its_own_thread(sho
         ("b", "partial", 2),
         ("c", "complete", 0),
     ]
+
+
+async def test_a_thread_that_is_not_whole_stays_so_in_copies(shop: Any, tmp_path: Path) -> None:
+    """It was stored without a mark: each copy of it is stored so, and says that it lacks
+    something; a thread beside it is whole."""
+    async with shop.sink() as sink:
+        whole, part = shop.bundle(shop.thread("a")), shop.bundle(shop.thread("b"), partial=True)
+        await sink.write([whole, part], shop.context)
+    failure = Failure(
+        thread_id="b",
+        what="what its source could not give",
+        why="this copy of it is not whole: the run that wrote it could not read all of the thread",
+    )
+    lines, copy = tmp_path / "lines.ndjson", tmp_path / "copy.db"
+    for source, sink in (
+        (use("sqlite", path=shop.path), use("ndjson", path=lines)),
+        (use("sqlite", path=shop.path), use("sqlite", path=copy)),
+        (use("sqlite", path=shop.path), use("sqlite", path=copy)),  # it is tried again
+        (use("sqlite", path=copy), use("ndjson", path=lines)),
+    ):
+        report = await run_async(source, sink)
+        assert (report.failures, report.exit_code) == ([failure], 3)
+        assert (report.threads.partial, report.threads.failed) == (1, 0)
+    assert b'"kind":"thread","thread_id":"b"' in lines.read_bytes()
+
+
+async def test_tables_of_another_program_bear_no_marks_to_lack(shop: Any) -> None:
+    """A thread of theirs is as whole as its rows are."""
+    shop.query("CREATE TABLE langgraph_threads (thread_id TEXT, source_version TEXT)")
+    shop.query("INSERT INTO langgraph_threads VALUES ('a', NULL)")
+    assert list(await shop.lines()) == ["a"]
