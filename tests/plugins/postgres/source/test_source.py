@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from lgx import (
     Checkpoint,
+    FatalError,
     Query,
     Record,
     RetryableError,
@@ -341,6 +342,20 @@ async def test_reading_may_end_early(shop: Any, connections: int) -> None:
             assert forms(items) == forms(large[:10])
         found = await shop.records_of(source)
     assert found == {"large": forms(large), "small": forms(shop.thread("small"))}
+
+
+async def test_a_reader_that_outlives_the_source_leaves_nothing_open(shop: Any) -> None:
+    """Its connection ends with it, not with the process."""
+    await shop.write(shop.thread("large", checkpoints=4000, note="x" * 2000))
+    async with shop.source() as source:
+        refs = [ref async for ref in source.list(Query(), shop.context)]
+        reader = source.read(refs, shop.context)
+        await anext(reader)
+    assert len(shop.sessions()) == 1
+    with pytest.raises(FatalError, match="the moment that was being read, which cannot be taken"):
+        [item async for item in reader]
+    shop.await_end()
+    assert shop.sessions() == []
 
 
 EDITS = [
