@@ -30,7 +30,8 @@ _CHUNK = 1 << 18
 CHECKPOINT = b'{"kind":"checkpoint"'
 _THREAD = b'{"kind":"thread"'
 _DIGITS = 32
-_WORKERS = 2  # each has tables of its own
+_WORKERS = 2
+_LIGHT = 9  # the tables of higher levels are too large to have them twice
 _KIND = re.compile(rb'\{"kind":"([^"\\]+)"')
 
 
@@ -41,7 +42,8 @@ class Compressor:
 
     def __init__(self, level: int) -> None:
         self._level = level
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lgx-zstd")
+        workers = _WORKERS if level <= _LIGHT else 1
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="lgx-zstd")
         self._own = threading.local()
         self._long: zstandard.ZstdCompressor | None = None
 
