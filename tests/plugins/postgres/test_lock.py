@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from lgx import LockedError, RetryableError, Secret, Thread, encode_line, raw
-from lgx.testing import PostgresProcess, PostgresServer
+from lgx.testing import PostgresProcess, PostgresServer, make_context
 from lgx_plugins.postgres.connection import Address, close
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease, _key, lock_holder
@@ -36,13 +36,17 @@ async def held(address: Address, names: Names, mode: Any = "fail") -> AsyncItera
 
 
 async def fence(address: Address, lease: TargetLease) -> None:
-    """One transaction that would write."""
-    connection = await address.connect()
-    try:
-        async with connection.transaction():
-            await lease.fence(connection)
-    finally:
-        await close(connection)
+    """One transaction that would write; tried again while the server still ends a session."""
+
+    async def write() -> None:
+        connection = await address.connect()
+        try:
+            async with connection.transaction():
+                await lease.fence(connection)
+        finally:
+            await close(connection)
+
+    await make_context(attempts=1000).request(write, what="transaction")
 
 
 async def lose(lease: TargetLease) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lgx import Checkpoint, LockedError, Secret, Thread, UsageError, raw
-from lgx.testing import TransactionPooler, same_records
+from lgx.testing import TransactionPooler, make_context, same_records
 from lgx_plugins.postgres.connection import Address, close, close_pool
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.migrations import prepare
@@ -92,10 +92,17 @@ async def test_a_lock_whose_session_lives_on_is_taken_back(
     await prepare(pooled, names, lease)
     session = lease._session
     pooler.cut()
-    connection = await pooled.connect()
-    async with connection.transaction():
-        await lease.fence(connection)
-    await close(connection)
+
+    async def write() -> None:
+        connection = await pooled.connect()
+        try:
+            async with connection.transaction():
+                await lease.fence(connection)
+        finally:
+            await close(connection)
+
+    # Tried again while the server still ends that session.
+    await make_context(attempts=1000).request(write, what="transaction")
     assert lease._session != session
     with pytest.raises(LockedError):
         await TargetLease(pooled, names).acquire()
