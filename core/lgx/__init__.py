@@ -35,6 +35,7 @@ from lgx.contracts import (
     Validator,
     Violation,
 )
+from lgx.coverage import Coverage
 from lgx.errors import (
     FatalError,
     IntegrityError,
@@ -77,17 +78,24 @@ if TYPE_CHECKING:
     from lgx.engine.stop import Stop
     from lgx.registry import Registry
     from lgx.upkeep import clean, clean_async, probe, probe_async
+    from lgx.verification.report import Difference, Side, Verification
+    from lgx.verifying import verify, verify_async
 else:
     # Loaded when first used: a plugin that imports lgx needs none of them.
     _LATER = {
+        "Difference": "lgx.verification.report",
         "Registry": "lgx.registry",
+        "Side": "lgx.verification.report",
         "Stop": "lgx.engine.stop",
+        "Verification": "lgx.verification.report",
         "clean": "lgx.upkeep",
         "clean_async": "lgx.upkeep",
         "probe": "lgx.upkeep",
         "probe_async": "lgx.upkeep",
         "run": "lgx.api",
         "run_async": "lgx.api",
+        "verify": "lgx.verifying",
+        "verify_async": "lgx.verifying",
     }
 
     def __getattr__(name: str) -> object:
@@ -112,7 +120,9 @@ __all__ = [
     "Config",
     "Context",
     "Counts",
+    "Coverage",
     "Cron",
+    "Difference",
     "Endpoint",
     "Fact",
     "Failure",
@@ -141,6 +151,7 @@ __all__ = [
     "RunInfo",
     "RunSpec",
     "Secret",
+    "Side",
     "Sink",
     "Source",
     "SourceBase",
@@ -161,6 +172,7 @@ __all__ = [
     "Use",
     "Validator",
     "ValidatorUse",
+    "Verification",
     "Violation",
     "WriteOutcome",
     "canonical",
@@ -189,4 +201,6 @@ __all__ = [
     "to_fields",
     "to_state",
     "use",
+    "verify",
+    "verify_async",
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "run",
     "run_async",
     "run_spec",
+    "take_query",
 ]
 
 # What `make_query` takes.
@@ -155,20 +156,16 @@ async def run_spec(
 def make_spec(source: Use | str, sink: Use | str, **options: Unpack[RunOptions]) -> RunSpec:
     """The plain data of a run, from the arguments of `run`."""
     values: dict[str, Any] = dict(options)
-    filters = {name: values.pop(name) for name in _FILTERS if name in values}
-    query = values.pop("query", None)
+    query = take_query(values)
     unknown = sorted(set(values) - set(RunSpec.__struct_fields__))
     if unknown:
         raise TypeError(f"run() got an unexpected keyword argument {unknown[0]!r}")
-    given = sorted(name for name, value in filters.items() if value not in (None, (), [], {}))
-    if query is not None and given:
-        raise UsageError(f"query and {', '.join(given)} exclude each other; put all into the query")
     spec = RunSpec(
         source=as_use(source),
         sink=as_use(sink),
         transforms=tuple(as_use(item) for item in values.pop("transforms", ())),
         validators=tuple(_validator_use(item) for item in values.pop("validators", ())),
-        query=make_query(**filters) if query is None else query,
+        query=query,
         **values,
     )
     for name in ("concurrency", "memory", "attempts"):
@@ -177,6 +174,16 @@ def make_spec(source: Use | str, sink: Use | str, **options: Unpack[RunOptions])
     _one_of("fidelity", spec.fidelity, ("raw", "state", None))
     _one_of("on_violation", spec.on_violation, ("fail", "quarantine", "warn"))
     return spec
+
+
+def take_query(values: dict[str, Any]) -> Query:
+    """The query that a function's options name; they are taken out of `values`."""
+    filters = {name: values.pop(name) for name in _FILTERS if name in values}
+    query: Query | None = values.pop("query", None)
+    given = sorted(name for name, value in filters.items() if value not in (None, (), [], {}))
+    if query is not None and given:
+        raise UsageError(f"query and {', '.join(given)} exclude each other; put all into the query")
+    return make_query(**filters) if query is None else query
 
 
 def make_query(

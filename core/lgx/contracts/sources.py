@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from lgx.context import Context
 from lgx.contracts.components import C, Endpoint
+from lgx.coverage import Coverage
+from lgx.facts import Probe
 from lgx.query import Query
 from lgx.records import Record
 from lgx.threads import Loss, ThreadEnd, ThreadRef
@@ -36,6 +38,20 @@ class SourceBase(Endpoint[C]):
         The same place always has the same identity, different ones never share it; no
         secret is part of it. Called once, while open.
         """
+
+    async def coverage(self) -> Coverage:
+        """What can be here at all, where that is less than `offers` says: an older program's
+        file has room for less. Called once, while open, by `lgx verify`, which compares
+        nothing else."""
+        return Coverage()
+
+    async def check(self, context: Context) -> Probe:
+        """Whether all that is stored here is as it was written, as far as the format tells by
+        itself: by hashes and counts. What is not is a fact of level `error`.
+
+        Called once, while open, by `lgx verify` of this source alone; all is read after.
+        """
+        return Probe()
 
     def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
         """The deployment's own records of one kind of `EXTRA_KINDS`.

@@ -1,0 +1,278 @@
+"""The comparison: both ledgers in step, thread by thread, or one ledger summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Literal
+
+import msgspec
+
+from lgx.verification.exact import compare_exactly, compare_extras
+from lgx.verification.findings import Findings, First, merged
+from lgx.verification.ledger import Entry, Ledger, Row
+from lgx.verification.replayed import compare_rebuilt
+from lgx.verification.report import (
+    MOST_DIFFERENCES,
+    Compared,
+    Difference,
+    LeftOut,
+    Side,
+    Verification,
+)
+from lgx.verification.scope import Scope
+
+__all__ = ["Comparison"]
+
+_What = Literal["different", "missing", "additional", "doubled", "unread"]
+
+
+class Comparison:
+    """Fills in a verification. `steps` is run to its end, once."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        ledgers: Sequence[Ledger],
+        sides: Sequence[Side],
+        unread: Sequence[Mapping[str, str]],
+        found: Verification,
+        *,
+        chosen: bool,
+    ) -> None:
+        """
+        Args:
+            ledgers, sides: source's and sink's, or those of the one there is.
+            unread: threads that could not be read, or not whole, by id, and why.
+            chosen: whether the sink was looked at for the source's threads alone, so that it
+                may hold others.
+        """
+        self._scope = scope
+        self._ledgers = ledgers
+        self._sides = sides
+        self._unread = [dict(reasons) for reasons in unread]
+        self._found = found
+        self._chosen = chosen
+        self._digests = [blake2b(digest_size=32) for _ in sides]
+        self._excused: Counter[str] = Counter()
+
+    def steps(self) -> Iterator[None]:
+        """Compares; yields after each thread, so that others may run."""
+        if len(self._ledgers) == 1:
+            for _, entries in self._ledgers[0].groups():
+                self._sum_up(entries)
+                yield
+        else:
+            first, second = (ledger.groups() for ledger in self._ledgers)
+            for left, right in merged(first, second, itemgetter(0)):
+                self._thread(left[1] if left else [], right[1] if right else [])
+                yield
+        self._never_read()
+        self._extras()
+        for side, digest in zip(self._sides, self._digests, strict=True):
+            side.digest = digest.hexdigest()
+        self._found.left_out = [*self._scope.left_out(self._ledgers), *self._excuses()]
+
+    # -- one side ---------------------------------------------------------------------
+
+    def _sum_up(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            for _ in self._rows(0, entry):
+                pass
+        self._doubled(entries, [])
+        self._unread_on(0, entries)
+
+    # -- two sides --------------------------------------------------------------------
+
+    def _thread(self, left: list[Entry], right: list[Entry]) -> None:
+        if not left and self._chosen:
+            return
+        counts = self._found.threads
+        findings = Findings(checkpoints=self._found.checkpoints, records=self._found.records)
+        before = _differing(findings.checkpoints)
+        rebuilt = None
+        if left and right:
+            rebuilt = self._compare(left[0], right[0], findings)
+            for number, entries in enumerate((left, right)):
+                for entry in entries[1:]:
+                    self._count_alone(number, entry, None)
+        else:
+            for entry in left or right:
+                self._count_alone(0 if left else 1, entry, findings.checkpoints)
+        if self._unread_on(0, left or right) or self._unread_on(1, right or left):
+            counts.unread += 1
+            return
+        what: _What = "different"
+        if not right:
+            what, counts.missing = "missing", counts.missing + 1
+            findings.found(First(words="is missing in the sink"))
+        elif not left:
+            what, counts.additional = "additional", counts.additional + 1
+            findings.found(First(words="is missing in the source"))
+        elif self._doubled(left, right):
+            counts.different += 1
+            return
+        elif findings.first is None:
+            counts.equal += 1
+            return
+        else:
+            counts.different += 1
+        assert findings.first is not None
+        own = (left or right)[0]
+        differing = _differing(findings.checkpoints) - before
+        self._differs(own.thread_id, what, findings.first, differing, rebuilt)
+
+    def _compare(self, left: Entry, right: Entry, findings: Findings) -> str | None:
+        """Returns how far the thread was rebuilt, where it was."""
+        rows = self._rows(0, left), self._rows(1, right)
+        labelled = [entry for entry in (left, right) if entry.mark is not None]
+        for number, entry in enumerate((left, right)):
+            if entry.unfinished:
+                side = ("source", "sink")[number]
+                words = f"is labelled unfinished in the {side}: rebuilding it was cut short"
+                findings.found(First(words=words))
+        if not labelled or left.mark == right.mark:
+            compare_exactly(self._scope, (left, right), rows, findings)
+            return None
+        compare_rebuilt(self._scope, (left, right), rows, findings, self._excused)
+        reached = labelled[-1].fidelity or "unfinished"
+        self._found.replayed[reached] = self._found.replayed.get(reached, 0) + 1
+        return reached
+
+    def _count_alone(self, number: int, entry: Entry, counts: Compared | None) -> None:
+        """A thread that is not compared, since the other side lacks it."""
+        for row in self._rows(number, entry):
+            if row.kind == "checkpoint" and counts is not None:
+                if number == 0:
+                    counts.missing += 1
+                else:
+                    counts.additional += 1
+
+    def _rows(self, number: int, entry: Entry) -> Iterator[Row]:
+        """A thread's records that count; each is counted for its side as it is passed on, and
+        digested."""
+        side, ledger = self._sides[number], self._ledgers[number]
+        digest = blake2b(entry.thread_id.encode("utf-8", "surrogatepass"), digest_size=32)
+        side.threads += 1
+        if entry.names is not None and self._scope.has("thread"):
+            _put(digest, *self._scope.within("thread", entry.names, entry.digests))
+        yield from self._counted(number, ledger.rows(entry.number), digest)
+        self._digests[number].update(digest.digest())
+
+    def _counted(self, number: int, rows: Iterator[Row], digest: blake2b) -> Iterator[Row]:
+        side = self._sides[number]
+        for row in rows:
+            if not self._scope.has(row.kind, row.place):
+                continue
+            if row.kind == "checkpoint":
+                side.checkpoints += 1
+            else:
+                side.records += 1
+            identity = msgspec.msgpack.encode((row.kind, row.place, row.id, row.copy))
+            digest.update(identity)
+            _put(digest, *self._scope.within(row.kind, row.names, row.digests))
+            yield row
+
+    def _extras(self) -> None:
+        """The deployment's own records."""
+        sides = [
+            self._counted(number, ledger.rows(0), self._digests[number])
+            for number, ledger in enumerate(self._ledgers)
+        ]
+        if len(sides) == 1:
+            for _ in sides[0]:
+                pass
+            return
+        rebuilt = bool(self._found.replayed)
+        for what, first in compare_extras(
+            self._scope, (sides[0], sides[1]), self._found.records, rebuilt=rebuilt
+        ):
+            self._differs(None, what, first)
+
+    # -- what is said -----------------------------------------------------------------
+
+    def _doubled(self, left: list[Entry], right: list[Entry]) -> bool:
+        """Whether one id stands for several threads of a side; that is told here."""
+        for entries, side in ((left, "source"), (right, "sink")):
+            if len(entries) > 1:
+                where = f"in the {side}" if len(self._ledgers) > 1 else "there"
+                words = f"stands {len(entries)} times {where}"
+                self._differs(entries[0].thread_id, "doubled", First(words=words))
+                return True
+        return False
+
+    def _unread_on(self, number: int, entries: list[Entry]) -> bool:
+        """Whether a thread could not be read on that side; that is told here."""
+        if number >= len(self._unread):
+            return False
+        for entry in entries:
+            why = self._unread[number].pop(entry.thread_id, None)
+            if why is not None:
+                self._cannot_be_read(number, entry.thread_id, why)
+                return True
+        return False
+
+    def _never_read(self) -> None:
+        """Threads of which nothing at all came."""
+        for number, reasons in enumerate(self._unread):
+            for thread_id, why in sorted(reasons.items()):
+                self._found.threads.unread += 1
+                self._cannot_be_read(number, thread_id, why)
+
+    def _cannot_be_read(self, number: int, thread_id: str, why: str) -> None:
+        side = ("source", "sink")[number]
+        where = f"in the {side} " if len(self._ledgers) > 1 else ""
+        words = f"could not be read whole {where}({why})"
+        self._differs(thread_id, "unread", First(words=words))
+
+    def _differs(
+        self,
+        thread_id: str | None,
+        what: _What,
+        first: First,
+        checkpoints: int = 0,
+        fidelity: str | None = None,
+    ) -> None:
+        if len(self._found.differences) >= MOST_DIFFERENCES:
+            self._found.unlisted += 1
+            return
+        self._found.differences.append(
+            Difference(
+                thread_id=thread_id,
+                what=what,
+                first=first.words,
+                namespace=first.namespace,
+                checkpoint_id=first.checkpoint_id,
+                fields=first.fields,
+                checkpoints=checkpoints,
+                fidelity=fidelity,
+            )
+        )
+
+    def _excuses(self) -> Iterator[LeftOut]:
+        if not self._found.replayed:
+            return
+        count = sum(self._found.replayed.values())
+        yield LeftOut(
+            what=f"ids, times, tasks and run ids of {count} rebuilt threads",
+            why="a server gives new ones, and keeps of metadata what it likes",
+        )
+        for what, number in sorted(self._excused.items()):
+            yield LeftOut(what=f"{what} of rebuilt threads ({number})", why="no server takes them")
+
+
+def _differing(counts: Compared) -> int:
+    return counts.different + counts.missing + counts.additional
+
+
+def _put(digest: blake2b, names: tuple[str, ...], digests: bytes) -> None:
+    digest.update(_encoded(names))
+    digest.update(digests)
+
+
+@lru_cache(1000)
+def _encoded(names: tuple[str, ...]) -> bytes:
+    return msgspec.msgpack.encode(names)

@@ -1,0 +1,132 @@
+"""A thread that was copied: the same ids, and every field the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from lgx.verification.findings import (
+    Findings,
+    First,
+    differing,
+    merged,
+    say_fields,
+    say_record,
+    text_of,
+)
+from lgx.verification.ledger import Entry, Row
+from lgx.verification.report import Compared
+from lgx.verification.scope import Scope
+
+__all__ = ["What", "compare_exactly", "compare_extras"]
+
+What: TypeAlias = Literal["different", "missing", "additional"]
+_Pair: TypeAlias = tuple[Row | None, Row | None]
+
+_SIDES = ("source", "sink")
+_TIMES = ("created_at", "updated_at")
+
+
+def compare_exactly(
+    scope: Scope,
+    entries: tuple[Entry, Entry],
+    rows: tuple[Iterator[Row], Iterator[Row]],
+    findings: Findings,
+) -> None:
+    """Checkpoints first, since what differs in one often comes to be seen in its thread."""
+    held = merged(*rows, _order)
+    rest: list[_Pair] = []
+    numbers: Counter[bytes] = Counter()
+    for pair in held:
+        row = _either(pair)
+        if row.kind != "checkpoint":
+            rest.append(pair)
+            break
+        numbers[row.place] += 1
+        _find(scope, pair, numbers[row.place], findings)
+    _compare_own(scope, entries, findings)
+    for pair in (*rest, *held):
+        _find(scope, pair, 0, findings)
+
+
+def compare_extras(
+    scope: Scope, rows: tuple[Iterator[Row], Iterator[Row]], counts: Compared, *, rebuilt: bool
+) -> Iterator[tuple[What, First]]:
+    """The deployment's own records: each that differs.
+
+    Args:
+        rebuilt: whether a server made those of the sink: then times do not count, nor crons,
+            which get new ids, nor assistants that servers make by themselves.
+    """
+    for pair in merged(*rows, _order):
+        row = _either(pair)
+        if rebuilt and (row.kind == "cron" or row.head.source == "system"):
+            continue
+        found = _compare(scope, pair, 0, counts, ignored=_TIMES if rebuilt else ())
+        if found is not None:
+            yield found
+
+
+def _order(row: Row) -> tuple[str, bytes, bytes, int]:
+    return row.kind, row.place, row.id, row.copy
+
+
+def _either(pair: _Pair) -> Row:
+    row = pair[0] or pair[1]
+    assert row is not None
+    return row
+
+
+def _find(scope: Scope, pair: _Pair, number: int, findings: Findings) -> None:
+    counts = findings.counts(_either(pair).kind)
+    found = _compare(scope, pair, number, counts)
+    if found is not None:
+        findings.found(found[1])
+
+
+def _compare_own(scope: Scope, entries: tuple[Entry, Entry], findings: Findings) -> None:
+    if not scope.has("thread"):
+        return
+    names, others = (entry.names for entry in entries)
+    if names is None or others is None:
+        if names is not others:
+            side = _SIDES[others is None]
+            findings.found(First(words=f"the thread's own record is missing in the {side}"))
+        return
+    left = scope.within("thread", names, entries[0].digests)
+    right = scope.within("thread", others, entries[1].digests)
+    if left != right:
+        fields = differing(*left, *right)
+        findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
+
+
+def _compare(
+    scope: Scope, pair: _Pair, number: int, counts: Compared, ignored: tuple[str, ...] = ()
+) -> tuple[What, First] | None:
+    """Compares and counts a record that is on both sides, or on one; what differs."""
+    row = _either(pair)
+    at = (text_of(row.place), text_of(row.id)) if row.kind == "checkpoint" else (None, None)
+    if pair[0] is None or pair[1] is None:
+        missing = pair[1] is None
+        if missing:
+            counts.missing += 1
+        else:
+            counts.additional += 1
+        words = f"is missing in the {_SIDES[missing]}"
+        if row.copy:
+            words = f"stands more than once in the {_SIDES[not missing]}"
+        words = f"{say_record(row, number)} {words}"
+        first = First(words=words, namespace=at[0], checkpoint_id=at[1])
+        return ("missing" if missing else "additional"), first
+    left = scope.within(row.kind, pair[0].names, pair[0].digests)
+    right = scope.within(row.kind, pair[1].names, pair[1].digests)
+    fields: tuple[str, ...] = ()
+    if left != right:
+        fields = tuple(name for name in differing(*left, *right) if name not in ignored)
+    if not fields:
+        counts.equal += 1
+        return None
+    counts.different += 1
+    words = f"{say_record(row, number)}: {say_fields(fields)}"
+    return "different", First(words=words, fields=fields, namespace=at[0], checkpoint_id=at[1])

@@ -1,0 +1,228 @@
+"""A record as digests of its fields: enough to say where two records differ, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from lgx.canonical import canonical
+from lgx.codec import encode_line
+from lgx.errors import ThreadError
+from lgx.jsontext import split_object
+from lgx.records import Assistant, Checkpoint, Cron, Json, Record, Run, StoreItem, Thread
+from lgx.verification.messages import movable, moved
+
+__all__ = [
+    "NOTHING",
+    "SIZE",
+    "Fingerprint",
+    "Head",
+    "field_of",
+    "fingerprint",
+    "head_of",
+    "id_bytes",
+    "shown",
+]
+
+SIZE = 16
+"""Bytes of a digest."""
+
+# What a name begins with, so that none can be taken for another, whatever data calls its keys:
+# a field, one that lgx does not know, a channel, a key of a thread's metadata.
+_FIELD, _EXTRA, _CHANNEL, _KEY = "fxvm"
+
+_SPLIT: dict[type[Record], tuple[str, ...]] = {
+    Thread: ("values", "metadata"),
+    Checkpoint: ("values",),
+}
+_IDENTITY: dict[type[Record], tuple[str, ...]] = {
+    Thread: ("thread_id",),
+    Checkpoint: ("thread_id", "checkpoint_ns", "checkpoint_id"),
+    Run: ("thread_id", "run_id"),
+    Assistant: ("assistant_id", "version"),
+    Cron: ("cron_id",),
+    StoreItem: ("namespace", "key"),
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class Fingerprint(Struct, frozen=True):
+    """
+    Attributes:
+        kind, place, id: what identifies the record within its thread, or its deployment.
+        names: of the fields and channels that it has, sorted; see `shown`.
+        digests: SIZE bytes each, in the order of the names.
+        settled: digests of channels that servers change by themselves, without that change.
+    """
+
+    kind: str
+    place: bytes
+    id: bytes
+    names: tuple[str, ...]
+    digests: bytes
+    settled: dict[str, bytes] = {}
+
+
+class Head(Struct, frozen=True):
+    """What else has to be known of a record to compare it with a rebuilt one.
+
+    Attributes:
+        step, source: of a checkpoint's metadata; `source` of an assistant that the server made
+            by itself is `system`.
+        ended: whether nothing comes next.
+    """
+
+    step: bytes | None = None
+    source: str | None = None
+    ended: bool = False
+
+
+_NO_HEAD = Head()
+
+
+class _Metadata(Struct):
+    step: Raw | UnsetType = UNSET
+    source: str | None = None
+    created_by: str | None = None
+
+
+_metadata = msgspec.json.Decoder(_Metadata)
+
+
+def id_bytes(text: str) -> bytes:
+    """An id as bytes, by which it is sorted; it may be any string."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def field_of(name: str) -> str:
+    """The field of the record that a name belongs to."""
+    if name[0] == _CHANNEL:
+        return "values"
+    return "metadata" if name[0] == _KEY else name[1:]
+
+
+def shown(name: str) -> str:
+    """A name for people: `status`, `values.messages`."""
+    return name[1:] if name[0] in (_FIELD, _EXTRA) else f"{field_of(name)}.{name[1:]}"
+
+
+def fingerprint(record: Record) -> Fingerprint:
+    """
+    Raises:
+        ThreadError: the record holds what is not JSON, or not UTF-8.
+    """
+    identity = _IDENTITY.get(type(record))
+    if identity is None:  # nothing tells such records apart but all of them
+        whole = _digest(encode_line(record))
+        return Fingerprint(record.kind, b"", whole, (_FIELD + "record",), whole)
+    settled: dict[str, bytes] = {}
+    found = sorted(_fields(record, identity, settled))
+    place, own = _place(record)
+    return Fingerprint(
+        record.kind,
+        place,
+        own,
+        tuple(name for name, _ in found),
+        b"".join(digest for _, digest in found),
+        settled,
+    )
+
+
+def head_of(record: Record) -> Head:
+    """
+    Raises:
+        ThreadError: as `fingerprint`.
+    """
+    if isinstance(record, Checkpoint):
+        metadata = _look(record.metadata)
+        step = canonical(metadata.step) if isinstance(metadata.step, Raw) else None
+        ended = isinstance(record.next, Raw) and canonical(record.next) == b"[]"
+        return Head(step, metadata.source, ended)
+    if isinstance(record, Assistant) and isinstance(record.extra, dict):
+        made = _look(record.extra.get("metadata", UNSET)).created_by == "system"
+        return Head(source="system" if made else None)
+    return _NO_HEAD
+
+
+def _look(metadata: Json) -> _Metadata:
+    """What may be in there; nothing, where it is not of LangGraph's sort."""
+    if isinstance(metadata, Raw):
+        try:
+            return _metadata.decode(metadata)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass
+    return _Metadata()
+
+
+def _place(record: Record) -> tuple[bytes, bytes]:
+    if isinstance(record, Checkpoint):
+        return id_bytes(record.checkpoint_ns), id_bytes(record.checkpoint_id)
+    if isinstance(record, Run):
+        return b"", id_bytes(record.run_id)
+    if isinstance(record, Assistant):
+        return id_bytes(record.assistant_id), b"%010d" % record.version
+    if isinstance(record, Cron):
+        return b"", id_bytes(record.cron_id)
+    if isinstance(record, StoreItem):
+        return _encode(record.namespace), id_bytes(record.key)
+    assert isinstance(record, Thread)
+    return b"", b""
+
+
+def _fields(
+    record: Record, identity: tuple[str, ...], settled: dict[str, bytes]
+) -> Iterator[tuple[str, bytes]]:
+    """Each field that is there, and its digest. A typed one that is None is not there."""
+    split = _SPLIT.get(type(record), ())
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if value is UNSET or value is None or name in identity:
+            continue
+        if name == "extra":
+            for key, text in value.items():
+                yield _EXTRA + key, _digest(text)
+        elif name in split:
+            yield from _parts(name, value, settled)
+        else:
+            yield _FIELD + name, _digest(value if type(value) is Raw else _text(value))
+
+
+def _parts(name: str, value: Raw, settled: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """The members of an object, each by itself; any other value as one."""
+    try:
+        members = split_object(value)
+    except ThreadError:
+        members = None  # no object; or keys that no string can hold
+    if not members:
+        yield _FIELD + name, _digest(value)
+        return
+    for key, text in members.items():
+        form = canonical(text)
+        if name == "metadata":
+            yield _KEY + key, _hash(form)
+            continue
+        yield _CHANNEL + key, _hash(form)
+        if movable(form):
+            settled[_CHANNEL + key] = _hash(moved(form))
+
+
+def _text(value: object) -> bytes:
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        raise ThreadError(f"{value!r} holds a lone surrogate, which no text can keep") from None
+
+
+def _digest(text: Raw | bytes) -> bytes:
+    return _hash(canonical(text))
+
+
+def _hash(form: bytes) -> bytes:
+    return blake2b(form, digest_size=SIZE).digest()
+
+
+NOTHING = frozenset(map(_hash, (b"null", b"{}")))
+"""Digests of values and metadata in which there is nothing."""

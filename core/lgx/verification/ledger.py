@@ -1,0 +1,293 @@
+"""The ledger: digests of everything that one side holds, in a private file without a name."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+
+from lgx.errors import FatalError
+from lgx.verification.fingerprint import Fingerprint, Head, id_bytes
+
+__all__ = ["Entry", "Ledger", "Row"]
+
+_CACHE = 8 << 20  # bytes of the file that stay in memory
+_SHAPES = 10_000  # lists of names that stay in memory
+_PAGE = 500  # threads that are looked up together
+
+_SCHEMA = (
+    """CREATE TABLE thread (
+      number INTEGER PRIMARY KEY, key BLOB, id BLOB, mark BLOB, fidelity TEXT, unfinished INT,
+      status TEXT, shape INT, digests BLOB, settled BLOB
+    )""",
+    "CREATE INDEX thread_key ON thread (key)",
+    """CREATE TABLE record (
+      thread INT, kind TEXT, place BLOB, id BLOB, copy INT, step BLOB, source TEXT, ended INT,
+      shape INT, digests BLOB, settled BLOB, PRIMARY KEY (thread, kind, place, id, copy)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE shape (number INTEGER PRIMARY KEY, kind TEXT, names BLOB, UNIQUE (kind, names))",
+)
+_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_THREADS = (
+    "SELECT key, number, id, mark, fidelity, unfinished, status, shape, digests, settled "
+    "FROM thread WHERE (key, number) > (?, ?) ORDER BY key, number LIMIT ?"
+)
+_RECORDS = (
+    "SELECT kind, place, id, copy, step, source, ended, shape, digests, settled FROM record "
+    "WHERE thread = ? ORDER BY kind, place, id, copy"
+)
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+class Entry(Struct, frozen=True):
+    """A thread of a ledger.
+
+    Attributes:
+        key: by which both sides are merged: its id at the source, also where it was rebuilt
+            under another one.
+        mark: digest of what lgx keeps in it on a server; None where that is nothing.
+        fidelity: how far it was rebuilt; None where it was not.
+        unfinished: whether rebuilding it was cut short.
+        names, digests, settled: of its own record; without names it has none.
+    """
+
+    key: bytes
+    number: int
+    thread_id: str
+    mark: bytes | None = None
+    fidelity: str | None = None
+    unfinished: bool = False
+    status: str | None = None
+    names: tuple[str, ...] | None = None
+    digests: bytes = b""
+    settled: dict[str, bytes] = {}
+
+
+class Row(Struct, frozen=True):
+    """A record of a ledger; `copy` counts those that bear the same ids."""
+
+    kind: str
+    place: bytes
+    id: bytes
+    copy: int
+    head: Head
+    names: tuple[str, ...]
+    digests: bytes
+    settled: dict[str, bytes]
+
+
+class Ledger:
+    """One side's. Used by one task at a time; closed by its maker.
+
+    What the disk refuses is a FatalError.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._numbers: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
+        with self._room(), TemporaryDirectory(prefix="lgx-verify-", dir=directory) as folder:
+            path = Path(folder) / "ledger"
+            path.touch(mode=0o600)
+            # Unlinked as soon as it is open: nothing is left behind, however the process ends.
+            self._database = sqlite3.connect(path, isolation_level=None)
+            try:
+                for pragma in (
+                    "journal_mode = MEMORY",
+                    "synchronous = OFF",
+                    "locking_mode = EXCLUSIVE",
+                ):
+                    self._database.execute(f"PRAGMA {pragma}")
+                self._database.execute(f"PRAGMA cache_size = -{_CACHE >> 10}")
+                for statement in _SCHEMA:
+                    self._database.execute(statement)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def close(self) -> None:
+        """May be called again."""
+        self._database.close()
+
+    # -- taking in --------------------------------------------------------------------
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keeps all that is added in its block, or nothing of it where that raises."""
+        with self._room():
+            self._database.execute("BEGIN")
+            try:
+                yield
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def add_thread(self, found: Entry) -> None:
+        """Keeps a thread, under a number of its own from 1."""
+        shape = None if found.names is None else self._shape("thread", found.names)
+        self._database.execute(
+            _ADD_THREAD,
+            (
+                *(found.number, found.key, id_bytes(found.thread_id), found.mark, found.fidelity),
+                *(found.unfinished, found.status, shape, found.digests, _packed(found.settled)),
+            ),
+        )
+
+    def forget_extras(self, kind: str) -> None:
+        """Forgets the deployment's records of a kind."""
+        self._database.execute("DELETE FROM record WHERE thread = 0 AND kind = ?", (kind,))
+
+    def add_record(self, thread: int, found: Fingerprint, head: Head) -> None:
+        """Keeps a record of a thread, or with 0 of the deployment."""
+        shape = self._shape(found.kind, found.names)
+        copy = 0
+        while True:
+            try:
+                self._database.execute(
+                    _ADD_RECORD,
+                    (
+                        *(thread, found.kind, found.place, found.id, copy, head.step),
+                        *(head.source, head.ended, shape, found.digests),
+                        _packed(found.settled),
+                    ),
+                )
+                return
+            except sqlite3.IntegrityError:
+                ((copy,),) = self._database.execute(
+                    "SELECT max(copy) + 1 FROM record WHERE thread = ? AND kind = ? AND place = ? "
+                    "AND id = ?",
+                    (thread, found.kind, found.place, found.id),
+                )
+
+    def _shape(self, kind: str, names: tuple[str, ...]) -> int:
+        number = self._numbers.get((kind, names))
+        if number is None:
+            if len(self._numbers) >= _SHAPES:
+                self._numbers.clear()
+            values = (kind, msgspec.json.encode(names))
+            self._database.execute(
+                "INSERT OR IGNORE INTO shape (kind, names) VALUES (?, ?)", values
+            )
+            ((number,),) = self._database.execute(
+                "SELECT number FROM shape WHERE kind = ? AND names = ?", values
+            )
+            assert isinstance(number, int)
+            self._numbers[kind, names] = number
+        return number
+
+    # -- giving out -------------------------------------------------------------------
+
+    def keep(self, keys: frozenset[bytes]) -> None:
+        """Forgets all threads but these."""
+        for entry in self.entries():
+            if entry.key not in keys:
+                with self._room():
+                    self._database.execute("DELETE FROM record WHERE thread = ?", (entry.number,))
+                    self._database.execute("DELETE FROM thread WHERE number = ?", (entry.number,))
+
+    def holds(self, key: bytes) -> bool:
+        """Whether a thread of that key is there."""
+        with self._room():
+            return bool(
+                self._database.execute("SELECT 1 FROM thread WHERE key = ?", (key,)).fetchone()
+            )
+
+    def entries(self) -> Iterator[Entry]:
+        """All threads by key; those that share one together."""
+        at = (b"", -1)
+        while True:
+            with self._room():
+                page = self._database.execute(_THREADS, (*at, _PAGE)).fetchall()
+            for key, number, own, mark, fidelity, unfinished, status, shape, *rest in page:
+                at = (key, number)
+                digests, settled = rest
+                names = None if shape is None else self._shape_names(shape)
+                thread_id = own.decode("utf-8", "surrogatepass")
+                yield Entry(
+                    *(key, number, thread_id, mark, fidelity, bool(unfinished), status),
+                    *(names, digests, _unpacked(settled)),
+                )
+            if len(page) < _PAGE:
+                return
+
+    def groups(self) -> Iterator[tuple[bytes, list[Entry]]]:
+        """The threads of each key, which should be one."""
+        for key, same in groupby(self.entries(), key=attrgetter("key")):
+            yield key, list(same)
+
+    def rows(self, number: int) -> Iterator[Row]:
+        """The records of a thread, or with 0 those of the deployment: by kind, place and id."""
+        with self._room():
+            for kind, place, own, copy, step, source, ended, shape, *rest in self._database.execute(
+                _RECORDS, (number,)
+            ):
+                digests, settled = rest
+                head = Head(step, source, bool(ended))
+                names = self._shape_names(shape)
+                yield Row(kind, place, own, copy, head, names, digests, _unpacked(settled))
+
+    def shapes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each list of names that a record of that kind has; the threads' own are `thread`."""
+        with self._room():
+            for kind, names in self._database.execute("SELECT kind, names FROM shape"):
+                yield kind, tuple(msgspec.json.decode(names))
+
+    def count(self, kind: str, *, elsewhere: bool = False) -> int:
+        """How many records there are of a kind; `elsewhere`: than in the root namespace."""
+        where = " AND place != x''" if elsewhere else ""
+        with self._room():
+            ((count,),) = self._database.execute(
+                f"SELECT count(*) FROM record WHERE kind = ?{where}",  # noqa: S608
+                (kind,),
+            )
+        return int(count)
+
+    def kinds(self) -> list[str]:
+        """The kinds of records that are there, but threads."""
+        with self._room():
+            rows = self._database.execute("SELECT DISTINCT kind FROM record ORDER BY kind")
+            return [kind for (kind,) in rows]
+
+    def _shape_names(self, number: int) -> tuple[str, ...]:
+        names = self._names.get(number)
+        if names is None:
+            if len(self._names) >= _SHAPES:
+                self._names.clear()
+            ((text,),) = self._database.execute(
+                "SELECT names FROM shape WHERE number = ?", (number,)
+            )
+            names = self._names[number] = tuple(msgspec.json.decode(text))
+        return names
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Any other error of SQLite's is one in the SQL above, and stays a bug."""
+        try:
+            yield
+        except (OSError, sqlite3.OperationalError) as error:
+            known = isinstance(error, OSError) or error.sqlite_errorcode & 0xFF in _NO_ROOM
+            if not known:
+                raise
+            raise FatalError(
+                f"the digests cannot be kept on disk ({error}); see that there is room in "
+                f"{self._directory or 'the temporary directory'}, or name another place with "
+                "--spool-dir"
+            ) from error
+
+
+def _packed(settled: dict[str, bytes]) -> bytes | None:
+    return msgspec.msgpack.encode(settled) if settled else None
+
+
+def _unpacked(packed: bytes | None) -> dict[str, bytes]:
+    return msgspec.msgpack.decode(packed, type=dict[str, bytes]) if packed else {}

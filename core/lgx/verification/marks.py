@@ -1,0 +1,67 @@
+"""What lgx keeps in the metadata of a thread that it rebuilt on a server."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Raw, Struct
+
+from lgx.canonical import canonical
+from lgx.errors import ThreadError
+from lgx.jsontext import split_object
+from lgx.records import Json
+
+__all__ = ["RESERVED", "Label", "label_of"]
+
+_KEY = "lgx"
+
+RESERVED = frozenset(
+    {
+        _KEY,
+        *("thread_id", "assistant_id", "run_id", "cron_id"),
+        "counters_since_delta_snapshot",
+    }
+)
+"""Keys of a thread's metadata that are lgx's, or that servers take from nobody."""
+
+
+class _Kept(Struct):
+    fidelity: str = ""
+    unfinished: str | None = None
+    thread_id: str | None = None
+
+
+class Label(Struct, frozen=True):
+    """
+    Attributes:
+        digest: of all of it: two copies of one rebuilt thread have the same.
+        thread_id: the thread's id where it came from, if it has another one here.
+    """
+
+    digest: bytes
+    fidelity: str
+    unfinished: bool
+    thread_id: str | None
+
+
+_kept = msgspec.json.Decoder(_Kept)
+
+
+def label_of(metadata: Json) -> Label | None:
+    """The label in a thread's metadata; None where there is none of lgx's."""
+    if not isinstance(metadata, Raw) or b'"lgx"' not in bytes(metadata):
+        return None
+    try:
+        text = split_object(metadata).get(_KEY)
+        kept = None if text is None else _kept.decode(text)
+    except (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if text is None or kept is None or not (kept.fidelity or kept.unfinished is not None):
+        return None
+    return Label(
+        blake2b(canonical(text), digest_size=16).digest(),
+        kept.fidelity,
+        kept.unfinished is not None,
+        kept.thread_id,
+    )
