@@ -337,3 +337,17 @@ async def test_a_server_that_is_not_there_is_told(bucket: Any) -> None:
     """With its address."""
     with pytest.raises(FatalError, match=r"127\.0\.0\.1:9"):
         await bucket.read(endpoint_url="http://127.0.0.1:9", attempts=1)
+
+
+async def test_credentials_that_expire_are_told_whatever_was_asked(
+    bucket: Any, shaky: Any, proxy: S3Proxy
+) -> None:
+    """Also by the request that looks whether the manifest is still the same."""
+
+    def after_the_journal(request: Request) -> bool:
+        begun = any(earlier.name.startswith("PUT journal-") for earlier in proxy.log)
+        return begun and request.name.endswith(" manifest.json")
+
+    proxy.fail("answer", after_the_journal, status=400, code="ExpiredToken", times=1000)
+    said = await failure(shaky.write({"a": bucket.thread("a")}, attempts=2))
+    assert "the credentials have expired; renew them and run again" in said
