@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from lgx.api import STATUSES, make_spec, run_spec
+from lgx.api import make_spec, run_spec
 from lgx.cli.display import show_progress
 from lgx.cli.endpoints import ROLES, EndpointCommand, chosen, endpoint_use
 from lgx.cli.files import (
@@ -22,9 +22,10 @@ from lgx.cli.files import (
     without_secrets,
     write_report,
 )
-from lgx.cli.flags import Flag, count, metadata_values, size, time
+from lgx.cli.flags import Flag, metadata_values
 from lgx.cli.literals import learn_of_use
 from lgx.cli.meter import Meter
+from lgx.cli.options import EFFORT, EXTRAS, OUTPUT, THREADS
 from lgx.cli.pipelines import pipeline_names
 from lgx.cli.session import Session, printable
 from lgx.cli.signals import graceful_stop, reader_gone
@@ -64,35 +65,14 @@ _PARAMS: list[click.Parameter] = [
         metavar="NAME[:key=value,…][@source]",
         help="Checks what is to be written, or with @source what was read.",
     ),
-    _which(["--thread-id"], multiple=True, metavar="ID", help="These threads alone."),
-    _which(
-        ["--metadata"],
-        multiple=True,
-        metavar="KEY=VALUE",
-        help='Threads whose metadata contains this; VALUE is JSON or text (for 7 as text: "7").',
-    ),
-    _which(["--status"], type=click.Choice(STATUSES), help="Threads of this status."),
-    _which(["--since"], type=time, metavar="TIME", help="Threads updated at this time or later."),
-    _which(["--until"], type=time, metavar="TIME", help="Threads updated before this time."),
-    _which(
-        ["--as-of"],
-        type=time,
-        metavar="TIME",
-        help="The state at that time, from a source that keeps earlier ones.",
-    ),
-    _which(["--limit"], type=count, metavar="N", help="At most so many threads."),
+    *THREADS,
     _which(
         ["--retry"],
         type=click.Path(path_type=Path),
         metavar="REPORT",
         help="Threads that failed in the run of which this is the report.",
     ),
-    _which(
-        ["--extras/--no-extras"],
-        is_flag=True,
-        default=None,
-        help="Assistants, crons and store items too. [default: yes, unless threads are filtered]",
-    ),
+    EXTRAS,
     _how(["--full"], is_flag=True, help="Copy also what the sink holds unchanged."),
     _how(["--merge"], is_flag=True, help="Allow threads of several sources in one target."),
     _how(
@@ -107,50 +87,14 @@ _PARAMS: list[click.Parameter] = [
         show_default=True,
         help="End the run, leave the thread out, or write it all the same.",
     ),
-    _how(
-        ["--concurrency"],
-        type=count,
-        default=_DEFAULTS["concurrency"],
-        show_default=True,
-        metavar="N",
-        help="How many large requests or reads run at once.",
-    ),
-    _how(
-        ["--memory"],
-        type=size,
-        default=f"{_DEFAULTS['memory'] >> 20}M",
-        show_default=True,
-        metavar="SIZE",
-        help="How much data is in flight at most; what is larger goes to disk.",
-    ),
-    _how(
-        ["--attempts"],
-        type=count,
-        default=_DEFAULTS["attempts"],
-        show_default=True,
-        metavar="N",
-        help="How often a request is tried.",
-    ),
-    _how(
-        ["--spool-dir"],
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIRECTORY",
-        help="Where large threads wait until they are written. [default: the temporary directory]",
-    ),
+    *EFFORT,
     _output(
         ["--dry-run"],
         is_flag=True,
         help="List the threads that would move on stdout (id, version, bytes if known); "
         "write nothing.",
     ),
-    _output(
-        ["--report"],
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Write the report, one JSON document, to FILE.",
-    ),
-    _output(["--json"], is_flag=True, help="Print the report on stdout."),
-    _output(["--quiet"], is_flag=True, help="Print nothing but warnings and errors."),
+    *OUTPUT,
 ]
 
 
