@@ -44,7 +44,7 @@ async def test_a_standby_is_read_like_its_primary(
                 # By and by: what was read before it is whole.
                 async with asyncio.timeout(30):
                     with pytest.raises(
-                        LgxError, match="cannot be taken again|conflict with recovery"
+                        LgxError, match=r"cannot be taken again|conflict with recovery"
                     ):
                         while True:
                             items = [item async for item in source.read(refs, shop.context)]
