@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import click
 from msgspec import Struct, structs
 
+from lgx.cli.wrapping import stderr_columns, wrapped
 from lgx.registry import Registry
 from lgx.secrets import Secret, redact
 
@@ -57,8 +58,14 @@ class Session:
         return redact(text, self._secrets | named)
 
     def say(self, text: str) -> None:
-        """One line about the program itself, on stderr."""
-        self._write(f"lgx: {self.redact(text)}")
+        """One line about the program itself, on stderr; on a terminal as many as it takes."""
+        line = f"lgx: {self.redact(text)}"
+        columns = stderr_columns()
+        if columns is None or len(line) <= columns or "\n" in line:  # a traceback, of a log
+            self._write(line)
+            return
+        for part in wrapped(line, columns, rest=" " * len("lgx: ")):
+            self._write(part)
 
     @contextlib.contextmanager
     def speaking_through(self, write: Callable[[str], None]) -> Iterator[None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from lgx.cli.meter import duration, size
 from lgx.cli.session import printable
+from lgx.cli.wrapping import wrapped
 from lgx.report import Report
 from lgx.threads import Loss
 
@@ -158,10 +158,4 @@ def _first(items: Sequence[str]) -> str:
 
 
 def _wrap(first: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _COLUMNS,
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
-        break_on_hyphens=False,
-    )
+    return wrapped(text, _COLUMNS, first=first, rest=" " * len(first))
