@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from lgx.cli.endpoints import ROLES, EndpointCommand, endpoint_use
 from lgx.cli.flags import Flag
 from lgx.cli.meter import size
 from lgx.cli.session import Session, printable
+from lgx.cli.wrapping import wrapped
 from lgx.config import convert
 from lgx.errors import LgxError, UsageError
 from lgx.facts import Fact
@@ -47,8 +47,7 @@ def _doctor(ctx: click.Context, *, clean: bool, **_: Any) -> int:
     if clean and "sink" not in dict(uses):
         raise UsageError("--clean removes what is left over in a sink; name it with --sink NAME")
     for role, use in uses:
-        config_type = getattr(session.registry, role)(use.name).config_type
-        session.learn(convert(config_type, use.options, where=f"--{role} {use.name}"))
+        _check_options(role, use, session)
     healthy = True
     for role, use in uses:
         facts = _facts("source" if role == "source" else "sink", use, session, clean=clean)
@@ -61,17 +60,30 @@ def _doctor(ctx: click.Context, *, clean: bool, **_: Any) -> int:
     return 0 if healthy else 1
 
 
+def _check_options(role: str, use: Use, session: Session) -> None:
+    """What the command line says wrongly is told before anything is looked at.
+
+    A component's constructor judges its options and touches nothing else: whatever it raises
+    later is about the place, and a finding.
+
+    Raises:
+        UsageError: the options are wrong.
+    """
+    cls = getattr(session.registry, role)(use.name)
+    config = convert(cls.config_type, use.options, where=f"--{role} {use.name}")
+    session.learn(config)
+    cls(config)
+
+
 def _facts(
     role: Literal["source", "sink"], use: Use, session: Session, *, clean: bool
 ) -> list[Fact]:
-    """What the probe found; an error that it ends with is a finding, too."""
+    """What the probe found; an error that it ends with is a finding, of whatever sort."""
     try:
         if role == "source":
             return list(probe(source=use, registry=session.registry).facts)
         removed = [_removed(clean_sink(use, registry=session.registry))] if clean else []
         return [*removed, *probe(sink=use, registry=session.registry).facts]
-    except UsageError:
-        raise
     except LgxError as error:
         return [Fact(name=role, value=str(error), level="error")]
 
@@ -87,17 +99,13 @@ def show(fact: Fact, width: int, session: Session) -> None:
     word = "" if fact.level == "ok" else fact.level
     lead = " " * (2 + 5 + 2 + width + 2)
     columns = min(_WIDEST, shutil.get_terminal_size().columns)
-    lines = textwrap.wrap(
-        printable(session.redact(_formatted(fact))),
-        max(20, columns - len(lead)),
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    text = printable(session.redact(_formatted(fact)))
+    head, *lines = wrapped(text, columns, first=lead, rest=lead)
     mark = _mark(fact.level) + " " * (5 - len(word)) if word else " " * 5
     name = f"{printable(fact.name):<{width}}"
-    click.echo(f"  {mark}  {name}  {lines[0] if lines else ''}".rstrip())
-    for line in lines[1:]:
-        click.echo(lead + line)
+    click.echo(f"  {mark}  {name}  {head[len(lead) :]}".rstrip())
+    for line in lines:
+        click.echo(line)
 
 
 def _mark(level: str) -> str:

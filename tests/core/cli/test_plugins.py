@@ -178,6 +178,41 @@ class TestDoctor:
             "",
         )
 
+    def test_what_stands_in_the_way_is_a_finding_of_whatever_sort(
+        self, lgx: Lgx, tmp_path: Path
+    ) -> None:
+        """A file that is not there or not what it should be, also one of two: what opening and
+        looking finds is told in a table, with exit code 1, and the other one is looked at."""
+        (tmp_path / "text.db").write_text("no database")
+        where = tmp_path.resolve()
+        code, out, err = lgx(
+            "doctor", "--source", "sqlite", "--source-path", "none.db",
+            "--sink", "sqlite", "--sink-path", "text.db",
+        )  # fmt: skip
+        assert (code, err) == (1, "")
+        assert "".join(out.split()) == "".join(
+            f"source sqlite error error source there is no database '{where}/none.db'; "
+            "correct --source-path sink sqlite error error sink "
+            f"'{where}/text.db' is not a SQLite database; name another file".split()
+        )
+
+    def test_options_that_are_wrong_are_no_finding(self, lgx: Lgx) -> None:
+        """They are the command's: one line and exit code 2, and nothing is looked at; also
+        where only the plugin itself can tell."""
+        tiny = ("doctor", "--source", "tiny", "--source-place", "here")
+        for given, message in (
+            (
+                ("--sink", "sqlite", "--sink-path", "a.db", "--sink-table-prefix", "sqlite_x"),
+                "table-prefix 'sqlite_x' is reserved by SQLite; choose one without sqlite_",
+            ),
+            (
+                ("--sink", "sqlite"),
+                "--sink sqlite needs --sink-path (or the variable LGX_SINK_PATH); "
+                "`lgx run --sink sqlite --help` lists its options",
+            ),
+        ):
+            assert lgx(*tiny, *given) == (2, "", f"lgx: error: {message}\n")
+
     def test_reads_a_pipeline(self, lgx: Lgx, tmp_path: Path) -> None:
         """Options that only a run needs are no hindrance."""
         (tmp_path / "lgx.toml").write_text(
@@ -219,6 +254,14 @@ class TestFormats:
         monkeypatch.setenv("COLUMNS", "60")
         show(Fact(name="words", value="word " * 40), 5, Session())
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
+
+        show(
+            Fact(name="threads", value=f"archive:{'9' * 40}/http://127.0.0.1:2137, 3"), 7, Session()
+        )
+        assert capsys.readouterr().out.splitlines() == [
+            f"         threads  archive:{'9' * 34}",
+            "                  999999/http://127.0.0.1:2137, 3",
+        ]
 
 
 class TestCommands:
