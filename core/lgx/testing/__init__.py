@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lgx.testing.contexts import make_context
     from lgx.testing.pooler import TransactionPooler
     from lgx.testing.postgres import PostgresProcess, PostgresServer
+    from lgx.testing.proxy import FaultProxy
     from lgx.testing.s3 import S3Process
     from lgx.testing.s3_proxy import S3Proxy
     from lgx.testing.stub import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Deployment",
     "Fault",
+    "FaultProxy",
     "PostgresProcess",
     "PostgresServer",
     "Quirks",
@@ -66,6 +68,7 @@ __all__ = [
 _PLACES = {
     "Deployment": "lgx.testing.stub",
     "Fault": "lgx.testing.stub",
+    "FaultProxy": "lgx.testing.proxy",
     "PostgresProcess": "lgx.testing.postgres",
     "PostgresServer": "lgx.testing.postgres",
     "Quirks": "lgx.testing.stub",

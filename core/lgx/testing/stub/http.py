@@ -19,13 +19,17 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Request:
-    """One request. `endpoint` is filled in by the router: `history`, `search`, …"""
+    """One request. `endpoint` is filled in by the router: `history`, `search`, …
 
-    __slots__ = ("body", "endpoint", "headers", "method", "path", "query")
+    `target` is path and query as they came, `path` and `query` are decoded.
+    """
+
+    __slots__ = ("body", "endpoint", "headers", "method", "path", "query", "target")
 
     def __init__(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
         path, _, query = target.partition("?")
         self.method = method
+        self.target = target
         self.path = unquote(path) if "%" in path else path
         self.query = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
         self.headers = headers
@@ -105,6 +109,8 @@ class Connection(asyncio.Protocol):
         self._answer = answer
         self._open = open_connections
         self._buffer = b""
+        self._late: list[bytes] = []
+        self._missing = 0
         self._task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
@@ -135,7 +141,13 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
+        if self._missing > len(data):  # a large body is put together once, when it is there
+            self._late.append(data)
+            self._missing -= len(data)
+            return
+        self._buffer = b"".join((self._buffer, *self._late, data)) if self._buffer else data
+        self._late.clear()
+        self._missing = 0
         if self._task is None:
             self._advance()
 
@@ -175,6 +187,7 @@ class Connection(asyncio.Protocol):
             return None
         stop = end + 4 + int(headers.get("content-length", 0))
         if len(buffer) < stop:
+            self._missing = stop - len(buffer)
             return None
         self._buffer = buffer[stop:]
         return Request(method, target, headers, buffer[end + 4 : stop])
