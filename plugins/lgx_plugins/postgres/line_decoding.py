@@ -84,7 +84,9 @@ class LineDecoder(Decoder):
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     pass  # the slower road copes with it, or says why not
             try:
-                items.append(self._record(line, extra, exact))
+                record = self._record(line, extra, exact)
+                # What was escaped of the row was put back; the id was given as it is.
+                items.append(msgspec.structs.replace(record, thread_id=thread_id))
             except ThreadError as error:
                 items.append(self._loss(line, thread_id, error))
         return items
