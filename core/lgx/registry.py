@@ -103,10 +103,7 @@ class Registry:
 
     def components(self, name: str) -> Mapping[Role, type[Component[Any]]]:
         """Everything that bears the name, by role; raises like `source`."""
-        if name not in self._components:
-            entry_point, listed = self._one(PLUGINS, name, "plugin")
-            self._components[name] = load_components(entry_point, _title("plugin", listed))
-        return self._components[name]
+        return self._loaded(name, None)
 
     def command(self, name: str) -> Any:
         """The click command of that name; raises like `source`."""
@@ -130,15 +127,24 @@ class Registry:
         return static_roles(listed.target) if len(same) == 1 else None
 
     def _component(self, name: str, role: Role) -> type[Component[Any]]:
-        components = self.components(name)
+        components = self._loaded(name, role)
         if role not in components:
             raise UsageError(f"{name!r} is no {role}; it is a {' and a '.join(components)}")
         return components[role]
 
-    def _one(self, group: str, name: str, word: str) -> tuple[EntryPoint, Listed]:
+    def _loaded(self, name: str, role: Role | None) -> Mapping[Role, type[Component[Any]]]:
+        """What bears the name; `role` is what is wanted of it, for the message if nothing does."""
+        if name not in self._components:
+            entry_point, listed = self._one(PLUGINS, name, "plugin", role)
+            self._components[name] = load_components(entry_point, _title("plugin", listed))
+        return self._components[name]
+
+    def _one(
+        self, group: str, name: str, word: str, role: Role | None = None
+    ) -> tuple[EntryPoint, Listed]:
         found = self._entries(group).get(name, [])
         if not found:
-            raise UsageError(self._unknown(group, name, word))
+            raise UsageError(self._unknown(group, name, word, role))
         if len(found) > 1:
             owners = " and ".join(f"{item.owner} ({item.target})" for _, item in found)
             raise PluginConflictError(
@@ -146,17 +152,22 @@ class Registry:
             )
         return found[0]
 
-    def _unknown(self, group: str, name: str, word: str) -> str:
+    def _unknown(self, group: str, name: str, word: str, role: Role | None) -> str:
         if self._allowed is not None and name not in self._allowed:
             names = ", ".join(sorted(self._allowed)) or "none"
             return f"{word} {name!r} may not be used; LGX_PLUGINS allows: {names}"
         if self._builtin_only and any(e.name == name for e in entry_points(group=group)):
             return f"{word} {name!r} is not built in; leave out --no-plugins to use it"
-        known = sorted(self._entries(group))
-        return (
-            f"no {word} is named {name!r}{closest(name, known)}; "
-            f"installed: {', '.join(known) or 'none'}"
-        )
+        known = sorted(self._known(group, role))
+        installed = f"installed: {', '.join(known)}" if known else "none is installed"
+        return f"no {role or word} is named {name!r}{closest(name, known)}; {installed}"
+
+    def _known(self, group: str, role: Role | None) -> Collection[str]:
+        """The names that could have been meant; without a role those of commands, too."""
+        if role is None:
+            return {*self._entries(group), *self._entries(COMMANDS)}
+        roles = {item.name: self.roles(item) for item in self.listed()}
+        return [name for name, found in roles.items() if found is None or role in found]
 
     def _listed(self, group: str) -> tuple[Listed, ...]:
         entries = self._entries(group)

@@ -131,17 +131,38 @@ class TestRefusals:
                 (),
                 lambda r: r.sink("sqllite"),
                 UsageError,
-                "no plugin is named 'sqllite' (did you mean 'sqlite'?); "
-                "installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
+                "no sink is named 'sqllite' (did you mean 'sqlite'?); "
+                "installed: archive, json, ndjson, postgres, s3, sqlite",
                 id="unknown, with a near name",
             ),
             pytest.param(
                 (),
                 lambda r: r.sink("😀"),
                 UsageError,
-                "no plugin is named '😀'; "
-                "installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
+                "no sink is named '😀'; installed: archive, json, ndjson, postgres, s3, sqlite",
                 id="unknown, with none",
+            ),
+            pytest.param(
+                (),
+                lambda r: r.validator("schema"),
+                UsageError,
+                "no validator is named 'schema'; none is installed",
+                id="unknown, where there is none",
+            ),
+            pytest.param(
+                ("import_error",),
+                lambda r: r.transform("redact"),
+                UsageError,
+                "no transform is named 'redact'; installed: broken",
+                id="unknown, where one may be what it wants to be",
+            ),
+            pytest.param(
+                ("tiny",),
+                lambda r: r.components("helo"),
+                UsageError,
+                "no plugin is named 'helo' (did you mean 'hello'?); installed: archive, cloud, "
+                "demo, hello, init, json, ndjson, postgres, s3, sqlite, tiny",
+                id="unknown, of any role",
             ),
             pytest.param(
                 ("twin_a", "twin_b"),

@@ -124,8 +124,13 @@ def _print_table(rows: list[_Row], *, check: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Shows what the plugin NAME is, and its options, from its own declarations."""
+    """Shows what the plugin or command NAME is, and its options, from its own declarations."""
     registry = ctx.ensure_object(Session).registry
+    if not any(item.name == name for item in registry.listed()):
+        command = next((item for item in registry.listed_commands() if item.name == name), None)
+        if command is not None:
+            _show_command(command, registry, as_json=as_json)
+            return
     components = registry.components(name)
     item = next(item for item in registry.listed() if item.name == name)
     if as_json:
@@ -136,6 +141,16 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         click.echo(f"\n{role}{': ' + cls.summary if cls.summary else ''}")
         for info in describe(cls.config_type):
             _print_option(role, info)
+
+
+def _show_command(item: Listed, registry: Registry, *, as_json: bool) -> None:
+    summary = registry.command(item.name).get_short_help_str(limit=200)
+    if as_json:
+        document = {**_document(item, {}), "command": summary}
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        return
+    click.echo(f"{item.name}  {item.owner}  {item.target}\n\ncommand: {summary}")
+    click.echo(f"  `lgx {item.name} --help` lists its options")
 
 
 def _document(item: Listed, components: Mapping[Role, type[Component[Any]]]) -> dict[str, object]:

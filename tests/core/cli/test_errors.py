@@ -10,7 +10,9 @@ import pytest
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
-KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
+SINKS = "installed: archive, json, ndjson, postgres, s3, sqlite, tiny"
+SOURCES = SINKS.replace("archive, ", "archive, cloud, ")
+ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, s3, sqlite, tiny"
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,7 @@ KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
     [
         pytest.param(
             ("rn",),
-            "no command is named 'rn' (did you mean 'run'?); commands: run, plugins, doctor, "
+            "no command is named 'rn' (did you mean 'run'?); commands: run, verify, plugins, doctor, "
             "demo, hello, init",
             id="unknown command",
         ),
@@ -34,17 +36,17 @@ KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
         ),
         pytest.param(
             ("run", "--source", "tinyy", "--sink", "tiny"),
-            f"no plugin is named 'tinyy' (did you mean 'tiny'?); {KNOWN}",
+            f"no source is named 'tinyy' (did you mean 'tiny'?); {SOURCES}",
             id="unknown source",
         ),
         pytest.param(
             ("run", "--source", "tiny", "--sink", "\x1b[2J"),
-            f"no plugin is named '\\x1b[2J'; {KNOWN}",
+            f"no sink is named '\\x1b[2J'; {SINKS}",
             id="a name that would clear the screen",
         ),
         pytest.param(
             ("run", *ENDS, "--transform", "nope"),
-            f"no plugin is named 'nope'; {KNOWN}",
+            "no transform is named 'nope'; installed: tiny",
             id="unknown transform",
         ),
         pytest.param(
@@ -207,8 +209,26 @@ KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
             id="doctor without patient",
         ),
         pytest.param(
+            (
+                "--no-plugins",
+                "run",
+                "--source",
+                "sqlite",
+                "--source-path",
+                "a.db",
+                "--sink",
+                "sqlite",
+                "--sink-path",
+                "b.db",
+                "--transform",
+                "redact",
+            ),
+            "no transform is named 'redact'; none is installed",
+            id="no transform at all",
+        ),
+        pytest.param(
             ("plugins", "show", "tinny"),
-            f"no plugin is named 'tinny' (did you mean 'tiny'?); {KNOWN}",
+            f"no plugin is named 'tinny' (did you mean 'tiny'?); {ALL}",
             id="show an unknown plugin",
         ),
     ],

@@ -139,6 +139,29 @@ class TestShow:
         assert "\nsink\n  --sink-path <path>\n      Where to write. [required; such as" in out
         assert "\ntransform\n  word <text>\n      A word. [default: x]\n" in out
 
+    def test_a_command_is_shown_too(self, lgx: Lgx) -> None:
+        """`lgx plugins` lists it, so it can be asked for: what it does, and where its options
+        are."""
+        summary = "Writes a commented lgx.toml and .env.example into this directory."
+        assert lgx("plugins", "show", "init") == (
+            0,
+            (
+                "init  lgx 0.1.0  lgx_plugins.init:init\n"
+                "\n"
+                f"command: {summary}\n"
+                "  `lgx init --help` lists its options\n"
+            ),
+            "",
+        )
+        assert json.loads(lgx("plugins", "show", "init", "--json").out) == {
+            "name": "init",
+            "distribution": "lgx",
+            "version": "0.1.0",
+            "target": "lgx_plugins.init:init",
+            "roles": {},
+            "command": summary,
+        }
+
     def test_json_tells_the_same(self, lgx: Lgx) -> None:
         document = json.loads(lgx("plugins", "show", "tiny", "--json").out)
 
@@ -207,8 +230,10 @@ class TestDoctor:
             ),
             (
                 ("--sink", "sqlite"),
-                "--sink sqlite needs --sink-path (or the variable LGX_SINK_PATH); "
-                "`lgx run --sink sqlite --help` lists its options",
+                (
+                    "--sink sqlite needs --sink-path (or the variable LGX_SINK_PATH); "
+                    "`lgx run --sink sqlite --help` lists its options"
+                ),
             ),
         ):
             assert lgx(*tiny, *given) == (2, "", f"lgx: error: {message}\n")

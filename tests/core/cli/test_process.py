@@ -108,7 +108,7 @@ def test_a_terminal_that_cannot_show_it_gets_an_escape() -> None:
     )
 
     assert done.returncode == 2
-    assert done.stderr.startswith("lgx: error: no plugin is named '\\U0001f600'")
+    assert done.stderr.startswith("lgx: error: no source is named '\\U0001f600'")
 
 
 @pytest.mark.parametrize("no_color", [False, True])
