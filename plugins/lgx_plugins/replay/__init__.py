@@ -7,7 +7,22 @@ Knows no HTTP and no server; a `Target` stands for the one thread that is being 
 
 from __future__ import annotations
 
+from lgx_plugins.replay.losses import foresee
+from lgx_plugins.replay.method import GraphMemory, Memory
 from lgx_plugins.replay.outcome import Fidelity, Outcome
+from lgx_plugins.replay.replaying import compare_thread, replay_thread
 from lgx_plugins.replay.target import Edge, RefusedError, Target, Topology
 
-__all__ = ["Edge", "Fidelity", "Outcome", "RefusedError", "Target", "Topology"]
+__all__ = [
+    "Edge",
+    "Fidelity",
+    "GraphMemory",
+    "Memory",
+    "Outcome",
+    "RefusedError",
+    "Target",
+    "Topology",
+    "compare_thread",
+    "foresee",
+    "replay_thread",
+]

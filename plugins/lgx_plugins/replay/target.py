@@ -18,9 +18,10 @@ __all__ = ["Edge", "RefusedError", "Target", "Topology"]
 class RefusedError(ThreadError):
     """The target answered that it does not take an update, and said why.
 
-    Raised by `Target.create`, `go_on` and `branch` where the answer is definite: 400, 404, 422, 500,
-    or 201 with a `detail` in place of a thread. Updates before the refused one may have been
-    applied; replay reads back how far it came, changes its method, and begins anew.
+    Raised by `Target.create`, `go_on` and `branch` where the answer is definite: 400, 404, 422,
+    500 (a reducer that raises), or 201 with a `detail` in place of a thread. Updates before
+    the refused one may have been applied; replay reads back how far it came, changes its
+    method, and begins anew.
 
     Not for answers that leave open what happened (a lost connection, 502, 504, a timeout),
     nor for what no other body would mend (401, 403, 409, 413, 429): those are other errors,
@@ -66,8 +67,8 @@ class Target(Protocol):
         """Makes the thread (with its id, metadata and label) and applies these supersteps.
 
         Each is the JSON text of one element of `supersteps` in `POST /threads`:
-        `{"updates":[{"values":…,"as_node":…},{"command":…,"as_node":…}]}`. With none of them, a thread without
-        checkpoints is made.
+        `{"updates":[{"values":…,"as_node":…},{"command":…,"as_node":…}]}`. With none of them,
+        a thread without checkpoints is made.
 
         Raises:
             RefusedError: see there.
@@ -87,8 +88,8 @@ class Target(Protocol):
 
         Args:
             parent_id: an id that `head` or `branch` gave, or that stood in `history`.
-            update: `{"values":…,"as_node":…}`, fields of the body of `POST /threads/{id}/state`, which
-                lacks only `checkpoint`.
+            update: `{"values":…,"as_node":…}`, fields of the body of
+                `POST /threads/{id}/state`, which lacks only `checkpoint`.
 
         Raises:
             RefusedError: see there.

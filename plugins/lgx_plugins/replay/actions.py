@@ -1,0 +1,118 @@
+"""What is asked of a target: updates as JSON, put together from text that stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from lgx_plugins.replay.steps import ROOT
+
+__all__ = [
+    "Action",
+    "Branch",
+    "Goto",
+    "Superstep",
+    "Update",
+    "Writes",
+    "overwrite",
+]
+
+Writes: TypeAlias = Sequence[tuple[str, Raw]]
+"""What a task writes: a channel may come more than once."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class Goto(Struct, frozen=True, gc=False):
+    """Where a command leads: a node, or, with a `Send`, a task of its own."""
+
+    node: str
+    sent: bool = False
+
+
+class Update(Struct, frozen=True, gc=False):
+    """The writes of one task, under the name of a node; None writes nothing at all."""
+
+    node: str
+    writes: Writes | None = None
+    gotos: tuple[Goto, ...] = ()
+
+    def text(self) -> bytes:
+        """An element of `updates`."""
+        node = _encoder.encode(self.node)
+        if not self.gotos and (self.writes is None or _single(self.writes)):
+            return b'{"values":%b,"as_node":%b}' % (values_text(self.writes), node)
+        command = b'{"update":%b' % _pairs_text(self.writes or ())
+        if self.gotos:
+            command += b',"goto":[%b]' % b",".join(map(_goto_text, self.gotos))
+        return b'{"command":%b},"as_node":%b}' % (command, node)
+
+
+class Superstep(Struct, frozen=True, gc=False):
+    """Updates of the newest checkpoint, together; makes the checkpoint `index`.
+
+    With `poison`, it is meant to be refused once its writes are stored, and makes none.
+    """
+
+    index: int
+    updates: tuple[Update, ...]
+    poison: tuple[Update, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(update.node for update in self.updates)
+
+    def text(self) -> bytes:
+        updates = (*self.updates, *self.poison)
+        return b'{"updates":[%b]}' % b",".join(update.text() for update in updates)
+
+
+class Branch(Struct, frozen=True, gc=False):
+    """One update of the checkpoint `parent`, which is not the newest; makes `index`."""
+
+    index: int
+    parent: int
+    update: Update
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return (self.update.node,)
+
+    def text(self) -> bytes:
+        return self.update.text()
+
+
+Action: TypeAlias = Superstep | Branch
+
+
+def values_text(writes: Writes | None) -> bytes:
+    """Writes to different channels as one JSON value."""
+    if writes is None:
+        return b"null"
+    if len(writes) == 1 and writes[0][0] == ROOT:
+        return bytes(writes[0][1])
+    return _encoder.encode(dict(writes))
+
+
+def overwrite(value: Raw) -> Raw:
+    """The write that puts a value in place of what a reducer has gathered."""
+    return Raw(b'{"__overwrite__":%b}' % bytes(value))
+
+
+def _single(writes: Writes) -> bool:
+    return len({channel for channel, _ in writes}) == len(writes)
+
+
+def _pairs_text(writes: Writes) -> bytes:
+    if _single(writes):
+        return values_text(writes)
+    return _encoder.encode([list(pair) for pair in writes])
+
+
+def _goto_text(goto: Goto) -> bytes:
+    if goto.sent:
+        return _encoder.encode({"node": goto.node, "input": None})
+    return _encoder.encode(goto.node)

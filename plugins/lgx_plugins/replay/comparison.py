@@ -1,0 +1,175 @@
+"""A rebuilt history beside the one that it was made of, checkpoint by checkpoint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct, UnsetType, field
+
+from lgx import Checkpoint
+from lgx_plugins.replay.channels import ChannelComparison
+from lgx_plugins.replay.outline import NONE, Outline
+from lgx_plugins.replay.steps import metadata_of, next_of, tasks_of
+
+__all__ = ["Comparison", "Difference", "Differences"]
+
+
+class Difference(Struct):
+    """How one checkpoint differs.
+
+    Attributes:
+        channels: whose values differ.
+        missing, extra: names in `next` that the target lacks, and that it has besides.
+        sent: which of the missing ones a `Send` made.
+        held: which of the extra ones are nodes that have just run.
+        ran: the nodes that were due before, where `next` differs.
+        by_tasks, input: whether tasks made it, and not somebody's update; whether it is an input.
+        step, source, parent: whether these differ.
+        waiting: whether other tasks wait at the head than in the source.
+    """
+
+    channels: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
+    by_tasks: bool = False
+    input: bool = False
+    step: bool = False
+    source: bool = False
+    parent: bool = False
+    waiting: bool = False
+
+    @property
+    def differs(self) -> bool:
+        flags = self.step or self.source or self.parent or self.waiting
+        return bool(self.channels or self.missing or self.extra or flags)
+
+
+class Differences(Struct):
+    """What differs between a source's root history and what was made of it.
+
+    Attributes:
+        places: by index the checkpoints that differ in what a target can hold.
+        excused: how many checkpoints differ in each thing that no server can be given, by
+            what it is.
+        lacking, surplus: how many checkpoints the target has too few, or too many.
+    """
+
+    places: dict[int, Difference] = field(default_factory=dict)
+    excused: Counter[str] = field(default_factory=Counter)
+    lacking: int = 0
+    surplus: int = 0
+
+    @property
+    def none(self) -> bool:
+        return not (self.places or self.lacking or self.surplus)
+
+    @property
+    def weight(self) -> int:
+        """To choose the lesser of two by: what the state is counts most."""
+        wrong = sum(bool(place.channels) for place in self.places.values())
+        return 100 * (wrong + self.lacking + self.surplus) + len(self.places)
+
+
+class Comparison:
+    """Compares checkpoints in step, newest first."""
+
+    def __init__(self, outline: Outline, *, offset: int = 0) -> None:
+        """`offset`: by how much the target's step numbers are smaller than the source's."""
+        self.differences = Differences()
+        self._outline = outline
+        self._offset = offset
+        self._channels = ChannelComparison()
+        self._due: dict[int, list[int]] = {}
+        self._parents: dict[str, list[int]] = {}
+
+    def add(self, index: int, source: Checkpoint, target: Checkpoint) -> None:
+        """Compares one checkpoint of the source with the one that stands for it."""
+        found = Difference()
+        found.channels, excused = self._channels.compare(source.values, target.values)
+        self.differences.excused.update(excused)
+        self._compare_next(index, source, target, found)
+        self._compare_metadata(index, source, target, found)
+        self._compare_parent(index, target)
+        if found.differs:
+            self._place(index, found)
+
+    def _place(self, index: int, found: Difference) -> None:
+        known = self.differences.places.get(index)
+        if known is not None:
+            found.parent |= known.parent
+        self.differences.places[index] = found
+
+    def _compare_next(
+        self, index: int, source: Checkpoint, target: Checkpoint, found: Difference
+    ) -> None:
+        if index in self._due:
+            self._settle(index, source)
+        if index == len(self._outline) - 1:
+            found.waiting = _waiting(source) != _waiting(target)
+        if not _differ(source.next, target.next):
+            return
+        wanted, there = Counter(next_of(source)), Counter(next_of(target))
+        missing, extra = wanted - there, there - wanted
+        found.missing, found.extra = tuple(missing.elements()), tuple(extra.elements())
+        if missing:
+            pushed = Counter(task.name for task in tasks_of(source) if task.pushed)
+            found.sent = tuple((missing & pushed).elements())
+        came = metadata_of(source)[0]
+        found.by_tasks, found.input = came != "update", came == "input"
+        parent = self._outline.parents[index]
+        if parent != NONE:
+            self._due.setdefault(parent, []).append(index)
+
+    def _settle(self, index: int, source: Checkpoint) -> None:
+        """Tells of the children that lead elsewhere what was due before them."""
+        names = next_of(source)
+        for child in self._due.pop(index):
+            place = self.differences.places[child]
+            place.ran = names
+            left = tuple(name for name in place.extra if name not in names)
+            if place.input and left != place.extra:
+                # A run that begins anew drops the tasks that were due; an update cannot.
+                self.differences.excused["cut"] += 1
+                place.extra = left
+            elif place.by_tasks:
+                place.held = tuple(name for name in place.extra if name in names)
+            if not place.differs:
+                del self.differences.places[child]
+
+    def _compare_metadata(
+        self, index: int, source: Checkpoint, target: Checkpoint, found: Difference
+    ) -> None:
+        came, number = metadata_of(source)
+        made, count = metadata_of(target)
+        found.source = {"loop": "update"}.get(came, came) != made
+        found.step = number is not None and count is not None and number - self._offset != count
+
+    def _compare_parent(self, index: int, target: Checkpoint) -> None:
+        for child in self._parents.pop(target.checkpoint_id, ()):
+            if self._outline.parents[child] == index:
+                continue
+            if child in self._outline.copied:
+                self.differences.excused["fork"] += 1
+            else:
+                self.differences.places.setdefault(child, Difference()).parent = True
+        if target.parent_checkpoint_id is not None:
+            self._parents.setdefault(target.parent_checkpoint_id, []).append(index)
+
+
+def _differ(source: object, target: object) -> bool:
+    if isinstance(source, UnsetType) or isinstance(target, UnsetType):
+        return source is not target
+    return source != target
+
+
+def _waiting(record: Checkpoint) -> Counter[str]:
+    return Counter(task.name for task in tasks_of(record) if task.result is None)
+
+
+def channel_counts(places: Iterable[Difference]) -> Counter[str]:
+    """In how many checkpoints each channel differs."""
+    return Counter(channel for place in places for channel in place.channels)

@@ -1,0 +1,83 @@
+"""What to do otherwise, after a thread was written and came out different."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lgx_plugins.replay.actions import Goto
+from lgx_plugins.replay.comparison import Difference, Differences
+from lgx_plugins.replay.method import Form, GraphMemory, Method
+
+__all__ = ["improve", "improve_refused"]
+
+_CANDIDATES = 3
+_LEVELS = 3
+
+
+def improve(method: Method, differences: Differences) -> bool:
+    """Changes the method by what came out different; False where it knows nothing more."""
+    wrong = [index for index, place in differences.places.items() if place.channels]
+    first = min(wrong, default=len(differences.places) and max(differences.places))
+    changed = False
+    for index, place in sorted(differences.places.items()):
+        for channel in place.channels:
+            changed |= _next_form(method, index, channel)
+    held = {name for place in differences.places.values() for name in place.held}
+    if not held <= method.held and method.stages:
+        method.held |= held
+        return True  # what is next at other steps may follow from these
+    for index, place in sorted(differences.places.items()):
+        if index <= first and (place.extra or place.missing):
+            changed |= _reroute(method, index, place)
+    return changed
+
+
+def improve_refused(method: Method, index: int) -> bool:
+    """Changes how one step is sent that the target refused; False where nothing is left."""
+    fix = method.fix(index)
+    if fix.level < _LEVELS:
+        fix.level += 1
+        return True
+    if fix.candidate < _CANDIDATES:
+        fix.candidate += 1
+        return True
+    return False
+
+
+def _next_form(method: Method, index: int, channel: str) -> bool:
+    fix = method.fix(index)
+    forms = _order(method.graph, channel)
+    form = fix.forms.get(channel) or method.forms.get(channel) or forms[0]
+    at = forms.index(form) if form in forms else 0
+    if at + 1 == len(forms):
+        return False
+    fix.forms[channel] = forms[at + 1]
+    return True
+
+
+def _order(graph: GraphMemory, channel: str) -> Sequence[Form]:
+    """The forms in the order in which they are tried."""
+    if graph.reduces(channel):
+        return (Form.MESSAGES, Form.REPLACED, Form.WRITTEN, Form.OVERWRITE, Form.VALUE)
+    return (Form.MESSAGES, Form.VALUE, Form.REPLACED, Form.OVERWRITE, Form.WRITTEN)
+
+
+def _reroute(method: Method, index: int, place: Difference) -> bool:
+    """Changes where a step leads."""
+    fix = method.fix(index)
+    if place.extra and not place.by_tasks and fix.candidate < _CANDIDATES:
+        fix.candidate += 1
+        return True
+    sent = list(place.sent)
+    gotos = list(fix.gotos)
+    for name in place.missing:
+        if name in sent:
+            sent.remove(name)
+            gotos.append(Goto(name, sent=True))
+        elif Goto(name) not in gotos:
+            gotos.append(Goto(name))
+            if place.by_tasks and len(place.ran) == 1:
+                method.routed.add(place.ran[0])
+    changed = fix.gotos != tuple(gotos)
+    fix.gotos = tuple(gotos)
+    return changed

@@ -1,0 +1,89 @@
+"""What a rebuilt thread lacks, as it is reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lgx import Bundle, Loss
+from lgx_plugins.replay.comparison import Differences
+from lgx_plugins.replay.outline import Outline, outline_of
+
+__all__ = ["foresee", "losses_of"]
+
+_EXCUSES = {
+    "usage_metadata": "servers move it into additional_kwargs",
+    "invalid_tool_calls": "servers move them into additional_kwargs",
+    "cut": "tasks that a new input dropped are still due in that checkpoint, and not after it",
+    "fork": "the copy stands beside what it was copied from, not below it",
+}
+
+
+def foresee(bundle: Bundle) -> Iterator[Loss]:
+    """What will be lost of a thread whatever its target is, told from its records alone.
+
+    Raises:
+        ThreadError: a record is not what an API gives.
+    """
+    yield from _unwritable(outline_of(bundle), bundle.thread_id)
+
+
+def losses_of(outline: Outline, differences: Differences | None, thread_id: str) -> Iterator[Loss]:
+    """What a thread lacks after it was written; `differences`: None where it was not compared."""
+    yield from _unwritable(outline, thread_id)
+    if differences is None:
+        return
+    for name, count in sorted(differences.excused.items()):
+        yield Loss(
+            what=f"{name} of {_checkpoints(count)}",
+            why=_EXCUSES.get(name, "servers keep it elsewhere"),
+            thread_id=thread_id,
+            checkpoints=count,
+            holdable=False,
+        )
+    yield from _differing(differences, thread_id)
+
+
+def _unwritable(outline: Outline, thread_id: str) -> Iterator[Loss]:
+    if outline.elsewhere:
+        yield Loss(
+            what=f"{_checkpoints(outline.elsewhere)} of subgraphs",
+            why="servers take no checkpoints of other namespaces",
+            thread_id=thread_id,
+            checkpoints=outline.elsewhere,
+            holdable=False,
+        )
+    if outline.orphans:
+        yield Loss(
+            what=f"what {_checkpoints(outline.orphans)} came from",
+            why="the history has no parent of them; they were built upon what stood before",
+            thread_id=thread_id,
+            holdable=False,
+        )
+
+
+def _differing(differences: Differences, thread_id: str) -> Iterator[Loss]:
+    places = differences.places.values()
+    counts: Counter[str] = Counter()
+    for place in places:
+        counts.update(f"channel {channel!r}" for channel in place.channels)
+        counts.update(["next"] if place.missing or place.extra else [])
+        counts.update(name for name in ("step", "source", "parent") if getattr(place, name))
+        counts.update(["the tasks that wait"] if place.waiting else [])
+    for name, count in sorted(counts.items()):
+        yield _lost(f"{name} of {_checkpoints(count)}", "came out different", thread_id, count)
+    if differences.lacking:
+        count = differences.lacking
+        yield _lost(_checkpoints(count), "the target did not take them", thread_id, count)
+    if differences.surplus:
+        count = differences.surplus
+        why = "the target has them besides those of the source"
+        yield _lost(_checkpoints(count), why, thread_id, 0)
+
+
+def _lost(what: str, why: str, thread_id: str, checkpoints: int) -> Loss:
+    return Loss(what=what, why=why, thread_id=thread_id, checkpoints=checkpoints)
+
+
+def _checkpoints(count: int) -> str:
+    return f"{count} checkpoint{'s' * (count != 1)}"

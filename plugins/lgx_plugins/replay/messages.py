@@ -1,0 +1,187 @@
+"""Message lists: what a server does to messages that come as JSON, and what to send for it.
+
+A reducer of messages takes dicts and makes messages of them. On the way it gives an id to
+those without one, removes what a `remove` names, replaces what has the id of another, and moves
+fields that its constructor does not know into `additional_kwargs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+__all__ = ["Messages", "edits", "messages_of", "replacement", "rewritten"]
+
+REMOVE_ALL = "__remove_all__"
+
+_OF_CHUNK = {
+    "HumanMessageChunk": "human",
+    "AIMessageChunk": "ai",
+    "SystemMessageChunk": "system",
+    "ToolMessageChunk": "tool",
+    "FunctionMessageChunk": "function",
+}
+_TYPES = frozenset(
+    ["human", "user", "ai", "assistant", "system", "developer", "tool", "function", "chat"]
+).union(["remove"], _OF_CHUNK)
+_EMPTY = {"invalid_tool_calls": Raw(b"[]"), "usage_metadata": Raw(b"null")}
+_CHUNK_ONLY = ("tool_call_chunks", "chunk_position")
+
+
+class _Head(Struct, gc=False):
+    type: str
+    content: Raw
+    id: str | None = None
+
+
+class _Written(Struct, gc=False):
+    type: str | None = None
+    role: str | None = None
+    id: str | None = None
+
+
+_heads_decoder = msgspec.json.Decoder(list[_Head])
+_written_decoder = msgspec.json.Decoder(_Written)
+_items_decoder = msgspec.json.Decoder(list[Raw])
+_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
+_encoder = msgspec.json.Encoder()
+
+
+class Messages(Struct, frozen=True):
+    """A list of messages by their ids, in order; each as text."""
+
+    items: dict[str, Raw]
+
+
+def messages_of(value: Raw) -> Messages | None:
+    """The messages of a channel, if it holds a list of them, each with an id of its own."""
+    if bytes(memoryview(value)[:1]) != b"[":
+        return None
+    try:
+        heads = _heads_decoder.decode(value)
+        items = _items_decoder.decode(value)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    found: dict[str, Raw] = {}
+    for head, item in zip(heads, items, strict=True):
+        if head.id is None or head.type not in _TYPES:
+            return None
+        found[head.id] = item
+    return Messages(found) if len(found) == len(items) else None
+
+
+def rewritten(writes: Sequence[Raw], before: Messages | None, after: Messages) -> list[Raw] | None:
+    """Writes to a list of messages, as they have to be sent so that `after` comes of them.
+
+    Each message is the one that the list holds afterwards, with its id. None where these are
+    no writes of messages.
+    """
+    parted: list[list[_Item]] = []
+    for write in writes:
+        items = _items(write)
+        if items is None:
+            return None
+        parted.append(items)
+    taken = {item.id for items in parted for item in items if item.id is not None}
+    known = before.items if before is not None else {}
+    if any(item.id == REMOVE_ALL for items in parted for item in items):
+        known = {}
+    fresh = iter([key for key in after.items if key not in known and key not in taken])
+    sent = []
+    for items in parted:
+        texts = []
+        for item in items:
+            if item.removes:
+                texts.append(_removal(item.id or ""))
+                continue
+            key = item.id if item.id is not None else next(fresh, None)
+            text = after.items.get(key, item.text) if key is not None else item.text
+            texts.append(_clean(text))
+        sent.append(_array(texts))
+    return sent
+
+
+def edits(before: Messages | None, after: Messages) -> Raw:
+    """One write that makes one list of another: removals, edits and what is added."""
+    old = before.items if before is not None else {}
+    kept = [key for key in old if key in after.items]
+    order = [*kept, *(key for key in after.items if key not in old)]
+    if order != list(after.items):
+        return replacement(after)
+    texts = [_removal(key) for key in old if key not in after.items]
+    texts += [_clean(text) for key, text in after.items.items() if old.get(key) != text]
+    return _array(texts)
+
+
+def replacement(after: Messages) -> Raw:
+    """One write that removes all messages and adds these."""
+    return _array([_removal(REMOVE_ALL), *map(_clean, after.items.values())])
+
+
+class _Item(Struct, gc=False):
+    text: Raw
+    id: str | None
+    removes: bool
+
+
+def _items(write: Raw) -> list[_Item] | None:
+    """The messages of one write: a message or a list of them, in any form that is taken."""
+    first = bytes(memoryview(write)[:1])
+    try:
+        if first == b"[":
+            texts = _items_decoder.decode(write)
+            if len(texts) == 2 and _is_pair(texts):
+                texts = [write]
+        else:
+            texts = [write]
+        return [_item(text) for text in texts]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _item(text: Raw) -> _Item:
+    if bytes(memoryview(text)[:1]) != b"{":
+        if bytes(memoryview(text)[:1]) == b"[":
+            if not _is_pair(_items_decoder.decode(text)):
+                raise msgspec.ValidationError("not a message")
+        elif bytes(memoryview(text)[:1]) != b'"':
+            raise msgspec.ValidationError("not a message")
+        return _Item(text, None, False)
+    head = _written_decoder.decode(text)
+    kind = head.role or head.type
+    if kind not in _TYPES:
+        raise msgspec.ValidationError("not a message")
+    return _Item(text, head.id, kind == "remove")
+
+
+def _is_pair(texts: Sequence[Raw]) -> bool:
+    """Whether these are a role and what is said, the short form of a message."""
+    first = bytes(texts[0]) if len(texts) == 2 else b""
+    return first[:1] == b'"' and first[1:-1].decode() in _TYPES
+
+
+def _clean(text: Raw) -> Raw:
+    """A message without the fields that a server would move elsewhere though they are empty."""
+    if bytes(memoryview(text)[:1]) != b"{":
+        return text
+    fields = _fields_decoder.decode(text)
+    kind = fields.get("type")
+    chunk = None if kind is None else _OF_CHUNK.get(bytes(kind)[1:-1].decode())
+    for key, empty in _EMPTY.items():
+        if fields.get(key) == empty:
+            del fields[key]
+    if chunk is not None:
+        fields["type"] = Raw(_encoder.encode(chunk))
+        for key in _CHUNK_ONLY:
+            fields.pop(key, None)
+    return Raw(_encoder.encode(fields))
+
+
+def _removal(key: str) -> Raw:
+    return Raw(_encoder.encode({"type": "remove", "content": "", "id": key}))
+
+
+def _array(texts: Iterable[Raw]) -> Raw:
+    return Raw(b"[%b]" % b",".join(map(bytes, texts)))

@@ -1,0 +1,130 @@
+"""How a thread is replayed: what is known of its graph, and what was changed at single steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum
+
+from msgspec import Struct, field
+
+from lgx_plugins.replay.actions import Goto
+from lgx_plugins.replay.outcome import Fidelity
+from lgx_plugins.replay.target import Topology
+
+__all__ = ["Fix", "Form", "GraphMemory", "Memory", "Method"]
+
+
+class Form(Enum):
+    """In which form a channel is sent where it changes."""
+
+    WRITTEN = "as the tasks wrote it"
+    MESSAGES = "as the tasks wrote it, messages as they stand afterwards"
+    EDITS = "removals, edits and additions that make the new list of messages of the old"
+    REPLACED = "all messages removed, then all added"
+    VALUE = "the value that it has afterwards"
+    OVERWRITE = "the value that it has afterwards, in place of what a reducer would make"
+
+
+class Fix(Struct):
+    """What is done otherwise at one step, because the plain way came out different.
+
+    Attributes:
+        forms: of single channels.
+        gotos: where its last update leads, besides what the graph's edges say.
+        candidate: which of the nodes that may have written what no task tells is taken.
+        level: of a step that was refused: 1, every channel by value; 2, under one node too;
+            3, with everything overwritten.
+    """
+
+    forms: dict[str, Form] = field(default_factory=dict)
+    gotos: tuple[Goto, ...] = ()
+    candidate: int = 0
+    level: int = 0
+
+
+class GraphMemory(Struct):
+    """What was learnt of one graph: later threads begin with it.
+
+    Attributes:
+        held: nodes whose trigger stays set until they really run (joins, deferred nodes):
+            their steps are staged.
+        routed: nodes that name their successors by commands.
+        forms: of channels whose reducer makes something else of what was once written.
+        stages: whether refused updates leave their writes behind, as staging needs.
+        equal, unequal: of each channel how often what a single task wrote was the value
+            afterwards, and how often not, as a reducer makes it.
+        successors: what came next after a step of a single node.
+        topology: asked for where it is needed; `drawn`: whether it was.
+    """
+
+    held: set[str] = field(default_factory=set)
+    routed: set[str] = field(default_factory=set)
+    forms: dict[str, Form] = field(default_factory=dict)
+    stages: bool = True
+    equal: Counter[str] = field(default_factory=Counter)
+    unequal: Counter[str] = field(default_factory=Counter)
+    successors: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    topology: Topology | None = None
+    drawn: bool = False
+
+    def reduces(self, channel: str) -> bool:
+        """Whether a reducer stands before the channel, as far as is known."""
+        return self.unequal[channel] > 0
+
+
+class Memory:
+    """What was learnt of each graph, for the length of a run."""
+
+    def __init__(self) -> None:
+        self._graphs: dict[str | None, GraphMemory] = {}
+
+    def of(self, graph_id: str | None) -> GraphMemory:
+        return self._graphs.setdefault(graph_id, GraphMemory())
+
+
+class Method(Struct):
+    """One way to write one thread: a rung of the ladder, and changes at single steps."""
+
+    graph: GraphMemory
+    rung: Fidelity
+    held: set[str]
+    routed: set[str]
+    forms: dict[str, Form]
+    stages: bool
+    fixes: dict[int, Fix]
+
+    @classmethod
+    def first(cls, graph: GraphMemory) -> Method:
+        """The one to begin a thread with."""
+        return cls(
+            graph,
+            "replayed",
+            set(graph.held),
+            set(graph.routed),
+            dict(graph.forms),
+            graph.stages,
+            {},
+        )
+
+    def fix(self, index: int) -> Fix:
+        """The changes at one step, to be changed."""
+        return self.fixes.setdefault(index, Fix())
+
+    def copy(self) -> Method:
+        """As it stands, untouched by later changes."""
+        fixes = {
+            index: Fix(dict(fix.forms), fix.gotos, fix.candidate, fix.level)
+            for index, fix in self.fixes.items()
+        }
+        held, routed, forms = set(self.held), set(self.routed), dict(self.forms)
+        return Method(self.graph, self.rung, held, routed, forms, self.stages, fixes)
+
+    def remember(self) -> None:
+        """Lets later threads of the graph begin with what was learnt."""
+        self.graph.held |= self.held
+        self.graph.routed |= self.routed
+        self.graph.stages &= self.stages
+        counts = Counter(item for fix in self.fixes.values() for item in fix.forms.items())
+        for (channel, form), count in counts.items():
+            if count > 1:
+                self.graph.forms[channel] = form

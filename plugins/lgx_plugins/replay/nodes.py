@@ -1,0 +1,62 @@
+"""Under which node's name an update is sent, where the source does not tell."""
+
+from __future__ import annotations
+
+from lgx_plugins.replay.method import GraphMemory
+from lgx_plugins.replay.parent import Parent
+from lgx_plugins.replay.steps import Step
+
+__all__ = ["candidates"]
+
+END, START = "__end__", "__start__"
+
+
+def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[str]:
+    """The nodes that may have made this checkpoint, the likeliest first; at least one.
+
+    `__end__` is among them where nothing but the tasks that were due went away.
+    """
+    found: list[str] = []
+    known = graph.topology.nodes if graph.topology is not None else frozenset[str]()
+    if parent is not None:
+        if step.source != "update":
+            found += _after(parent, graph)
+            found += [task.name for task in reversed(parent.tasks)]
+        elif not step.next and parent.next and not parent.changed(step.values):
+            found.append(END)
+        if step.next == parent.next:
+            found += reversed(parent.producers)
+    found += [node for node, after in graph.successors.items() if after == step.next]
+    if parent is not None:
+        found += parent.next
+        found += reversed(parent.producers)
+    found += _leading(step, graph)
+    found += graph.successors
+    found += sorted(known - {END, START})
+    found.append(START)
+    usable = [node for node in found if node in (START, END) or not known or node in known]
+    return [node for node in dict.fromkeys(usable) if node not in ("__input__", "__copy__")]
+
+
+def _after(parent: Parent, graph: GraphMemory) -> list[str]:
+    """Nodes that follow those that have just run, joins first."""
+    if graph.topology is None or parent.next:
+        return []
+    sources: dict[str, set[str]] = {}
+    for edge in graph.topology.edges:
+        if edge.source in parent.producers and edge.target != END and not edge.conditional:
+            sources.setdefault(edge.target, set()).add(edge.source)
+    return sorted(sources, key=lambda node: -len(sources[node]))
+
+
+def _leading(step: Step, graph: GraphMemory) -> list[str]:
+    """Nodes whose edges lead where this checkpoint leads, and nowhere else."""
+    if graph.topology is None:
+        return []
+    wanted = set(step.next) or {END}
+    found = []
+    for node in sorted(graph.topology.nodes - {END, START}):
+        edges = [edge for edge in graph.topology.edges if edge.source == node]
+        if {edge.target for edge in edges} == wanted and not any(e.conditional for e in edges):
+            found.append(node)
+    return found

@@ -1,0 +1,124 @@
+"""First look at a thread: how its checkpoints hang together, in a few bytes for each."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+from msgspec import Raw, Struct, UnsetType
+
+from lgx import Checkpoint, Record
+from lgx_plugins.replay.steps import metadata_of
+
+__all__ = ["NONE", "Outline", "outline_of"]
+
+NONE = -1
+"""In place of an index: there is none."""
+
+
+class Outline(Struct):
+    """The root checkpoints of a thread in their order, by index from the oldest.
+
+    Attributes:
+        parents: of each the index of its parent; NONE for the first, and for those whose
+            parent did not come.
+        orphans: how many have a parent that did not come.
+        branched: those that are updated or copied when they are no longer the newest.
+        parents_again: those that get a child when they are no longer the newest.
+        copied: of each checkpoint that is a copy (source `fork`) the index of the original.
+        hidden: whether a run went on where nothing was due, as far as the API tells.
+        elsewhere: how many checkpoints stand in other namespaces.
+    """
+
+    parents: array[int]
+    orphans: int = 0
+    branched: frozenset[int] = frozenset()
+    parents_again: frozenset[int] = frozenset()
+    copied: dict[int, int] = {}
+    hidden: bool = False
+    elsewhere: int = 0
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+
+_NOBODY = Raw(b"[]")
+
+
+class _Fork(Struct, gc=False):
+    index: int
+    parent: int
+    step: int | None
+    digest: int
+
+
+def outline_of(records: Iterable[Record]) -> Outline:
+    """Reads all of a thread's records once.
+
+    Raises:
+        ThreadError: a checkpoint's metadata is not what an API gives.
+    """
+    indexes: dict[str, int] = {}
+    parents = array("q")
+    steps = array("q")
+    digests = array("q")
+    forks: list[_Fork] = []
+    orphans = elsewhere = 0
+    idle: set[int] = set()
+    hidden = False
+    for record in records:
+        if not isinstance(record, Checkpoint):
+            continue
+        if record.checkpoint_ns:
+            elsewhere += 1
+            continue
+        index = len(parents)
+        parent = NONE
+        if record.parent_checkpoint_id is not None:
+            parent = indexes.get(record.parent_checkpoint_id, NONE)
+            orphans += parent == NONE
+        source, step = metadata_of(record)
+        digest = 0 if isinstance(record.values, UnsetType) else hash(bytes(record.values))
+        if record.next == _NOBODY:
+            idle.add(index)
+        hidden |= source == "loop" and parent in idle
+        if source == "fork":
+            forks.append(_Fork(index, parent, step, digest))
+        indexes[record.checkpoint_id] = index
+        parents.append(parent)
+        steps.append(NONE - 1 if step is None else step)
+        digests.append(digest)
+    copied = _originals(forks, parents, steps, digests)
+    branched = set()
+    again = set()
+    for index, parent in enumerate(parents):
+        base = copied.get(index, parent)
+        if base not in (NONE, index - 1):
+            branched.add(base)
+        if parent not in (NONE, index - 1):
+            again.add(parent)
+    return Outline(
+        parents, orphans, frozenset(branched), frozenset(again), copied, hidden, elsewhere
+    )
+
+
+def _originals(
+    forks: list[_Fork], parents: array[int], steps: array[int], digests: array[int]
+) -> dict[int, int]:
+    """What each fork is a copy of: its parent (a run that began anew there), or a child of its
+    parent (a copy made by request), whichever has its values and the number before its own."""
+    found: dict[int, int] = {}
+    for fork in forks:
+        candidates = [fork.parent] if fork.parent != NONE else []
+        if fork.step is None:
+            continue
+        if not candidates or steps[fork.parent] != fork.step - 1:
+            children = [
+                index
+                for index in range(fork.index - 1, -1, -1)
+                if parents[index] == fork.parent and steps[index] == fork.step - 1
+            ]
+            candidates = sorted(children, key=lambda i: digests[i] != fork.digest)
+        if candidates:
+            found[fork.index] = candidates[0]
+    return found

@@ -1,0 +1,198 @@
+"""A root checkpoint as replay needs it: cut out of a record, its bulk left as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct, UnsetType
+
+from lgx import Checkpoint, Json, Record, ThreadError, split_array, split_object
+
+__all__ = ["ROOT", "Step", "Task", "Values", "root_checkpoints", "step_of", "values_of"]
+
+Values: TypeAlias = dict[str, Raw]
+"""A state by channel. One that is no object has the single channel `ROOT`."""
+
+ROOT = "__root__"
+
+_NULL = Raw(b"null")
+
+
+class Task(Struct, frozen=True, gc=False):
+    """One task of a checkpoint.
+
+    Attributes:
+        path: as the server gives it; its first element tells pulled tasks from pushed ones.
+        result: what it wrote, by channel; None where it did not finish.
+    """
+
+    name: str
+    path: tuple[object, ...]
+    result: Values | None
+
+    @property
+    def writes(self) -> tuple[tuple[str, Raw], ...] | None:
+        """What it wrote, one by one: a channel that it wrote several times comes so often."""
+        if self.result is None:
+            return None
+        found: list[tuple[str, Raw]] = []
+        for channel, value in self.result.items():
+            if bytes(memoryview(value)[:11]) == b'{"$writes":':
+                writes = split_object(value)["$writes"]
+                found += ((channel, write) for write in split_array(writes))
+            else:
+                found.append((channel, value))
+        return tuple(found)
+
+    @property
+    def pushed(self) -> bool:
+        """Whether a `Send` made it, and not an edge."""
+        return bool(self.path) and self.path[0] == "__pregel_push"
+
+    @property
+    def order(self) -> str:
+        """Sorts tasks as a superstep applies what they wrote."""
+        return _path_text(self.path)
+
+
+class Step(Struct, frozen=True):
+    """One checkpoint of the root namespace; `index` counts them from the oldest as 0."""
+
+    index: int
+    source: str
+    step: int | None
+    values: Values
+    next: tuple[str, ...]
+    tasks: tuple[Task, ...]
+
+
+class _Task(Struct, gc=False):
+    name: str = ""
+    path: Raw = Raw(b"[]")
+    result: Raw = _NULL
+
+
+class _Metadata(Struct, gc=False):
+    source: str | None = None
+    step: int | None = None
+
+
+_tasks_decoder = msgspec.json.Decoder(list[_Task])
+_metadata_decoder = msgspec.json.Decoder(_Metadata)
+_names_decoder = msgspec.json.Decoder(tuple[str, ...])
+_path_decoder = msgspec.json.Decoder(tuple[object, ...])
+_object_decoder = msgspec.json.Decoder(dict[str, Raw])
+
+
+def root_checkpoints(records: Iterable[Record]) -> Iterator[Checkpoint]:
+    """Those records that replay rebuilds."""
+    for record in records:
+        if isinstance(record, Checkpoint) and record.checkpoint_ns == "":
+            yield record
+
+
+def step_of(record: Checkpoint, index: int) -> Step:
+    """
+    Raises:
+        ThreadError: the record is not what an API gives.
+    """
+    source, number = metadata_of(record)
+    return Step(
+        index=index,
+        source=source,
+        step=number,
+        values=values_of(record.values),
+        next=next_of(record),
+        tasks=tasks_of(record),
+    )
+
+
+def metadata_of(record: Checkpoint) -> tuple[str, int | None]:
+    """Where a checkpoint comes from (`input`, `loop`, `update`, `fork`, or nothing), and its
+    number."""
+    if isinstance(record.metadata, UnsetType):
+        return "", None
+    try:
+        found = _metadata_decoder.decode(record.metadata)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        fields = split_object(record.metadata)
+        try:
+            found = msgspec.convert(
+                {
+                    key: msgspec.json.decode(fields[key])
+                    for key in ("source", "step")
+                    if key in fields
+                },
+                _Metadata,
+            )
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise _malformed(record, "metadata", error) from error
+    return found.source or "", found.step
+
+
+def next_of(record: Checkpoint) -> tuple[str, ...]:
+    """The names of the nodes that would run next."""
+    if isinstance(record.next, UnsetType):
+        return ()
+    try:
+        return _names_decoder.decode(record.next)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _malformed(record, "next", error) from error
+
+
+def tasks_of(record: Checkpoint) -> tuple[Task, ...]:
+    """The tasks of a checkpoint, in the order given."""
+    if isinstance(record.tasks, UnsetType):
+        return ()
+    try:
+        try:
+            found = _tasks_decoder.decode(record.tasks)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            found = [_slow_task(item) for item in split_array(record.tasks, "the tasks")]
+        return tuple(
+            Task(
+                task.name,
+                _path_decoder.decode(task.path),
+                None if task.result == _NULL else values_of(task.result),
+            )
+            for task in found
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _malformed(record, "tasks", error) from error
+
+
+def _slow_task(item: Raw) -> _Task:
+    fields = split_object(item, "a task")
+    return _Task(
+        name=msgspec.json.decode(fields.get("name", Raw(b'""')), type=str),
+        path=fields.get("path", Raw(b"[]")),
+        result=fields.get("result", Raw(b"null")),
+    )
+
+
+def values_of(text: Json) -> Values:
+    """A state, or what a task wrote, by channel."""
+    if isinstance(text, UnsetType) or text == _NULL:
+        return {}
+    if bytes(memoryview(text)[:1]) != b"{":
+        return {ROOT: text}
+    try:
+        return _object_decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return split_object(text, "a state")
+
+
+def _malformed(record: Checkpoint, field: str, error: Exception) -> ThreadError:
+    return ThreadError(
+        f"the {field} of checkpoint {record.checkpoint_id!r} are not what an API gives: {error}"
+    )
+
+
+def _path_text(path: object) -> str:
+    if isinstance(path, list | tuple):
+        return "~" + ", ".join(_path_text(part) for part in path)
+    if isinstance(path, int) and not isinstance(path, bool):
+        return f"{path:010d}"
+    return str(path)
