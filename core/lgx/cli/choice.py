@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from msgspec import Struct
 
 from lgx.cli.flags import resolved_env
-from lgx.cli.pipelines import DEFAULT_PATH, load_env_file, pipeline_names, read_pipeline
+from lgx.cli.pipelines import (
+    DEFAULT_PATH,
+    load_env_file,
+    pipeline_names,
+    read_pipeline,
+    readable_by_others,
+)
 from lgx.cli.scan import Scan
 from lgx.cli.session import Session
 from lgx.config import OptionInfo, describe
@@ -63,7 +70,13 @@ def choose(scan: Scan, session: Session) -> Chosen:
         table = read_pipeline(config, name)
     env_file = scan.values.get("env_file") or resolved_env("env_file") or table.get("env_file")
     if env_file:
-        for variable, value in load_env_file(Path(str(env_file)).expanduser()).items():
+        path = Path(str(env_file)).expanduser()
+        variables = load_env_file(path)
+        if any(variables.values()) and readable_by_others(path):
+            session.warn(
+                f"--env-file {path} can be read by others; run: chmod 600 {shlex.quote(str(path))}"
+            )
+        for variable, value in variables.items():
             os.environ.setdefault(variable, value)
     for role in ROLES:
         written = table.get(role)

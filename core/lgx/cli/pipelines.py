@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,14 @@ from pathlib import Path
 from lgx.errors import UsageError
 from lgx.hints import closest, unreadable
 
-__all__ = ["DEFAULT_PATH", "flag_text", "load_env_file", "pipeline_names", "read_pipeline"]
+__all__ = [
+    "DEFAULT_PATH",
+    "flag_text",
+    "load_env_file",
+    "pipeline_names",
+    "read_pipeline",
+    "readable_by_others",
+]
 
 DEFAULT_PATH = Path("lgx.toml")
 
@@ -94,3 +102,9 @@ def load_env_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--env-file {path} {unreadable(error)}") from error
     return {name: value for name, value in values.items() if value is not None}
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether a regular file's mode lets anybody but its owner read it."""
+    mode = path.stat().st_mode
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))

@@ -90,6 +90,7 @@ def test_references_draw_none(
         monkeypatch.setenv("TINY_API_KEY", CANARY)
     else:
         (tmp_path / ".env").write_text(f"TINY_API_KEY={CANARY}\n")
+        (tmp_path / ".env").chmod(0o600)
         flags = ("--env-file", ".env")
 
     code, out, err = lgx("doctor", *ENDS, *flags)
@@ -170,3 +171,26 @@ def test_colours_are_for_terminals_that_want_them(
     monkeypatch.setenv("NO_COLOR", "1")
 
     assert "\x1b" not in lgx("doctor", *ENDS).out
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "warned"),
+    [
+        (0o644, "A_KEY=abc\n", True),
+        (0o640, "A_KEY=abc\n", True),
+        (0o600, "A_KEY=abc\n", False),
+        (0o644, "# nothing\nA_KEY=\nB_KEY\n", False),
+    ],
+)
+def test_a_dotenv_file_is_its_owner_s(
+    lgx: Lgx, tmp_path: Path, mode: int, text: str, warned: bool
+) -> None:
+    """Where others can read it and it holds anything, that is told once, with the remedy."""
+    file = tmp_path / "my keys.env"
+    file.write_text(text)
+    file.chmod(mode)
+    code, _, err = lgx("run", *ENDS, "--dry-run", "--quiet", "--env-file", file.name)
+    warning = (
+        "lgx: warning: --env-file my keys.env can be read by others; run: chmod 600 'my keys.env'\n"
+    )
+    assert (code, err) == (0, warning if warned else "")
