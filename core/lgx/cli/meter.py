@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lgx.progress import Progress
 
-__all__ = ["Meter", "duration", "size"]
+__all__ = ["Meter", "counted", "duration", "size"]
 
 _WINDOW = 15.0  # seconds over which rates are taken
 _PATIENCE = 5.0  # seconds without anything new, after which it is said that we wait
@@ -71,17 +71,16 @@ class Meter:
         progress = self.progress
         if progress.phase == "opening":
             return "connecting"
-        settled = f"{progress.settled:,}"
         if self.total is None:
-            return f"{settled} threads ({progress.listed:,} found so far)"
-        return f"{settled}/{self.total:,} threads"
+            return f"{counted(progress.settled, 'thread')} ({progress.listed:,} found so far)"
+        return f"{progress.settled:,}/{counted(self.total, 'thread')}"
 
     def details(self) -> list[str]:
         """The other facts, as few words each."""
         progress = self.progress
         if progress.phase == "opening":
             return ["waiting for the server"] if self.in_vain else []
-        facts = [f"{progress.checkpoints:,} checkpoints", size(self.moved)]
+        facts = [counted(progress.checkpoints, "checkpoint"), size(self.moved)]
         if self.bytes_per_second:
             facts.append(f"{size(self.bytes_per_second)}/s")
         for word, count in (
@@ -90,10 +89,11 @@ class Meter:
             ("partial", progress.partial),
             ("failed", progress.failed),
             ("gone", progress.gone),
-            ("retries", progress.retries),
         ):
             if count:
                 facts.append(f"{count:,} {word}")
+        if progress.retries:
+            facts.append(counted(progress.retries, "retry", "retries"))
         left = self.seconds_left
         if progress.phase == "finishing":
             facts.append("finishing")
@@ -105,6 +105,11 @@ class Meter:
 
     def line(self) -> str:
         return ", ".join([self.threads(), *self.details()])
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 retry`, `1,200 requests`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def size(number: float) -> str:

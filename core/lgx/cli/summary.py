@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from lgx.cli.meter import duration, size
+from lgx.cli.meter import counted, duration, size
 from lgx.cli.session import printable
 from lgx.cli.wrapping import wrapped
 from lgx.report import Report
@@ -55,16 +55,20 @@ def summary(
         if facts:
             of = "of" if listed_all or noun != "threads" else "of at least"
             lines += _wrap(f"  {noun:<12} ", f"{', '.join(facts)} ({of} {counts.listed:,})")
-    extras = [_number(count, kind) for kind, count in sorted(report.extras.items()) if count]
+    extras = [
+        counted(count, kind.replace("_", " "))
+        for kind, count in sorted(report.extras.items())
+        if count
+    ]
     if extras:
         lines += _wrap(f"  {'others':<12} ", ", ".join(extras))
     traffic = [f"{size(report.bytes)} of records"] if report.bytes else []
     if report.received:
         traffic.append(f"{size(report.received)} received")
     if report.requests:
-        traffic.append(_number(report.requests, "request"))
+        traffic.append(counted(report.requests, "request"))
     if report.retries:
-        traffic.append("1 retry" if report.retries == 1 else f"{report.retries:,} retries")
+        traffic.append(counted(report.retries, "retry", "retries"))
     if traffic:
         lines += _wrap(f"  {'traffic':<12} ", ", ".join(traffic))
     missing = [(f.thread_id, f.what, f.why) for f in report.failures]
@@ -75,11 +79,6 @@ def summary(
     lines += _section("cannot be held there", unheld, report_path)
     lines += _section("notes", notes, report_path)
     return lines
-
-
-def _number(count: int, noun: str) -> str:
-    """`1 store item`, `1,200 requests`."""
-    return f"{count:,} {noun.replace('_', ' ')}{'' if count == 1 else 's'}"
 
 
 def _advice(report: Report, unreached: int, report_path: str | None) -> list[str]:
@@ -107,24 +106,24 @@ def _section(title: str, facts: Sequence[_Fact], report_path: str | None) -> lis
     """A list with its first entries; what is said of many threads is said once."""
     if not facts:
         return []
-    lines = [f"{title} ({len(facts):,}):"]
     entries = list(_grouped(facts))
-    for text, _ in entries[:_SHOWN]:
+    lines = [f"{title} ({len(entries):,}):"]
+    for text in entries[:_SHOWN]:
         lines += _wrap("  - ", printable(text))
-    if left := sum(count for _, count in entries[_SHOWN:]):
+    if (left := len(entries) - _SHOWN) > 0:
         where = f"see {report_path}" if report_path else "use --report FILE to see all"
         lines.append(f"  and {left:,} more; {where}")
     return lines
 
 
-def _grouped(facts: Sequence[_Fact]) -> Iterator[tuple[str, int]]:
-    """Sentences, each with the number of facts in it: a thread is named once, and threads of
-    which the same is to be said are named together."""
+def _grouped(facts: Sequence[_Fact]) -> Iterator[str]:
+    """Sentences: a thread is named once, and threads of which the same is to be said are named
+    together."""
     by_thread: dict[str | None, list[_Fact]] = {}
     for fact in facts:
         by_thread.setdefault(fact[0], []).append(fact)
     for fact in by_thread.pop(None, []):
-        yield ": ".join(part for part in fact[1:] if part), 1
+        yield ": ".join(part for part in fact[1:] if part)
     groups: dict[str, list[str]] = {}
     for thread_id, own in by_thread.items():
         assert thread_id is not None
@@ -133,11 +132,10 @@ def _grouped(facts: Sequence[_Fact]) -> Iterator[tuple[str, int]]:
         common = said.replace(thread_id, "…") if len(thread_id) >= _TELLING else said
         groups.setdefault(common, []).append(thread_id)
     for common, ids in groups.items():
-        count = sum(len(by_thread[thread_id]) for thread_id in ids)
         if len(ids) == 1:
-            yield f"thread {ids[0]}: {_said(by_thread[ids[0]])}", count
+            yield f"thread {ids[0]}: {_said(by_thread[ids[0]])}"
         else:
-            yield f"{len(ids):,} threads: {common} ({_first(ids)})", count
+            yield f"each of {len(ids):,} threads: {common} ({_first(ids)})"
 
 
 def _said(facts: Sequence[_Fact]) -> str:

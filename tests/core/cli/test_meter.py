@@ -156,3 +156,13 @@ def test_during_an_outage_it_waits_for_the_server() -> None:
     now, progress.written = 8.0, 20
     meter.look()
     assert meter.line().endswith("4 retries, 6:32 left")
+
+
+def test_one_is_one() -> None:
+    """Nothing is `1 retries`."""
+    progress = Progress()
+    progress.phase, progress.total = "moving", 1
+    progress.written = progress.checkpoints = progress.retries = 1
+    assert Meter(progress, clock=lambda: 0.0).line() == "1/1 thread, 1 checkpoint, 0 B, 1 retry"
+    progress.total = None
+    assert Meter(progress, clock=lambda: 0.0).threads() == "1 thread (0 found so far)"

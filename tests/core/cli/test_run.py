@@ -42,9 +42,9 @@ def test_lists_what_is_missing(lgx: Lgx) -> None:
         "  threads      0 written, 12 in part (of 12)",
         "  checkpoints  0 written, 12 in part, 12 failed (of 24)",
         "  traffic      2.7 kB of records",
-        "missing (12):",
-        "  - 12 threads: checkpoint c9: the server answered 500 (thread-000, thread-001,",
-        "    thread-002\\x1b[31m and 9 more)",
+        "missing (1):",
+        "  - each of 12 threads: checkpoint c9: the server answered 500 (thread-000,",
+        "    thread-001, thread-002\\x1b[31m and 9 more)",
         "  try these threads again with --retry r.json",
     ]
 

@@ -96,7 +96,8 @@ def test_one_is_one() -> None:
 
 def test_a_thread_is_named_once() -> None:
     """All that it lacks stands together, and one reason of many threads is told once, also
-    where it names the thread; ten entries, and how many failures the others are."""
+    where it names the thread; ten entries, and how many others there are: what is counted is
+    what is shown."""
     ids = [f"thread-{number:04}" for number in range(7)]
     failures = [
         *(Failure(thread_id=i, what="thread", why=f"no answer to GET /{i}") for i in ids),
@@ -106,14 +107,23 @@ def test_a_thread_is_named_once() -> None:
     ]
 
     assert summary(Report(failures=failures), report_path="r.json")[3:] == [
-        "missing (22):",
-        "  - 7 threads: no answer to GET /… (thread-0000, thread-0001, thread-0002 and 4",
-        "    more)",
+        "missing (11):",
+        "  - each of 7 threads: no answer to GET /… (thread-0000, thread-0001,",
+        "    thread-0002 and 4 more)",
         "  - thread x: checkpoint 0, checkpoint 1, checkpoint 2 and 2 more: 500; it was",
         "    read in part only",
         *(f"  - thread y{n}: reason {n}" for n in range(8)),
         "  and 1 more; see r.json",
         "  try these threads again with --retry r.json",
+    ]
+
+
+def test_a_sentence_about_a_thread_reads_well_of_several() -> None:
+    notes = [Note(message="it has no history: its graph is gone", thread_id=i) for i in "ab"]
+
+    assert summary(Report(notes=notes))[3:] == [
+        "notes (1):",
+        "  - each of 2 threads: it has no history: its graph is gone (a, b)",
     ]
 
 
