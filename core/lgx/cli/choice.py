@@ -32,18 +32,24 @@ class Chosen(Struct, kw_only=True):
     Attributes:
         names: of the components, by role.
         infos: their options, by role.
+        unused: those of the sink's options that reading what it wrote does not need.
         table: the pipeline's table, without what belongs to a component that a flag replaced.
     """
 
     names: dict[str, str] = {}
     infos: dict[str, tuple[OptionInfo, ...]] = {}
+    unused: frozenset[str] = frozenset()
     pipeline: str | None = None
     config: Path = DEFAULT_PATH
     table: dict[str, object] = {}
 
 
-def choose(scan: Scan, session: Session) -> Chosen:
+def choose(scan: Scan, session: Session, *, reads_sink: bool = False) -> Chosen:
     """What command line, variables and `lgx.toml` name; sets the variables of a `.env` file.
+
+    Args:
+        reads_sink: whether the sink is read, so that its options are also those of the source
+            of its name.
 
     Raises:
         UsageError: a file cannot be read, or names no such pipeline; no such plugin.
@@ -89,7 +95,22 @@ def choose(scan: Scan, session: Session) -> Chosen:
         if written is not None and found != written:
             # The pipeline's options are those of the plugin that it names.
             table = {key: v for key, v in table.items() if not key.startswith(f"{role}_")}
+        if role == "sink" and reads_sink:
+            choice.infos[role], choice.unused = _reading(found, session)
+            continue
         cls = getattr(session.registry, role)(found)
         choice.infos[role] = describe(cls.config_type)
     choice.table = table
     return choice
+
+
+def _reading(name: str, session: Session) -> tuple[tuple[OptionInfo, ...], frozenset[str]]:
+    """The options for reading what a sink wrote, then those that only writing has; the latter
+    by name."""
+    from lgx.verification.reading import read_config_type, write_only
+
+    infos = describe(read_config_type(name, session.registry))
+    unused = write_only(name, session.registry)
+    sink = session.registry.components(name).get("sink")
+    others = describe(sink.config_type) if sink is not None else ()
+    return (*infos, *(info for info in others if info.name in unused)), unused

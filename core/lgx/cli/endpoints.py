@@ -29,6 +29,8 @@ from lgx.spec import Use
 __all__ = ["ROLES", "Chosen", "EndpointCommand", "chosen", "endpoint_use"]
 
 _KEY = "lgx.chosen"
+_LEAST_NAMES, _MOST_NAMES = 20, 30  # columns of flags in the help
+_BESIDE_NAMES = 4  # the indent of a section and the gap between its columns
 _OTHERS = ("PLUGINS", "NO_PLUGINS")  # variables that are no option of a command
 
 
@@ -45,6 +47,8 @@ class EndpointCommand(click.Command):
         section: of the help, where `--source` and `--sink` are to stand.
         params: beside those, PIPELINE, `--config` and `--env-file`.
         ignores: whether a pipeline's options for moving threads mean nothing to it.
+        reads_sink: whether the sink is read: the options are those of the source of its name,
+            and those that only writing has are taken and hidden.
     """
 
     def __init__(
@@ -54,10 +58,13 @@ class EndpointCommand(click.Command):
         params: Sequence[click.Parameter],
         section: str,
         ignores: bool = False,
+        reads_sink: bool = False,
         **attributes: Any,
     ) -> None:
-        super().__init__(name, params=[*_endpoints(section), *params, *_files()], **attributes)
+        ends = _endpoints(section, reads_sink=reads_sink)
+        super().__init__(name, params=[*ends, *params, *_files()], **attributes)
         self._ignores = ignores
+        self._reads_sink = reads_sink
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         session = ctx.ensure_object(Session)
@@ -65,7 +72,7 @@ class EndpointCommand(click.Command):
         scan = Scan(own, args)
         if "--no-plugins" in scan.seen:
             session.use_builtin_only()
-        ctx.meta[_KEY] = choice = choose(scan, session)
+        ctx.meta[_KEY] = choice = choose(scan, session, reads_sink=self._reads_sink)
         ctx.default_map = _defaults(choice, own, ignores=self._ignores)
         learn_of_endpoints(choice, scan, session)
         if not ctx.resilient_parsing:
@@ -87,6 +94,9 @@ class EndpointCommand(click.Command):
             for role in choice.infos
             for flag in plugin_flags(role, choice.names[role], choice.infos[role])
         ]
+        for flag in dynamic:
+            if isinstance(flag, Flag) and flag.name in {f"sink_{name}" for name in choice.unused}:
+                flag.hidden = True
         return [*params[:-1], *dynamic, params[-1]]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -98,9 +108,10 @@ class EndpointCommand(click.Command):
                 sections.setdefault(section, []).append(row)
         first, *rest = (name for name in sections if name != "Other")
         rest.sort(key=lambda name: not name.startswith(("Source ", "Sink ")))
+        names = _widest_names(sections, formatter)
         for section in (first, *rest, "Other"):
             with formatter.section(section):
-                formatter.write_dl(sections[section])
+                formatter.write_dl(sections[section], col_max=names)
         missing = [role for role in ROLES if role not in chosen(ctx).names]
         if missing:
             flags = " and ".join(f"--{role} NAME" for role in missing)
@@ -108,12 +119,22 @@ class EndpointCommand(click.Command):
             formatter.write_text(f"Together with {flags}, --help lists the options of that plugin.")
 
 
-def _endpoints(section: str) -> list[click.Parameter]:
+def _endpoints(section: str, *, reads_sink: bool) -> list[click.Parameter]:
+    sink = "The plugin that wrote what is read." if reads_sink else "The plugin to write to."
     return [
         click.Argument(["pipeline"], required=False),
         Flag(["--source"], section=section, metavar="NAME", help="The plugin to read from."),
-        Flag(["--sink"], section=section, metavar="NAME", help="The plugin to write to."),
+        Flag(["--sink"], section=section, metavar="NAME", help=sink),
     ]
+
+
+def _widest_names(
+    sections: Mapping[str, Sequence[tuple[str, str]]], formatter: click.HelpFormatter
+) -> int:
+    """How wide the column of names may be, so that an example beside it is not broken."""
+    rows = (row for found in sections.values() for row in found)
+    longest = max(len(word) for _, text in rows for word in text.split())
+    return max(_LEAST_NAMES, min(_MOST_NAMES, formatter.width - longest - _BESIDE_NAMES))
 
 
 def _files() -> list[click.Parameter]:

@@ -17,7 +17,7 @@ import click
 from lgx.cli.allocator import hand_back_large_blocks
 from lgx.cli.root import root
 from lgx.cli.session import Session, printable
-from lgx.errors import LgxError
+from lgx.errors import LgxError, UsageError
 from lgx.hints import closest
 
 __all__ = ["main"]
@@ -57,15 +57,15 @@ def main(args: Sequence[str] | None = None) -> int:
         return 130
     except LgxError as error:
         session.say(f"error: {printable(str(error))}")
-        return error.exit_code
+        return error.exit_code if isinstance(error, UsageError) else session.failure_code
     except BrokenPipeError:
         # Whoever read our output has gone; without this Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return session.failure_code
     except Exception:
         click.echo(session.redact(traceback.format_exc()), err=True, nl=False)
         session.say("this is a bug in lgx or in one of its plugins; please report the above")
-        return 1
+        return session.failure_code
     return result if isinstance(result, int) else 0
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -35,7 +35,11 @@ _PATH_ERRORS = frozenset(
         *(errno.ELOOP, errno.ENAMETOOLONG),
     )
 )
-_REPORT = re.compile(rb'\s*\{\s*"format"\s*:\s*"lgx-report/')
+_REPORT = re.compile(rb'\s*\{\s*"format"\s*:\s*"lgx-(?:report|verification)/')
+
+
+class _Document(Protocol):
+    def to_json(self) -> bytes: ...
 
 
 def check_report_path(path: Path, others: Mapping[str, Path]) -> None:
@@ -108,7 +112,7 @@ def without_secrets(report: Report, redact: Callable[[str], str]) -> Report:
     )
 
 
-def write_report(path: Path, report: Report) -> None:
+def write_report(path: Path, report: _Document) -> None:
     """The report under that name, whole or not at all; only its owner can read it.
 
     On return file and name are on the disk.

@@ -17,6 +17,7 @@ __all__ = ["CORE_COMMANDS", "root"]
 # Name of each command to the module that defines it under the same name.
 CORE_COMMANDS = {
     "run": "lgx.cli.run",
+    "verify": "lgx.cli.verify",
     "plugins": "lgx.cli.plugins",
     "doctor": "lgx.cli.doctor",
 }

@@ -26,6 +26,8 @@ class Session:
     def __init__(self) -> None:
         self.registry = Registry.from_environment()
         self._secrets: set[str] = set()
+        self.failure_code = 1
+        """What the process exits with where the command could not do its work."""
         self._write: Callable[[str], None] = _to_stderr
 
     def use_builtin_only(self) -> None:

@@ -11,7 +11,7 @@ from lgx.cli.wrapping import wrapped
 from lgx.report import Report
 from lgx.threads import Loss
 
-__all__ = ["summary"]
+__all__ = ["section", "summary"]
 
 _COLUMNS = 80
 _SHOWN = 10
@@ -74,10 +74,10 @@ def summary(
     missing = [(f.thread_id, f.what, f.why) for f in report.failures]
     unheld = [(loss.thread_id, loss.what, loss.why) for loss in _unheld(report.losses)]
     notes = [(note.thread_id, note.message, "") for note in report.notes]
-    lines += _section("missing", missing, report_path)
+    lines += section("missing", missing, report_path)
     lines += _advice(report, unreached, report_path)
-    lines += _section("cannot be held there", unheld, report_path)
-    lines += _section("notes", notes, report_path)
+    lines += section("cannot be held there", unheld, report_path)
+    lines += section("notes", notes, report_path)
     return lines
 
 
@@ -102,15 +102,21 @@ def _unheld(losses: Sequence[Loss]) -> Iterator[Loss]:
     return (loss for loss in losses if not loss.holdable)
 
 
-def _section(title: str, facts: Sequence[_Fact], report_path: str | None) -> list[str]:
-    """A list with its first entries; what is said of many threads is said once."""
+def section(
+    title: str, facts: Sequence[_Fact], report_path: str | None, *, shown: int = _SHOWN
+) -> list[str]:
+    """A list with its first entries; what is said of many threads is said once.
+
+    Args:
+        facts: thread (None: of none), what, and why; each in words, or empty.
+    """
     if not facts:
         return []
     entries = list(_grouped(facts))
     lines = [f"{title} ({len(entries):,}):"]
-    for text in entries[:_SHOWN]:
+    for text in entries[:shown]:
         lines += _wrap("  - ", printable(text))
-    if (left := len(entries) - _SHOWN) > 0:
+    if (left := len(entries) - shown) > 0:
         where = f"see {report_path}" if report_path else "use --report FILE to see all"
         lines.append(f"  and {left:,} more; {where}")
     return lines

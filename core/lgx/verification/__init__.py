@@ -6,5 +6,6 @@ fingerprint a record as digests of its fields         exact       a thread that 
 messages    what servers move within messages         replayed    a thread that was rebuilt
 marks       what lgx keeps in a rebuilt thread        findings    what differs, in words
 ledger      the digests of one side, on disk          scope       what both sides have room for
-sampling    some threads of many                      report      what came of it
+sides       both of them, read at once                sampling    some threads of many
+report      what came of it                           joint       progress of both sides
 """

@@ -107,6 +107,11 @@ class StoreSource(Source[C]):
         assert self._state is not None
         return await run_blocking(describe, self._store, self._state)
 
+    async def check(self, context: Context) -> Probe:
+        """Reads every byte of every version, whatever the origin."""
+        assert self._state is not None
+        return await run_blocking(describe, self._store, self._state)
+
     async def identity(self) -> str:
         assert self._state is not None
         archive = f"archive:{self._state.manifest.archive}"

@@ -19,9 +19,18 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from lgx import ThreadError, UsageError, decode_line, split_object
+from lgx import Coverage, ThreadError, UsageError, decode_line, split_object
 
-__all__ = ["FORMAT", "LAYOUT", "VERSION", "Entry", "check_format", "read_entry", "read_placed"]
+__all__ = [
+    "FORMAT",
+    "LAYOUT",
+    "OLDER",
+    "VERSION",
+    "Entry",
+    "check_format",
+    "read_entry",
+    "read_placed",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +39,13 @@ VERSION = 1
 
 LAYOUT = ("metadata", "values", "created_at", "updated_at")
 """The fields of a thread's record that the older layout has, beside its id."""
+
+OLDER = Coverage(
+    kinds=frozenset({"thread", "checkpoint"}),
+    namespaces=False,
+    fields={"thread": frozenset(LAYOUT)},
+)
+"""What a document without `lgx` has room for."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):

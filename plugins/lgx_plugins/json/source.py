@@ -12,6 +12,7 @@ from typing import Annotated
 from lgx import (
     ANY_KIND,
     Context,
+    Coverage,
     Fact,
     Loss,
     Probe,
@@ -25,7 +26,7 @@ from lgx import (
 from lgx_plugins.file_source import FileSource, FileSourceConfig, Item
 from lgx_plugins.filters import admits
 from lgx_plugins.inputs import PIECE
-from lgx_plugins.json.layout import Entry
+from lgx_plugins.json.layout import OLDER, Entry
 from lgx_plugins.json.scanner import Scanner, UnreadableRestError
 from lgx_plugins.json.survey import PARTS, Survey
 from lgx_plugins.json.thread import ThreadElement, merged
@@ -91,6 +92,9 @@ class JsonSource(FileSource[JsonSourceConfig]):
 
     async def expected(self, query: Query, context: Context) -> int | None:
         return None if query.filtered else (await self._survey()).threads
+
+    async def coverage(self) -> Coverage:
+        return OLDER if (await self._survey()).is_older else Coverage()
 
     async def _survey(self) -> Survey:
         if self._surveyed is None:

@@ -36,6 +36,8 @@ class Survey:
         """What the document says how many threads and checkpoints it holds."""
         self.others: list[str] = []
         """Keys of the document that lgx does not know."""
+        self.is_older = True
+        """Whether nothing stands under `lgx`: another program wrote it."""
         self.unreadable: str | None = None
         """Why the end of the document cannot be read."""
         self.losses = Losses(None)
@@ -184,6 +186,7 @@ class Survey:
     # -- under `lgx` -------------------------------------------------------------------
 
     async def _lgx(self, scanner: Scanner) -> None:
+        self.is_older = False
         if (opening := await scanner.peek()) != b"{":
             await self._misplaced(scanner, "lgx", opening, "an object")
             return

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from lgx import (
     ANY_KIND,
     Context,
+    Coverage,
     FatalError,
     Loss,
     Probe,
@@ -37,7 +38,7 @@ from lgx_plugins.postgres.migrations import schema_version
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.reader import Reader, groups
 from lgx_plugins.postgres.snapshot import Moment
-from lgx_plugins.tables import EXTRA_TABLES, Table
+from lgx_plugins.tables import EXTRA_TABLES, Table, room_of
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -237,6 +238,11 @@ class PostgresSource(Source[PostgresSourceConfig]):
                 yield _end(current, losses)
             for thread_id in waiting:
                 yield ThreadEnd(thread_id=thread_id, outcome="deleted")
+
+    async def coverage(self) -> Coverage:
+        await self._reach(None)
+        layout = self._found()
+        return Coverage() if layout.own else room_of(layout.has)
 
     def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
         return self._extras(EXTRA_TABLES[kind], context)

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from lgx import (
     ANY_KIND,
     Context,
+    Coverage,
     FatalError,
     Json,
     Loss,
@@ -44,6 +45,7 @@ from lgx_plugins.tables import (
     from_cells,
     json_cell,
     not_whole,
+    room_of,
     text_cell,
 )
 
@@ -164,6 +166,10 @@ class SqliteSource(Source[SqliteSourceConfig]):
                 values,
             )
         return int(count)
+
+    async def coverage(self) -> Coverage:
+        layout = self._found()
+        return Coverage() if layout.own else room_of(layout.has)
 
     # -- listing ---------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ from lgx_plugins.tables.columns import (
     Table,
 )
 from lgx_plugins.tables.partial import not_whole
+from lgx_plugins.tables.room import room_of
 
 __all__ = [
     "ASSISTANTS",
@@ -56,6 +57,7 @@ __all__ = [
     "is_bare",
     "json_cell",
     "not_whole",
+    "room_of",
     "text_cell",
     "to_bare_cells",
     "to_cells",

@@ -1,0 +1,162 @@
+"""Reading the sides of a verification, each by a run into a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lgx.contracts import SourceBase
+from lgx.engine import Stop, carry_out
+from lgx.engine.plan import Plan
+from lgx.errors import FatalError, LgxError, UsageError
+from lgx.progress import Progress
+from lgx.query import Query
+from lgx.records import EXTRA_KINDS
+from lgx.report import Report
+from lgx.spec import RunSpec, Use
+from lgx.verification.joint import PartProgress
+from lgx.verification.ledger import Ledger
+from lgx.verification.report import Side
+from lgx.verification.scope import Held
+from lgx.verification.spec import VerifySpec
+from lgx.verification.taking import LedgerSink, Wanted
+
+__all__ = ["Part", "read_parts"]
+
+
+class Part(Struct, kw_only=True):
+    """One side while it is read.
+
+    Attributes:
+        role: source or sink.
+        stopped: whether it was not read to its end because the other side failed.
+    """
+
+    role: str
+    use: Use
+    source: SourceBase[Any]
+    ledger: Ledger
+    stop: Stop
+    sink: LedgerSink | None = None
+    report: Report | None = None
+    stopped: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"the {self.role}, {self.use.name}"
+
+    @property
+    def held(self) -> Held:
+        """What is known of it once it was read."""
+        assert self.sink is not None
+        return Held(title=self.title, offers=self.source.offers, coverage=self.sink.coverage)
+
+    def side(self) -> Side:
+        """What is told of it, however far it was read."""
+        side = Side(plugin=self.use.name)
+        if self.sink is not None:
+            side.identity = self.sink.identity
+        if self.report is not None:
+            side.bytes, side.received = self.report.bytes, self.report.received
+            side.requests, side.retries = self.report.requests, self.report.retries
+            side.versions = self.report.versions
+            side.unread = [loss for loss in self.report.losses if loss.holdable]
+        return side
+
+    def unread(self) -> dict[str, str]:
+        """The threads that could not be read whole, and the first reason of each."""
+        found: dict[str, str] = {}
+        for failure in self.report.failures if self.report is not None else ():
+            if failure.thread_id is not None:
+                whole = failure.what == "thread"
+                words = failure.why if whole else f"{failure.what}: {failure.why}"
+                found.setdefault(failure.thread_id, words)
+        return found
+
+
+async def read_parts(
+    parts: Sequence[Part],
+    query: Query,
+    wanted: Wanted | None,
+    spec: VerifySpec,
+    progress: Progress,
+) -> None:
+    """Reads sides at once. Where one cannot be opened, or breaks off, the other is not read
+    to its end.
+
+    Raises:
+        UsageError: of any of them.
+        LgxError: one cannot be opened; where both cannot, with both reasons.
+    """
+
+    async def read(part: Part) -> None:
+        try:
+            # An earlier moment is one of the source's.
+            own = query if part is parts[0] else msgspec.structs.replace(query, as_of=None)
+            await _read(part, own, wanted, spec, progress, spec.memory // len(parts))
+        finally:
+            if part.report is None or part.report.aborted is not None:
+                for other in parts:
+                    if other is not part and not other.stop.requested:
+                        other.stopped = True
+                        other.stop.request()
+
+    outcomes = await asyncio.gather(*map(read, parts), return_exceptions=True)
+    failed = [(p, error) for p, error in zip(parts, outcomes, strict=True) if error is not None]
+    for _, error in failed:
+        if isinstance(error, UsageError) or not isinstance(error, LgxError):
+            raise error
+    if len(failed) == 1:
+        raise failed[0][1]
+    if failed:
+        words = "; ".join(f"{part.title}: {error}" for part, error in failed)
+        raise FatalError(words) from failed[0][1]
+
+
+async def _read(
+    part: Part,
+    query: Query,
+    wanted: Wanted | None,
+    spec: VerifySpec,
+    progress: Progress,
+    memory: int,
+) -> None:
+    part.sink = LedgerSink(part.ledger, part.source, wanted)
+    plan = Plan(
+        source=part.source,
+        sink=part.sink,
+        transforms=(),
+        validators=(),
+        query=query,
+        kinds=part.source.offers,
+        excluded=frozenset() if query.extras else frozenset(EXTRA_KINDS),
+        unheld=frozenset(),
+        fidelity="state",
+    )
+    run = RunSpec(
+        source=part.use,
+        sink=Use(name=part.sink.name),
+        query=query,
+        concurrency=spec.concurrency,
+        memory=memory,
+        attempts=spec.attempts,
+        spool_directory=spec.spool_directory,
+    )
+    try:
+        part.report = await carry_out(run, plan, progress=PartProgress(progress), stop=part.stop)
+    except LgxError as error:
+        error.args = tuple(_as_named(part, str(word)) for word in error.args)
+        raise
+    report = part.report
+    part.report = msgspec.structs.replace(
+        report, aborted=None if report.aborted is None else _as_named(part, report.aborted)
+    )
+
+
+def _as_named(part: Part, words: str) -> str:
+    """A source names its options after its role, and here it may read the sink."""
+    return words.replace("--source", "--sink") if part.role == "sink" else words
