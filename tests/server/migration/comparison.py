@@ -19,7 +19,7 @@ RESERVED = frozenset({"assistant_id", "run_id", "thread_id", "cron_id"})
 """Metadata that the server takes from nobody."""
 
 MARK = "lgx"
-"""The key of metadata in which the target's thread is marked."""
+"""The key of metadata in which lgx marks what it made; it is nobody's data."""
 
 _SOURCES = {"loop": "update"}  # a replayed step was an update, not a run
 _AI = frozenset({"ai", "AIMessageChunk"})
@@ -37,7 +37,7 @@ class Difference:
             where it is the thread.
         join: whether the server misreports this checkpoint of the source: it says that nothing
             comes next, and a run went on from it.
-        channels: of `values` and `final`, the keys that differ.
+        channels: of `values` and `final`, the keys that differ; nothing else of them is kept.
     """
 
     field: str
@@ -50,7 +50,8 @@ class Difference:
     def __str__(self) -> str:
         where = "the thread" if self.checkpoint is None else f"checkpoint {self.checkpoint}"
         what = f"{self.field} {','.join(self.channels)}".rstrip()
-        return f"{where}, {what}: {str(self.source)[:150]} | {str(self.target)[:150]}"
+        path, ours, theirs = _first(self.source, self.target)
+        return f"{where}, {what}{path}: {str(ours)[:150]} | {str(theirs)[:150]}"
 
 
 @dataclass
@@ -156,7 +157,7 @@ async def _compare(
         return compared
     if ours["status"] != theirs["status"]:
         report.append(Difference("status", None, ours["status"], theirs["status"]))
-    metadata = {k: v for k, v in ours["metadata"].items() if k not in RESERVED}
+    metadata = {k: v for k, v in ours["metadata"].items() if k not in RESERVED | {MARK}}
     if metadata.get("graph_id") in graphs:
         metadata["graph_id"] = graphs[metadata["graph_id"]]
     kept = {k: v for k, v in theirs["metadata"].items() if k not in RESERVED | {MARK}}
@@ -188,8 +189,8 @@ async def _compare_latest(
     ours, theirs = [await _latest(*side) for side in (source, target)]
     channels, _, _ = _unlike(ours["values"], theirs["values"])
     if channels:
-        values = ours["values"], theirs["values"]
-        compared.differences.append(Difference("final", None, *values, channels=channels))
+        old, new = [_only(channels, side["values"]) for side in (ours, theirs)]
+        compared.differences.append(Difference("final", None, old, new, channels=channels))
     if sorted(ours["next"]) != sorted(theirs["next"]):
         waits = Difference("waits", None, ours["next"], theirs["next"])
         compared.differences.append(waits)
@@ -222,8 +223,8 @@ def _compare_histories(compared: Compared, ours: list[State], theirs: list[State
         compared.usage += usage
         compared.invalid += invalid
         if channels:
-            both = state["values"], other["values"]
-            compared.differences.append(Difference("values", number, *both, join, channels))
+            old, new = [_only(channels, side["values"]) for side in (state, other)]
+            compared.differences.append(Difference("values", number, old, new, join, channels))
         source = state["metadata"]["source"]
         pairs = {
             "next": (state["next"], other["next"]),
@@ -281,6 +282,27 @@ def _unlike(ours: Any, theirs: Any) -> tuple[tuple[str, ...], int, int]:
         else:
             unlike.append(key)
     return tuple(unlike), counts["u"], counts["i"]
+
+
+def _only(channels: tuple[str, ...], values: Any) -> Any:
+    if not isinstance(values, dict):
+        return values
+    return {key: value for key, value in values.items() if key in channels}
+
+
+def _first(ours: Any, theirs: Any) -> tuple[str, Any, Any]:
+    """The place of the first difference inside two values, and what is there."""
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() == theirs.keys():
+        pairs = [(f".{key}", value, theirs[key]) for key, value in ours.items()]
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = [(f"[{n}]", *pair) for n, pair in enumerate(zip(ours, theirs, strict=True))]
+    else:
+        return "", ours, theirs
+    for place, one, other in pairs:
+        if not same(one, other, Counter()):
+            path, *both = _first(one, other)
+            return place + path, both[0], both[1]
+    return "", ours, theirs
 
 
 def same(ours: Any, theirs: Any, excepted: Counter[str] | None = None) -> bool:

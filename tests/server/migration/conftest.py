@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from lgx.testing import FaultProxy
 from lgx_plugins.demo.server import RealServer
 
 from .cleaning import clear
@@ -60,6 +61,13 @@ def target(target_server: RealServer) -> str:
     """The URL of the target, which is empty, however the tests before left it."""
     asyncio.run(clear(target_server.url))
     return target_server.url
+
+
+@pytest.fixture
+async def proxy(target: str) -> AsyncIterator[FaultProxy]:
+    """Between lgx and the target, which it passes all requests to until it is told otherwise."""
+    async with FaultProxy(target) as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ EQUAL = {
     *("bare-graph", "bare-nothing", "bare-strange", "bare-ttl", "lost-graph", "loop-cron"),
     *("chat-cleared", "chat-everything", "chat-inputs", "chat-invalid", "chat-plain"),
     *("chat-quiet", "chat-usage", "loop-configured", "loop-replayed", "loop-strange"),
-    *("loop-turns", "relay-end", "typed-plain"),
+    *("loop-turns", "loop-marked", "relay-end", "typed-plain", "stacked-plain"),
 }
 
 TOLD = {
     "loop-long": {"thread"},
     "loop-busy": {"status"},
     "gone-plain": {"history"},
+    "chat-letters": {"values", "final"},
     "chat-forked": {"status", "missing", "final", "waits"},
     "chat-rerun": {"values", "next", "step", "source", "parent", "missing", "final"},
     "drift-plain": {"values", "final"},
@@ -75,6 +76,17 @@ async def test_absence_is_a_difference(source: Filled, target: str) -> None:
         await server.post("/threads", {"thread_id": one["chat-plain"]})
     found = (await compare(source.url, target, one)).fields()
     assert found == {"metadata": 1, "missing": 8}
+
+
+async def test_a_difference_names_its_place(source: Filled, target: str) -> None:
+    """Checkpoint, field, channel, and the first place in it that differs."""
+    thread_id = source.threads["drift-plain"]
+    assert await replay(source.url, target, thread_id) == 200
+    found = await compare(source.url, target, {"drift": thread_id})
+    assert found["drift"].fields() == {"values": 3, "final": 1}
+    (first, *_) = found["drift"].of("values")
+    assert (first.checkpoint, first.channels) == (2, ("total",))
+    assert str(first) == "checkpoint 2, values total.total: 1 | 2"
 
 
 def test_values_are_compared_exactly() -> None:

@@ -129,6 +129,28 @@ def test_messages_are_removed_edited_and_given_ids(held: dict[str, Held]) -> Non
     assert after[-2]["content"] == f"{before[-1]['content']}, mended"
 
 
+def test_messages_are_in_channels_of_other_names_and_kinds(held: dict[str, Held]) -> None:
+    """Where no reducer gives them ids, they have none."""
+    final = held["chat-letters"].history[-1]["values"]
+    assert [m["id"] is None for m in final["thoughts"]] == [False, False]
+    assert [m["id"] for m in final["archive"]] == [None, "kept"] * 2
+    assert final["newest"]["usage_metadata"] is None
+
+
+def test_a_graph_goes_round_its_reducers_and_has_graphs_within_graphs(
+    source: Filled, held: dict[str, Held]
+) -> None:
+    """A value that looks like the server's marker is nobody's but the user's."""
+    (task,) = held["stacked-plain"].tasks("replace")
+    assert task["result"] == {
+        "log": {"value": ["anew"], "type": "__overwrite__"},
+        "table": {"__overwrite__": "a key of ours"},
+    }
+    assert held["stacked-plain"].history[-1]["values"]["table"] == task["result"]["table"]
+    stored = httpx.get(f"{source.url}/threads/{source.threads['stacked-plain']}/storage").json()
+    assert stored["checkpoints"]["count"] == 4 + 3 * 3
+
+
 def test_some_tasks_have_no_result_and_some_steps_change_nothing(held: dict[str, Held]) -> None:
     """A task that gave nothing has an empty result; one that did not finish has none."""
     assert [t["result"] for t in held["chat-plain"].tasks("rest")] == [{}]

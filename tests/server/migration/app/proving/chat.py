@@ -1,7 +1,9 @@
 """A conversation with tools, without a model: everything that a list of messages goes through.
 
 `plan` tells the nodes what to say: `usage` and `invalid` put token counts and broken tool
-calls into answers, `clear` removes all messages, `quiet` leaves the state as it is.
+calls into answers, `clear` removes all messages, `quiet` leaves the state as it is, `letters`
+puts messages into other channels, too: those of another name, and those that are not made for
+messages, where nothing gives them ids nor turns JSON into messages again.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ class Chat(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     notes: Annotated[list[str], operator.add]
     summary: str
+    thoughts: Annotated[list[AnyMessage], add_messages]
+    archive: Annotated[list[Any], operator.add]
+    newest: AnyMessage
 
 
 @recorded
@@ -95,7 +100,14 @@ def answer(state: Chat) -> dict[str, Any]:
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
         "plain",
     ]
-    return {
+    letters: dict[str, Any] = {}
+    if state.get("plan", {}).get("letters"):
+        letters = {
+            "thoughts": AIMessage("hm"),
+            "archive": [AIMessage("kept"), HumanMessage("kept, too", id="kept")],
+            "newest": AIMessage("last", name="Zoë"),
+        }
+    return letters | {
         "messages": [
             AIMessage(blocks, id=f"answer-{number}", name="Zoë"),
             AIMessage(f"draft {number}", id=f"draft-{number}"),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Overwrite
 from pydantic import BaseModel, Field
 
 from .executions import recorded
@@ -110,6 +111,41 @@ def build_sets() -> Any:
     return graph.compile()
 
 
+class Stacked(TypedDict, total=False):
+    log: Annotated[list[str], operator.add]
+    table: dict[str, Any]
+
+
+@recorded
+def replace(state: Stacked) -> dict[str, Any]:
+    """Goes round the reducer itself."""
+    return {"log": Overwrite(["anew"]), "table": {"__overwrite__": "a key of ours"}}
+
+
+@recorded
+def deep(state: Stacked) -> dict[str, Any]:
+    return {"log": [f"deep after {len(state.get('log', []))}"]}
+
+
+def stack(depth: int) -> Any:
+    """A graph in a graph in a graph."""
+    graph = StateGraph(Stacked)
+    graph.add_node("deep", stack(depth - 1) if depth else deep)
+    graph.add_edge(START, "deep")
+    graph.add_edge("deep", END)
+    return graph.compile()
+
+
+def build_stacked() -> Any:
+    graph = StateGraph(Stacked)
+    graph.add_node("replace", replace)
+    graph.add_node("stack", stack(2))
+    graph.add_edge(START, "replace")
+    graph.add_edge("replace", "stack")
+    graph.add_edge("stack", END)
+    return graph.compile()
+
+
 @task
 def double(number: int) -> int:
     return 2 * number
@@ -126,4 +162,5 @@ loop = build_loop()
 root = build_root()
 typed = build_typed()
 sets = build_sets()
+stacked = build_stacked()
 gone = build_loop()

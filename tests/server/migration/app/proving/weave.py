@@ -141,6 +141,8 @@ def strange(state: Weave) -> dict[str, Any]:
             "text": 'nul \x00, quote ", line\nbreak \u2028 \N{GRINNING FACE}',
             "big": 2**63 - 1,
             "float": 1e300,
+            "whole": 3.0,
+            "minus": -0.0,
         },
     }
 

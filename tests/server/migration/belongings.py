@@ -1,0 +1,53 @@
+"""What belongs to the deployment rather than to a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from uuid import NAMESPACE_DNS, uuid5
+
+from .user import User
+
+
+async def store(user: User) -> None:
+    shelves = (("users",), ("users", "ann"), ("users", "ann", "notes"), ("日本", "a b"))
+    for number, shelf in enumerate(shelves):
+        for key in ("first", "key/with .. odd \N{GRINNING FACE}", f"{number}"):
+            value = {"number": number, "text": f"é {key}", "deep": {"list": [1, 2.5, None]}}
+            item = {"namespace": shelf, "key": key, "value": value}
+            await user.server.put("/store/items", item)
+            user.filled.items.add((shelf, key))
+    short = {"namespace": ["short"], "key": "lived", "value": {"a": 1}, "ttl": 60 * 24}
+    await user.server.put("/store/items", short)
+    user.filled.items.add((("short",), "lived"))
+
+
+async def assistants(user: User) -> None:
+    for graph, versions in (("chat", 3), ("loop", 1), ("gone", 1)):
+        first = {
+            "assistant_id": str(uuid5(NAMESPACE_DNS, f"assistant-{graph}")),
+            "graph_id": graph,
+            "name": f"{graph} 1",
+            "metadata": {"made": "here", "é": [1]},
+            "config": {"tags": ["one"], "configurable": {"tone": "kind"}},
+        }
+        made = await user.server.post("/assistants", first)
+        path = f"/assistants/{made['assistant_id']}"
+        for version in range(2, versions + 1):
+            change = {"name": f"{graph} {version}", "config": {"tags": [str(version)]}}
+            await user.server.patch(path, {**change, "description": f"version {version}"})
+        if versions > 1:  # what is in force need not be the newest
+            await user.server.post(f"{path}/latest", {"version": 2})
+        user.filled.assistants.append(made["assistant_id"])
+
+
+async def crons(user: User) -> None:
+    once_a_year = "0 0 1 1 *"
+    body = {"assistant_id": "loop", "schedule": once_a_year, "input": {"rounds": 1}}
+    free = await user.server.post("/runs/crons", {**body, "metadata": {"free": True}})
+    thread_id = await user.thread("loop-cron", "loop")
+    bound = await user.server.post(f"/threads/{thread_id}/runs/crons", body)
+    user.filled.crons += [free["cron_id"], bound["cron_id"]]
+
+
+def everything(user: User) -> Iterator[Awaitable[None]]:
+    yield from (store(user), assistants(user), crons(user))
