@@ -45,21 +45,23 @@ class Update(Struct, frozen=True, gc=False):
         node = _encoder.encode(self.node)
         if not self.gotos and (self.writes is None or _single(self.writes)):
             return b'{"values":%b,"as_node":%b}' % (values_text(self.writes), node)
-        command = b'{"update":%b' % _pairs_text(self.writes or ())
-        if self.gotos:
-            command += b',"goto":[%b]' % b",".join(map(_goto_text, self.gotos))
-        return b'{"command":%b},"as_node":%b}' % (command, node)
+        # Servers take no command that leads nowhere; `__end__` is nowhere.
+        gotos = b",".join(map(_goto_text, self.gotos)) or b'"__end__"'
+        command = b'{"update":%b,"goto":[%b]}' % (_pairs_text(self.writes or ()), gotos)
+        return b'{"command":%b,"as_node":%b}' % (command, node)
 
 
 class Superstep(Struct, frozen=True, gc=False):
     """Updates of the newest checkpoint, together; makes the checkpoint `index`.
 
-    With `poison`, it is meant to be refused once its writes are stored, and makes none.
+    With `poison`, it is meant to be refused once its writes are stored, and makes none. `key`
+    names the nodes that the step is of, under whatever name it is sent.
     """
 
     index: int
     updates: tuple[Update, ...]
     poison: tuple[Update, ...] = ()
+    key: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -76,6 +78,7 @@ class Branch(Struct, frozen=True, gc=False):
     index: int
     parent: int
     update: Update
+    key: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class Difference(Struct):
     Attributes:
         channels: whose values differ.
         missing, extra: names in `next` that the target lacks, and that it has besides.
-        sent: which of the missing ones a `Send` made.
+        sent: which of the missing ones a `Send` made; `all_sent`: whether no other did.
         held: which of the extra ones are nodes that have just run.
         ran: the nodes that were due before, where `next` differs.
         by_tasks, input: whether tasks made it, and not somebody's update; whether it is an input.
@@ -33,6 +33,7 @@ class Difference(Struct):
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     sent: tuple[str, ...] = ()
+    all_sent: bool = False
     held: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
     by_tasks: bool = False
@@ -118,6 +119,7 @@ class Comparison:
         if missing:
             pushed = Counter(task.name for task in tasks_of(source) if task.pushed)
             found.sent = tuple((missing & pushed).elements())
+            found.all_sent = bool(pushed) and missing & pushed == pushed
         came = metadata_of(source)[0]
         found.by_tasks, found.input = came != "update", came == "input"
         parent = self._outline.parents[index]

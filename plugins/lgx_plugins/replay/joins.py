@@ -6,35 +6,50 @@ is follows from the graph's edges and from what has run.
 
 from __future__ import annotations
 
-from lgx_plugins.replay.parent import Parent
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from lgx_plugins.replay.target import Topology
 
-__all__ = ["Joins"]
+__all__ = ["Arrived", "Joins"]
+
+Arrived: TypeAlias = Mapping[str, frozenset[str]]
+"""Of each node that may be a join the nodes that it need not wait for any longer."""
 
 
 class Joins:
-    """The nodes of a graph that may be joins, and how much of each has arrived."""
+    """The nodes of a graph that may be joins."""
 
     def __init__(self, topology: Topology | None) -> None:
         waited: dict[str, set[str]] = {}
         for edge in topology.edges if topology is not None else ():
             if not edge.conditional and edge.target != "__end__":
                 waited.setdefault(edge.target, set()).add(edge.source)
-        self._waited = {node: names for node, names in waited.items() if len(names) > 1}
-        self._arrived: dict[str, set[str]] = {}
+        self._waited = {node: frozenset(w) for node, w in waited.items() if len(w) > 1}
 
-    def hidden(self, parent: Parent) -> tuple[str, ...]:
-        """The nodes that are due at this checkpoint and that its `next` does not name.
+    def after(
+        self, before: Arrived, gone: tuple[str, ...], producers: tuple[str, ...]
+    ) -> dict[str, frozenset[str]]:
+        """What has arrived once these have run, of what had before.
 
-        Called once for each checkpoint that a run went on from, in their order.
+        Args:
+            gone: joins that have run or were dropped since, and wait for all again.
         """
-        due = []
+        arrived = {}
         for node, names in self._waited.items():
-            arrived = self._arrived.setdefault(node, set())
-            arrived |= names.intersection(parent.producers)
-            if node in parent.next:
-                arrived.clear()
-            elif arrived == names:
-                due.append(node)
-                arrived.clear()
-        return tuple(due)
+            known = frozenset[str]() if node in gone else before.get(node, frozenset())
+            found = known | names.intersection(producers)
+            if found:
+                arrived[node] = found
+        return arrived
+
+    def hidden(self, arrived: Arrived, told: tuple[str, ...]) -> tuple[str, ...]:
+        """The nodes that are due though `next` does not name them."""
+        return tuple(
+            node
+            for node, names in self._waited.items()
+            if arrived.get(node) == names and node not in told
+        )
+
+    def __contains__(self, node: str) -> bool:
+        return node in self._waited

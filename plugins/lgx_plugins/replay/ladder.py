@@ -11,7 +11,7 @@ from lgx_plugins.replay.method import Form, GraphMemory, Method
 __all__ = ["improve", "improve_refused"]
 
 _CANDIDATES = 3
-_LEVELS = 3
+_LEVELS = 5
 
 
 def improve(method: Method, differences: Differences) -> bool:
@@ -32,16 +32,12 @@ def improve(method: Method, differences: Differences) -> bool:
     return changed
 
 
-def improve_refused(method: Method, index: int) -> bool:
-    """Changes how one step is sent that the target refused; False where nothing is left."""
-    fix = method.fix(index)
-    if fix.level < _LEVELS:
-        fix.level += 1
-        return True
-    if fix.candidate < _CANDIDATES:
-        fix.candidate += 1
-        return True
-    return False
+def improve_refused(method: Method, key: frozenset[str]) -> bool:
+    """Changes how steps of some nodes are sent, one of which the target refused; False where
+    nothing is left."""
+    level = method.levels.get(key, 0)
+    method.levels[key] = level + 1
+    return level < _LEVELS
 
 
 def _next_form(method: Method, index: int, channel: str) -> bool:
@@ -78,6 +74,8 @@ def _reroute(method: Method, index: int, place: Difference) -> bool:
             gotos.append(Goto(name))
             if place.by_tasks and len(place.ran) == 1:
                 method.routed.add(place.ran[0])
+    if place.all_sent and place.by_tasks and len(place.ran) == 1:
+        method.sending.add(place.ran[0])
     changed = fix.gotos != tuple(gotos)
     fix.gotos = tuple(gotos)
     return changed

@@ -32,14 +32,11 @@ class Fix(Struct):
         forms: of single channels.
         gotos: where its last update leads, besides what the graph's edges say.
         candidate: which of the nodes that may have written what no task tells is taken.
-        level: of a step that was refused: 1, every channel by value; 2, under one node too;
-            3, with everything overwritten.
     """
 
     forms: dict[str, Form] = field(default_factory=dict)
     gotos: tuple[Goto, ...] = ()
     candidate: int = 0
-    level: int = 0
 
 
 class GraphMemory(Struct):
@@ -49,6 +46,9 @@ class GraphMemory(Struct):
         held: nodes whose trigger stays set until they really run (joins, deferred nodes):
             their steps are staged.
         routed: nodes that name their successors by commands.
+        sending: nodes whose commands make tasks of their own, all that come of them.
+        levels: of steps that were refused, by the nodes that they are of: 1, every channel
+            is sent by value; 2, under one node too; 3, and overwritten; 4, under another node.
         forms: of channels whose reducer makes something else of what was once written.
         stages: whether refused updates leave their writes behind, as staging needs.
         equal, unequal: of each channel how often what a single task wrote was the value
@@ -59,6 +59,8 @@ class GraphMemory(Struct):
 
     held: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
+    sending: set[str] = field(default_factory=set)
+    levels: dict[frozenset[str], int] = field(default_factory=dict)
     forms: dict[str, Form] = field(default_factory=dict)
     stages: bool = True
     equal: Counter[str] = field(default_factory=Counter)
@@ -83,15 +85,24 @@ class Memory:
 
 
 class Method(Struct):
-    """One way to write one thread: a rung of the ladder, and changes at single steps."""
+    """One way to write one thread: a rung of the ladder, and changes at single steps.
+
+    What it has in common with `GraphMemory` is there once the thread stands.
+
+    Attributes:
+        guessed: tasks that wait at the head, and whose input no history tells.
+    """
 
     graph: GraphMemory
     rung: Fidelity
     held: set[str]
     routed: set[str]
+    sending: set[str]
+    levels: dict[frozenset[str], int]
     forms: dict[str, Form]
     stages: bool
     fixes: dict[int, Fix]
+    guessed: int = 0
 
     @classmethod
     def first(cls, graph: GraphMemory) -> Method:
@@ -101,6 +112,8 @@ class Method(Struct):
             "replayed",
             set(graph.held),
             set(graph.routed),
+            set(graph.sending),
+            dict(graph.levels),
             dict(graph.forms),
             graph.stages,
             {},
@@ -112,17 +125,24 @@ class Method(Struct):
 
     def copy(self) -> Method:
         """As it stands, untouched by later changes."""
-        fixes = {
-            index: Fix(dict(fix.forms), fix.gotos, fix.candidate, fix.level)
-            for index, fix in self.fixes.items()
-        }
-        held, routed, forms = set(self.held), set(self.routed), dict(self.forms)
-        return Method(self.graph, self.rung, held, routed, forms, self.stages, fixes)
+        return Method(
+            self.graph,
+            self.rung,
+            set(self.held),
+            set(self.routed),
+            set(self.sending),
+            dict(self.levels),
+            dict(self.forms),
+            self.stages,
+            {i: Fix(dict(f.forms), f.gotos, f.candidate) for i, f in self.fixes.items()},
+        )
 
     def remember(self) -> None:
         """Lets later threads of the graph begin with what was learnt."""
         self.graph.held |= self.held
         self.graph.routed |= self.routed
+        self.graph.sending |= self.sending
+        self.graph.levels.update(self.levels)
         self.graph.stages &= self.stages
         counts = Counter(item for fix in self.fixes.values() for item in fix.forms.items())
         for (channel, form), count in counts.items():

@@ -22,7 +22,7 @@ def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[st
         if step.source != "update":
             found += _after(parent, graph)
             found += [task.name for task in reversed(parent.tasks)]
-        elif not step.next and parent.next and not parent.changed(step.values):
+        elif _cleared(step, parent):
             found.append(END)
         if step.next == parent.next:
             found += reversed(parent.producers)
@@ -36,6 +36,12 @@ def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[st
     found.append(START)
     usable = [node for node in found if node in (START, END) or not known or node in known]
     return [node for node in dict.fromkeys(usable) if node not in ("__input__", "__copy__")]
+
+
+def _cleared(step: Step, parent: Parent) -> bool:
+    """Whether somebody may have dropped all that was due, and done nothing else."""
+    due = parent.next or parent.hidden
+    return bool(due) and not step.next and not parent.changed(step.values)
 
 
 def _after(parent: Parent, graph: GraphMemory) -> list[str]:

@@ -2,47 +2,75 @@
 
 from __future__ import annotations
 
-from msgspec import Raw
+from msgspec import Raw, Struct, structs
 
+from lgx_plugins.replay.joins import Arrived
 from lgx_plugins.replay.steps import Step, Task, Values
 
 __all__ = ["Parent"]
 
 
-class Parent:
+class Parent(Struct, frozen=True, kw_only=True):
     """A checkpoint with children to come.
 
     Attributes:
         producers: the nodes whose updates made it.
-        stale: channels whose value differs on the target by then.
-        values: None for one that is kept for long.
+        stale: channels that have another value on the target by then.
+        arrived: how far the joins of the graph are.
+        hidden: nodes that are due besides those in `next`.
+        left: nodes that were due and were dropped, and that are still due on the target.
+        values: None for one that is kept for long, with `digests` in its place.
     """
 
-    def __init__(self, step: Step, producers: tuple[str, ...], stale: frozenset[str]) -> None:
-        self.index = step.index
-        self.source = step.source
-        self.next = step.next
-        self.tasks: tuple[Task, ...] = step.tasks
-        self.values: Values | None = step.values
-        self.producers = producers
-        self.stale = stale
-        self._digests: dict[str, int] = {}
+    index: int
+    source: str
+    next: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    values: Values | None
+    producers: tuple[str, ...]
+    stale: frozenset[str]
+    arrived: Arrived
+    hidden: tuple[str, ...]
+    left: tuple[str, ...]
+    digests: dict[str, int] = {}
+
+    @classmethod
+    def of(
+        cls,
+        step: Step,
+        *,
+        producers: tuple[str, ...],
+        stale: frozenset[str],
+        arrived: Arrived,
+        hidden: tuple[str, ...],
+        left: tuple[str, ...],
+    ) -> Parent:
+        return cls(
+            index=step.index,
+            source=step.source,
+            next=step.next,
+            tasks=step.tasks,
+            values=step.values,
+            producers=producers,
+            stale=stale,
+            arrived=arrived,
+            hidden=hidden,
+            left=left,
+        )
 
     def shrunk(self) -> Parent:
         """The same without its bulk, to be kept until it gets another child."""
-        if self.values is None:
-            return self
-        kept = object.__new__(Parent)
-        kept.__dict__.update(self.__dict__)
-        kept.values = None
-        kept.tasks = tuple(Task(task.name, task.path, None) for task in self.tasks)
-        kept._digests = {name: hash(bytes(value)) for name, value in self.values.items()}
-        return kept
+        return structs.replace(
+            self,
+            values=None,
+            tasks=tuple(Task(task.name, task.path, None) for task in self.tasks),
+            digests={name: _digest(value) for name, value in (self.values or {}).items()},
+        )
 
     def changed(self, values: Values) -> list[str]:
         """The channels that have another value here than in `values`, of those that are there."""
         if self.values is None:
-            digests = self._digests
+            digests = self.digests
             return [name for name, value in values.items() if digests.get(name) != _digest(value)]
         before = self.values
         return [name for name, value in values.items() if before.get(name) != value]

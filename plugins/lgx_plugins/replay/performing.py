@@ -18,10 +18,12 @@ class Performed(Struct):
 
     Attributes:
         refused: why the target did not take one of them; those after it were not tried.
+        keys: by index the keys of those that were sent together with it.
         unstaged: whether a step was taken that was meant to be refused.
     """
 
     refused: RefusedError | None = None
+    keys: dict[int, frozenset[str]] = {}
     unstaged: bool = False
 
 
@@ -38,7 +40,7 @@ async def perform(actions: Iterable[Action], outline: Outline, target: Target) -
                 return Performed(unstaged=True)
         await performer.finish()
     except RefusedError as error:
-        return Performed(refused=error)
+        return Performed(error, performer.keys)
     return Performed()
 
 
@@ -50,15 +52,17 @@ class _Performer:
         self._body: list[bytes] = []
         self._size = 0
         self._created = False
+        self.keys: dict[int, frozenset[str]] = {}
 
     async def do(self, action: Action) -> bool:
         """False where a step was taken that was meant to be refused."""
         if isinstance(action, Superstep):
             if action.poison:
                 return await self._stage(action)
-            await self._add(action.text())
+            await self._add(action)
         else:
             await self._flush()
+            self.keys[action.index] = action.key
             parent = self._ids[action.parent]
             self._ids[action.index] = await self._target.branch(parent, action.text())
         if action.index in self._branched and action.index not in self._ids:
@@ -79,16 +83,19 @@ class _Performer:
             return True
         return False
 
-    async def _add(self, text: bytes) -> None:
+    async def _add(self, action: Superstep) -> None:
+        text = action.text()
         if self._size + len(text) > self._target.body_bytes:
             await self._flush()
         self._body.append(text)
         self._size += len(text)
+        self.keys[action.index] = action.key
 
     async def _flush(self) -> None:
         body, self._body, self._size = self._body, [], 0
         if body:
             await self._send(body)
+        self.keys.clear()
 
     async def _send(self, body: list[bytes]) -> None:
         if self._created:

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from lgx import Record
 from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update, overwrite
-from lgx_plugins.replay.joins import Joins
+from lgx_plugins.replay.joins import Arrived, Joins
 from lgx_plugins.replay.method import Fix, Method
 from lgx_plugins.replay.nodes import candidates
 from lgx_plugins.replay.outline import NONE, Outline
@@ -29,6 +29,7 @@ COPY, END, INPUT, START = "__copy__", "__end__", "__input__", "__start__"
 
 _NULL = Raw(b"null")
 _NOTHING = Fix()
+_BY_VALUE = 2  # the level at which a step is one update
 
 
 def plan(outline: Outline, records: Iterable[Record], method: Method) -> Iterator[Action]:
@@ -58,13 +59,36 @@ class _Planner:
                 made = made or action.nodes
                 yield action
             self._learn(step, parent)
-            if step.source == "fork" and parent is not None:
-                made = parent.producers
-            self._newest = Parent(step, made, self._stale(step, parent))
+            self._newest = self._grown(step, parent, made)
             if index in self._outline.parents_again:
                 self._old[index] = self._newest.shrunk()
         if step is not None:
             yield from self._unfinished(step)
+
+    def _grown(self, step: Step, parent: Parent | None, made: tuple[str, ...]) -> Parent:
+        """A checkpoint that has been made, as the parent of others."""
+        arrived: Arrived = {} if parent is None else parent.arrived
+        due = () if parent is None else (*parent.next, *parent.hidden)
+        left: tuple[str, ...] = ()
+        if step.source == "fork":
+            made = () if parent is None else parent.producers
+        elif step.source == "input":
+            # What was due has been dropped; on a target it is still there after an input.
+            left = tuple(n for n in due if n in self._joins or n in self._method.held)
+            arrived = self._joins.after(arrived, due, ())
+            made = ()
+        elif step.source == "update" and END not in made:
+            arrived = self._joins.after(arrived, (), made)
+        else:
+            arrived = self._joins.after(arrived, due, made)
+        return Parent.of(
+            step,
+            producers=made,
+            stale=self._stale(step, parent),
+            arrived=arrived,
+            hidden=self._joins.hidden(arrived, step.next),
+            left=left,
+        )
 
     def _parent(self, index: int) -> Parent | None:
         parent = self._outline.parents[index]
@@ -89,7 +113,7 @@ class _Planner:
             base = step.index - 1 if parent is None else parent.index
             yield self._single(step.index, base, Update(INPUT, _input(step)))
         elif parent is not None and parent.index != step.index - 1:
-            yield Branch(step.index, parent.index, self._detached(step, parent))
+            yield self._detached(step, parent)
         else:
             yield from self._appended(step, parent)
 
@@ -98,45 +122,55 @@ class _Planner:
             return Superstep(index, (update,))
         return Branch(index, base, update)
 
-    def _detached(self, step: Step, parent: Parent) -> Update:
+    def _detached(self, step: Step, parent: Parent) -> Branch:
         """One update of an old checkpoint. What its tasks wrote tells of another child."""
         fix = self._method.fixes.get(step.index, _NOTHING)
-        found = candidates(step, parent, self._graph)
-        node = found[min(fix.candidate, len(found) - 1)]
-        return written(step, parent, [(node, ())], fix, self._method)[0]
+        key = frozenset(task.name for task in parent.tasks)
+        level = self._level(key)
+        node = self._candidate(step, parent, fix, level)
+        update = written(step, parent, [(node, ())], fix, level, self._method)[0]
+        return Branch(step.index, parent.index, update, key)
 
     def _appended(self, step: Step, parent: Parent | None) -> Iterator[Action]:
         fix = self._method.fixes.get(step.index, _NOTHING)
-        tasks = self._tasks(step, parent, fix)
-        hidden: tuple[str, ...] = ()
-        if parent is not None and step.source != "update":
-            hidden = self._joins.hidden(parent)
-        named = [(task.name, task.writes) for task in tasks]
+        run = parent is not None and step.source != "update"
+        hidden = parent.hidden if parent is not None and run else ()
+        left = parent.left if parent is not None and run else ()
+        named = [(task.name, task.writes) for task in self._tasks(step, parent, fix)]
         named += [(name, ()) for name in hidden]
-        if not named:
-            found = candidates(step, parent, self._graph)
-            node = found[min(fix.candidate, len(found) - 1)]
-            if node == END:
-                yield Superstep(step.index, (Update(END),))
-                return
-            named = [(node, ())]
-        updates = written(step, parent, named, fix, self._method)
+        key = frozenset(name for name, _ in named)
+        level = self._level(key)
+        if level > 1 and named:
+            named = [(named[0][0], ())]
+        if level > 3 or not named:
+            named = [(self._candidate(step, parent, fix, level), ())]
+        if named == [(END, ())]:
+            yield Superstep(step.index, (Update(END),), (), key)
+            return
+        updates = written(step, parent, named, fix, level, self._method)
         updates[-1] = self._routed(step, updates, fix)
-        staged = hidden or not self._method.held.isdisjoint(name for name, _ in named)
+        staged = hidden or left or not self._method.held.isdisjoint(name for name, _ in named)
         poison = self._poison(step, updates[-1].node) if staged and self._method.stages else ()
         if poison:
-            yield Superstep(step.index, tuple(updates), poison)
-            yield Superstep(step.index, (Update(END),))
+            yield Superstep(step.index, tuple(updates), poison, key)
+            yield Superstep(step.index, (Update(END),), (), key)
         else:
-            yield Superstep(step.index, tuple(updates))
+            yield Superstep(step.index, tuple(updates), (), key)
+
+    def _level(self, key: frozenset[str]) -> int:
+        level = self._method.levels.get(key, 0)
+        return max(level, _BY_VALUE) if self._method.rung == "values" else level
+
+    def _candidate(self, step: Step, parent: Parent | None, fix: Fix, level: int) -> str:
+        """The node to send under what no task tells of, or under another name than the task's."""
+        found = candidates(step, parent, self._graph)
+        return found[min(fix.candidate + max(level - 3, 0), len(found) - 1)]
 
     def _tasks(self, step: Step, parent: Parent | None, fix: Fix) -> list[Task]:
         """The tasks of the parent that made this checkpoint, in the order of their writes."""
         if parent is None:
             return []
         tasks = sorted(parent.tasks, key=lambda task: task.order)
-        if fix.level > 1:
-            return tasks[:1] if fix.candidate == 0 else []
         if step.source == "update":
             tasks = [task for task in tasks if task.result is not None]
             if 0 < fix.candidate <= len(tasks):
@@ -146,11 +180,16 @@ class _Planner:
     def _routed(self, step: Step, updates: list[Update], fix: Fix) -> Update:
         """The last update, with the ways that no edge leads."""
         last = updates[-1]
-        gotos = fix.gotos
-        if not self._method.routed.isdisjoint(update.node for update in updates):
+        nodes = {update.node for update in updates}
+        gotos = list(fix.gotos)
+        if not nodes.isdisjoint(self._method.routed):
             pulled = [Goto(task.name) for task in step.tasks if not task.pushed]
-            gotos = (*pulled, *(goto for goto in gotos if goto.sent or goto not in pulled))
-        return Update(last.node, last.writes, gotos) if gotos else last
+            gotos += [goto for goto in pulled if goto not in gotos]
+        if nodes <= self._method.sending and not any(goto.sent for goto in gotos):
+            gotos += [Goto(task.name, sent=True) for task in step.tasks if task.pushed]
+        waiting = sum(task.pushed and task.result is None for task in step.tasks)
+        self._method.guessed = min(waiting, sum(goto.sent for goto in gotos))
+        return Update(last.node, last.writes, tuple(gotos))
 
     def _poison(self, step: Step, node: str) -> tuple[Update, ...]:
         """Two updates that no channel takes in one step, so that the step is refused."""

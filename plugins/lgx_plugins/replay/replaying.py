@@ -124,7 +124,8 @@ class _Replay:
             method.stages = False
             return True
         if attempt.performed.refused is not None:
-            return improve_refused(method, attempt.found.count)
+            key = attempt.performed.keys.get(attempt.found.count)
+            return key is not None and improve_refused(method, key)
         return improve(method, attempt.found.differences)
 
     async def _draw(self) -> None:

@@ -14,12 +14,15 @@ from lgx_plugins.replay.steps import Step
 
 __all__ = ["written"]
 
+_OVERWRITTEN = 2  # the level above which everything is
+
 
 def written(
     step: Step,
     parent: Parent | None,
     named: Sequence[tuple[str, Writes | None]],
     fix: Fix,
+    level: int,
     method: Method,
 ) -> list[Update]:
     """The updates of one step: of each node what its task wrote, and with the last what
@@ -27,6 +30,7 @@ def written(
 
     Args:
         named: nodes and writes, in the order in which they are applied; at least one.
+        level: see `GraphMemory.levels`.
     """
     parts = [list(writes) if writes is not None else None for _, writes in named]
     changed = list(step.values) if parent is None else parent.changed(step.values)
@@ -37,7 +41,7 @@ def written(
     for channel in (*by_tasks, *silent):
         if channel not in step.values:
             continue  # gone by the end of the step: it was for the step alone
-        form = _form(channel, step, parent, fix, method, told=channel in by_tasks)
+        form = _form(channel, step, parent, fix, level, method, told=channel in by_tasks)
         if form is Form.WRITTEN:
             continue
         if form is Form.MESSAGES:
@@ -51,14 +55,22 @@ def written(
 
 
 def _form(
-    channel: str, step: Step, parent: Parent | None, fix: Fix, method: Method, *, told: bool
+    channel: str,
+    step: Step,
+    parent: Parent | None,
+    fix: Fix,
+    level: int,
+    method: Method,
+    *,
+    told: bool,
 ) -> Form:
     """The form of one channel. `told`: whether tasks tell what was written to it."""
-    if fix.level >= 3:
+    known = fix.forms.get(channel)
+    if known is None and level > _OVERWRITTEN:
         return Form.OVERWRITE
-    known = fix.forms.get(channel) or method.forms.get(channel)
+    known = known or method.forms.get(channel)
     stale = parent is not None and channel in parent.stale
-    if told and not stale and fix.level == 0:
+    if told and not stale and level == 0:
         return known or Form.MESSAGES
     if known is None or known in (Form.WRITTEN, Form.MESSAGES):
         return _absolute(step.values[channel], channel, parent, method.graph)
