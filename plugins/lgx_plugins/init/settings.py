@@ -45,7 +45,8 @@ def toml_text(name: str, chosen: Sequence[Chosen], run: Iterable[click.Parameter
         f"# What moves where. Run it with:  lgx run {shlex.quote(name)}",
         "# Look at it first with:" + " " * 10 + f"lgx run {shlex.quote(name)} --dry-run",
         "#",
-        f"# The options are those of `lgx run {names} --help`, by the same names.",
+        "# The options are those that this lists, by the same names:",
+        f"#   lgx run {names} --help",
         "# A flag goes before a variable LGX_<FLAG>, and that before this file.",
         "# Secrets do not belong here: write env:NAME, file:PATH or keyring:SERVICE/NAME.",
         "",
@@ -56,7 +57,10 @@ def toml_text(name: str, chosen: Sequence[Chosen], run: Iterable[click.Parameter
     lines += ['# env-file = ".env"']
     for plugin in chosen:
         title = f"{plugin.role} {plugin.name}"
-        lines += ["", f"# -- {title}: {plugin.summary}" if plugin.summary else f"# -- {title}"]
+        lines += [
+            "",
+            *_comment(f"-- {title}: {plugin.summary}" if plugin.summary else f"-- {title}"),
+        ]
         for info in plugin.options:
             lines += ["", *_plugin_option(plugin, info)]
     lines += ["", "# -- which threads, and how"]
@@ -70,8 +74,8 @@ def env_example(chosen: Sequence[Chosen]) -> str:
     """The variables that hold the secrets of the plugins, without values."""
     lines = [
         "# Copy this file to .env, fill it in, and keep it to yourself (chmod 600 .env).",
-        '# lgx reads it where it is asked to: with --env-file .env, or env-file = ".env" in',
-        "# lgx.toml. Variables that are set already win.",
+        "# lgx reads it where it is asked to: with --env-file .env, or",
+        '# env-file = ".env" in lgx.toml. Variables that are set already win.',
     ]
     seen: set[str] = set()
     for plugin in chosen:

@@ -87,6 +87,19 @@ def test_every_example_is_a_value_that_the_option_takes(lgx: Lgx, tmp_path: Path
         assert convert(cls.config_type, options, where=role, environ=environ)
 
 
+@pytest.mark.parametrize(
+    ("source", "sink"), [("cloud", "sqlite"), ("postgres", "archive"), ("s3", "postgres")]
+)
+def test_comments_fit_a_terminal(lgx: Lgx, tmp_path: Path, source: str, sink: str) -> None:
+    """80 columns; a command in them stands on one line."""
+    lgx("init", "--source", source, "--sink", sink)
+    for name in ("lgx.toml", ".env.example"):
+        lines = (tmp_path / name).read_text().splitlines()
+        assert [line for line in lines if len(line) > 80] == []
+    command = f"#   lgx run --source {source} --sink {sink} --help"
+    assert command in (tmp_path / "lgx.toml").read_text().splitlines()
+
+
 def test_names_the_variables_of_secrets(lgx: Lgx, tmp_path: Path) -> None:
     """.env.example lists where each secret is read from, without a value."""
     lgx("init")
