@@ -48,6 +48,15 @@ The same for a server of yours:
 """
 
 
+KEPT = """\
+The server runs until you press Ctrl-C. Meanwhile, in another shell:
+
+  lgx doctor --source cloud --source-url URL
+  lgx run --source cloud --source-url URL \\
+    --sink sqlite --sink-path mine.db
+"""
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """The directory for temporary files: nothing may be left there."""
@@ -125,6 +134,35 @@ def test_an_interrupted_demo_leaves_no_server_behind(
         assert b"Traceback" not in process.stderr.read()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url[1].decode()}/ok")
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_server_that_is_kept_can_be_used_until_ctrl_c(
+    tmp_path: Path, scratch: Path, environment: dict[str, str]
+) -> None:
+    """What is printed meanwhile works; then the demo ends as any other does."""
+    with subprocess.Popen(
+        [*LGX, "demo", "--keep"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = b""
+        while b"mine.db\n" not in told:
+            told += os.read(process.stdout.fileno(), 1000) or pytest.fail(told.decode())
+        shown = told.decode()[told.decode().index("The server runs") :]
+        (url,) = set(re.findall(r"http://\S+", shown))
+        assert shown.replace(url, "URL") == KEPT
+        for command in re.findall(r"^  lgx ((?:.*\\\n)*.*)$", shown, re.MULTILINE):
+            arguments = shlex.split(command.replace("\\\n", " "))
+            subprocess.run([*LGX, *arguments], cwd=tmp_path, capture_output=True, check=True)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read().decode()
+        assert process.wait(timeout=30) == 0
+        assert rest == EXPECTED[EXPECTED.index("\nThe server is gone") :]
+        assert b"Traceback" not in process.stderr.read()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/ok")
     assert list(scratch.iterdir()) == []
 
 

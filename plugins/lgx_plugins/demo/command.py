@@ -36,11 +36,15 @@ _APP = Path(__file__).with_name("app")
     show_default=True,
     help="Where threads.db and archive/ go; only what a demo made is replaced.",
 )
-def demo(directory: Path) -> int:
+@click.option("--keep", is_flag=True, help="Let the server run until Ctrl-C, to try lgx on it.")
+def demo(directory: Path, keep: bool) -> int:
     """Start a real local LangGraph server, export it, show what was found.
 
-    Needs the server's packages: pip install 'langgraph-cli[inmem]>=0.4.40,<0.5'. Nothing
-    leaves this machine, and the server is gone at the end.
+    Nothing leaves this machine, and the server is gone at the end, with all it held. It needs
+    these packages:
+
+    \b
+        pip install 'langgraph-cli[inmem]>=0.4.40,<0.5'
     """
     output = Output(directory)
     server = RealServer(_APP)
@@ -54,8 +58,10 @@ def demo(directory: Path) -> int:
         source = use("cloud", url=server.url)
         database = _export(source, use("sqlite", path=str(output.database)))
         archive = _export(source, use("archive", path=str(output.archive)))
-    for line in summarize(output, (database, archive)):
-        click.echo(line)
+        for line in summarize(output, (database, archive)):
+            click.echo(line)
+        if keep:
+            _keep(server)
     _heading("The server is gone, its threads are here. Look at them:")
     for line in next_commands(output):
         click.echo(f"  {line}")
@@ -63,6 +69,25 @@ def demo(directory: Path) -> int:
     click.echo(f"  {program()} run --source cloud --source-url URL \\")
     click.echo("    --sink sqlite --sink-path threads.db")
     return max(database.exit_code, archive.exit_code)
+
+
+def _keep(server: RealServer) -> None:
+    """Returns at Ctrl-C.
+
+    Raises:
+        FatalError: the server ended before that.
+    """
+    _heading("The server runs until you press Ctrl-C. Meanwhile, in another shell:")
+    click.echo(f"  {program()} doctor --source cloud --source-url {server.url}")
+    click.echo(f"  {program()} run --source cloud --source-url {server.url} \\")
+    click.echo("    --sink sqlite --sink-path mine.db")
+    sys.stdout.flush()
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+        return
+    raise FatalError(f"the server ended by itself; its log ends with:\n{server.log_tail()}")
 
 
 def _export(source: Use, sink: Use) -> Report:

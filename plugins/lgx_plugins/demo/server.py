@@ -115,6 +115,11 @@ class RealServer:
         text = self.log_path.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
+    def wait(self) -> None:
+        """Returns when the server has ended, which it does only where something goes wrong."""
+        if self._process is not None:
+            self._process.wait()
+
     def close(self) -> None:
         """Ends the server and removes its directory; does nothing the second time."""
         process, self._process = self._process, None
