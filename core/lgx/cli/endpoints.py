@@ -22,6 +22,7 @@ from lgx.cli.literals import learn_of_endpoints
 from lgx.cli.pipelines import DEFAULT_PATH, flag_text
 from lgx.cli.scan import Scan
 from lgx.cli.session import Session
+from lgx.cli.wrapping import wrapped
 from lgx.errors import UsageError
 from lgx.hints import closest
 from lgx.spec import Use
@@ -111,7 +112,8 @@ class EndpointCommand(click.Command):
         names = _widest_names(sections, formatter)
         for section in (first, *rest, "Other"):
             with formatter.section(section):
-                formatter.write_dl(sections[section], col_max=names)
+                for name, text in sections[section]:
+                    _write_row(formatter, name, text, names)
         missing = [role for role in ROLES if role not in chosen(ctx).names]
         if missing:
             flags = " and ".join(f"--{role} NAME" for role in missing)
@@ -135,6 +137,18 @@ def _widest_names(
     rows = (row for found in sections.values() for row in found)
     longest = max(len(word) for _, text in rows for word in text.split())
     return max(_LEAST_NAMES, min(_MOST_NAMES, formatter.width - longest - _BESIDE_NAMES))
+
+
+def _write_row(formatter: click.HelpFormatter, name: str, text: str, names: int) -> None:
+    """As click writes it, but that examples are not broken at hyphens."""
+    lead = " " * formatter.current_indent
+    rest = " " * (names + _BESIDE_NAMES)
+    first = f"{lead}{name}".ljust(len(rest))
+    if len(name) > names:
+        formatter.write(f"{lead}{name}\n")
+        first = rest
+    for line in wrapped(text, formatter.width, first=first, rest=rest):
+        formatter.write(f"{line}\n")
 
 
 def _files() -> list[click.Parameter]:

@@ -114,3 +114,14 @@ def test_a_run_imports_only_what_it_names(tmp_path: Path) -> None:
     args = ("run", "--source", "tiny", "--source-place", "x", "--sink", "tiny", "--sink-path", "o")
 
     assert imported_by((*args, "--quiet"), tmp_path) == "['lgx_tiny']\n"
+
+
+def test_an_example_stands_on_one_line(lgx: Lgx, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The column of names gives way to a word that is longer than what it leaves."""
+    monkeypatch.setenv("COLUMNS", "80")
+    out = lgx("run", "--source", "cloud", "--sink", "postgres", "--help").out
+    assert " postgresql://USER:PASSWORD@HOST:PORT/DATABASE;\n" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert " [required; such as\n" in out
+    assert " https://my-agent-0a1b2c.us.langgraph.app]\n" in out
+    assert "\n      pip install 'langgraph-cli[inmem]>=0.4.40,<0.5'\n" in lgx("demo", "--help").out
