@@ -7,6 +7,8 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -17,9 +19,13 @@ from lgx_plugins.postgres.failures import explained, of_connection
 if TYPE_CHECKING:
     from asyncpg import Connection, Pool
 
-__all__ = ["Address", "close", "close_pool"]
+__all__ = ["OWN_PATH", "Address", "close", "close_pool", "transaction"]
 
 _log = logging.getLogger(__name__)
+
+OWN_PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
+"""SQL that begins every transaction: whoever may make functions in another schema must not put
+one in place of the server's, to be run with our rights. lgx names the schema of all else."""
 
 _CONNECT_SECONDS = 20.0
 _CLOSE_SECONDS = 5.0
@@ -144,6 +150,14 @@ class Address:
             raise
         except ValueError:  # it quotes parts of the text
             raise _unusable("a part of it is not what it should be") from None
+
+
+@asynccontextmanager
+async def transaction(connection: Connection, *, readonly: bool = False) -> AsyncIterator[None]:
+    """All or nothing, under `OWN_PATH`."""
+    async with connection.transaction(readonly=readonly):
+        await connection.execute(OWN_PATH)
+        yield
 
 
 async def _leave(connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lgx import Fact, Probe
-from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.connection import Address, close, transaction
 from lgx_plugins.postgres.dedup_schema import found_layout, saving
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import lock_holder
@@ -31,7 +31,7 @@ async def sink_facts(address: Address, names: Names, connections: int) -> Probe:
     connection = await address.connect()
     try:
         with explained(address.place):
-            async with connection.transaction(readonly=True):
+            async with transaction(connection, readonly=True):
                 facts = list(await database_facts(connection, address.place, names))
                 facts.append(await _access(connection, names))
                 facts.append(await _room(connection, connections))

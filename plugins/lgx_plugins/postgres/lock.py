@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from lgx import LockedError, RetryableError
-from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.connection import OWN_PATH, Address, close, transaction
 from lgx_plugins.postgres.failures import explained, of_connection
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.schema import lease_table
@@ -144,7 +144,7 @@ class TargetLease:
         connection = await self._address.connect(again=again)
         try:
             with explained(self._address.place, again=again):
-                await connection.execute("BEGIN")
+                await connection.execute(f"BEGIN; {OWN_PATH}")
                 await connection.execute(f"{_FOR_EVER}; {_ASK}")
                 await self._hold(connection, again=again)
                 self._session = await connection.fetchval("SELECT pg_backend_pid()")
@@ -186,7 +186,7 @@ class TargetLease:
         connection = await self._address.connect(again=True)
         try:
             with explained(self._address.place, again=True):
-                async with connection.transaction():
+                async with transaction(connection):
                     if not await self._is_ours(connection):
                         raise await self._taken(again=True)
                     # The server may not have noticed yet that we are gone; what holds the
@@ -212,11 +212,11 @@ class TargetLease:
         patience = _TAKEOVER_SECONDS if self._mode == "fail" else 0
         connection = await self._address.connect()
         try:
-            async with connection.transaction():
+            async with transaction(connection):
                 await _make_schema(connection, n)
                 if not await _has_lease(connection, n):
                     await connection.execute(lease_table(n))
-            async with connection.transaction():
+            async with transaction(connection):
                 # A transaction of a former holder may still be at work; then it ends first.
                 await connection.execute(
                     f"SET LOCAL lock_timeout = '{patience}s'; SET LOCAL statement_timeout = 0"
@@ -250,7 +250,7 @@ class TargetLease:
         connection = await self._address.connect(again=again)
         try:
             with explained(self._address.place, again=again):
-                async with connection.transaction():
+                async with transaction(connection):
                     return await _holder(connection, self._names)
         finally:
             await close(connection)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from lgx import FatalError, UsageError
-from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.connection import Address, close, transaction
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.names import Names
@@ -83,7 +83,7 @@ async def _transaction(address: Address) -> AsyncIterator[Connection]:
     connection = await address.connect()
     try:
         with explained(address.place):
-            async with connection.transaction():
+            async with transaction(connection):
                 yield connection
     finally:
         await close(connection)

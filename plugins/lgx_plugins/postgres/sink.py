@@ -26,7 +26,7 @@ from lgx import (
 from lgx_plugins.blocking import run_to_end
 from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
 from lgx_plugins.postgres.config import PostgresSinkConfig
-from lgx_plugins.postgres.connection import Address, close, close_pool
+from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.facts import sink_facts
@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     from asyncpg import Connection, Pool
 
 __all__ = ["PostgresSink"]
+
+
+_DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', true) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 
 class PostgresSink(Sink[PostgresSinkConfig]):
@@ -107,7 +113,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._run = run
         self._marks = Marks(self._names, run.source)
         if run.dry_run:
-            async with self._alone() as connection, connection.transaction(readonly=True):
+            async with self._alone() as connection, transaction(connection, readonly=True):
                 place, names = self._address.place, self._names
                 version, _ = await found_tables(connection, place, names)
                 if not version:
@@ -194,7 +200,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         with explained(self._address.place, again=again):
             async with self._pool.acquire() as connection:
                 with _noticed(connection):
-                    async with connection.transaction(readonly=True):
+                    async with transaction(connection, readonly=True):
                         with _noticed(connection):
                             return await self._marks.find(connection, ids)
 
@@ -302,11 +308,8 @@ class PostgresSink(Sink[PostgresSinkConfig]):
                 with _noticed(connection):
                     async with connection.transaction(isolation="read_committed"):
                         with _noticed(connection):
+                            await connection.execute(f"{OWN_PATH}; {_DURABLE}")
                             await self._lease.fence(connection)
-                            await connection.fetch(
-                                "SELECT set_config('synchronous_commit', 'on', true) "
-                                "WHERE current_setting('synchronous_commit') = 'off'"
-                            )
                             yield connection
 
 

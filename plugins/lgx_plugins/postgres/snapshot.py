@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lgx import FatalError, RetryableError
 from lgx_plugins.postgres.catalog import Relation
-from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.connection import OWN_PATH, Address, close
 from lgx_plugins.postgres.failures import explained, of_connection
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ class Moment:
         keeper = await self._address.connect()
         try:
             with explained(self._address.place):
-                await keeper.execute("BEGIN READ ONLY")
+                await keeper.execute(f"BEGIN READ ONLY; {OWN_PATH}")
                 found = await tables(keeper)
                 await keeper.execute("COMMIT")
-                await keeper.execute(_BEGIN)
+                await keeper.execute(f"{_BEGIN}; {OWN_PATH}")
                 locked = ", ".join(table.sql for table in found if table.lockable)
                 if locked:
                     await keeper.execute(f"LOCK TABLE {locked} IN ACCESS SHARE MODE")
@@ -192,7 +192,9 @@ class Moment:
                     # Who waits to alter a table waits for the keeper, and all that come later
                     # wait for him: for ever, if the keeper's run needs them. So whatever has
                     # to be locked is locked now, or this connection is done without.
-                    await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+                    await connection.execute(
+                        f"{OWN_PATH}; SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"
+                    )
                     await connection.execute(self._open_all)
                     await connection.execute(_UNHURRIED)
         except BaseException:

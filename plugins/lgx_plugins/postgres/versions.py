@@ -84,13 +84,13 @@ def versions(layout: Layout, parts: Sequence[Table], *, by_index: bool) -> Versi
 
 def _mix(layout: Layout, table: Table) -> str:
     if not layout.tells_writers(table.name):
-        return "hashtextextended((p.*)::text, 0)"
+        return "hashtextextended((p.*)::text, 0::bigint)"
     mixed = "hashint8extended({0}, p.xmin::text::bigint)"
     if layout.own:
         return f"hashtextextended(coalesce({_digest('p')}, ''), {mixed.format('p.id')})"
     if layout.counted(table.name):
         return mixed.format("coalesce(p.id, 0)")
-    return mixed.format("hashtextextended(p.ctid::text, 0)")
+    return mixed.format("hashtextextended(p.ctid::text, 0::bigint)")
 
 
 def _digest(alias: str) -> str:

@@ -110,7 +110,7 @@ class Writer:
         new = [key for key in keys if key not in ids]
         if new:
             fresh = await self._connection.fetch(
-                "SELECT nextval(pg_get_serial_sequence($1, 'id')) FROM generate_series(1, $2)",
+                "SELECT nextval(pg_get_serial_sequence($1, 'id')::regclass) FROM generate_series(1, $2)",
                 threads,
                 len(new),
             )
