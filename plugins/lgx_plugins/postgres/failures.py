@@ -11,16 +11,20 @@ from lgx import FatalError, IntegrityError, LgxError, RetryableError, ThreadErro
 
 __all__ = ["explain", "explained", "of_connection"]
 
-_CLASHES = ("23503", "23505", "23P01")
-"""With rows that others wrote or removed meanwhile; lgx's own do not clash."""
-
-_PASSING = ("08", *_CLASHES, "40", "57", "53200", "53300", "53400", "55P03", "25P03", "25P04")
-"""What may pass: connections, clashes, an administrator at work, a full house."""
+_PASSING = ("08", "40", "57", "53200", "53300", "53400", "55P03", "25P03", "25P04")
+"""What may pass: connections, deadlocks, an administrator at work, a full house."""
 
 _THROTTLED = ("53200", "53300", "53400", "55P03")
 
-_OF_DATA = ("22", "23", "54")
-"""Values that no cell holds, or that rules which others made for the tables do not let in."""
+_OF_DATA = ("22", "54")
+"""Values that no cell holds."""
+
+_OF_RULES = ("23", "P0", "38", "39", "2F")
+"""What constraints and functions that others made for the tables do not let in; or a row that
+another program wrote at the same moment, which the next try finds."""
+
+_OF_FUNCTIONS = ("0A", "21", "22", "24", "2B", "34", "42", "54")
+"""What a function of others may fail with, where lgx itself does not."""
 
 _TOO_MUCH = "invalid memory alloc request size"
 """What the server says, untranslated, of JSON whose parts are too many for a gigabyte: 34 million
@@ -66,7 +70,9 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
     import asyncpg
 
     if isinstance(error, asyncpg.PostgresError):
-        return _of_server(error.sqlstate or "XX000", _text(error), place, again=again)
+        inside = "PL/" in (error.context or "") or "SQL function" in (error.context or "")
+        state = error.sqlstate or "XX000"
+        return _of_server(state, _text(error), place, again=again, inside=inside)
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return UsageError(
             f"{place} has no server such as target_session_attrs asks for; correct the dsn"
@@ -121,12 +127,20 @@ def explained(place: str, *, again: bool = False) -> Iterator[None]:
         raise found from error
 
 
-def _of_server(state: str, text: str, place: str, *, again: bool) -> LgxError | None:
+def _of_server(state: str, text: str, place: str, *, again: bool, inside: bool) -> LgxError | None:
+    """`inside`: a function of somebody's was being run."""
     if state == "0A000" and "row-level security" in text:
         return (FatalError if again else UsageError)(
             f"{place} cannot be written to by this user: {text}; name a user whom its "
             "policies for rows do not bind: the tables' owner, or one with BYPASSRLS"
         )
+    in_function = inside and state.startswith(_OF_FUNCTIONS)
+    if state.startswith(_OF_RULES) or in_function:
+        what = f"what others added to lgx's tables refuses it ({text}); correct that, or write "
+        what += "under another --sink-table-prefix"
+        if in_function:
+            what += "; functions are called with search_path = pg_catalog: they must name schemas"
+        return ThreadError(what) if again else FatalError(f"{place} cannot be used: {what}")
     if not again and (why := _match(_REFUSED, state)):
         return UsageError(f"{place} {why.format(text=text)}")
     if state.startswith(_PASSING):
