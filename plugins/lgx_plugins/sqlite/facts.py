@@ -13,11 +13,14 @@ from lgx_plugins.sqlite.connection import open_to_read, writable
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.migrations import schema_version
 from lgx_plugins.sqlite.names import Names
+from lgx_plugins.tables import size_words
 
 if TYPE_CHECKING:
     import aiosqlite
 
 __all__ = ["database_facts", "sink_facts"]
+
+_LITTLE = 256_000_000  # bytes
 
 _LIBRARY = Fact(name="sqlite", value=sqlite3.sqlite_version)
 
@@ -30,7 +33,8 @@ async def sink_facts(path: Path, names: Names, busy_seconds: float) -> Probe:
     """
     check_target(path)
     free = shutil.disk_usage(path.parent).free
-    space = Fact(name="free space", value=f"{free >> 20} MiB", level="ok" if free >> 28 else "warn")
+    enough = "ok" if free >= _LITTLE else "warn"
+    space = Fact(name="free space", value=size_words(free), level=enough)
     if not _size(path):
         return Probe(
             facts=(_LIBRARY, Fact(name="database", value=f"{path} will be created"), space)
@@ -53,7 +57,7 @@ async def database_facts(
     """Size, schema and content."""
     with explained(path):
         version = await schema_version(connection, path, names)
-        facts = [_LIBRARY, Fact(name="database", value=f"{path}, {_size(path) >> 20} MiB")]
+        facts = [_LIBRARY, Fact(name="database", value=f"{path}, {size_words(_size(path))}")]
         if not version:
             facts.append(Fact(name="schema", value=f"no tables of lgx under {names.prefix!r}"))
             return tuple(facts)

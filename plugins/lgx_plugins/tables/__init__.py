@@ -37,6 +37,7 @@ from lgx_plugins.tables.columns import (
     Table,
 )
 from lgx_plugins.tables.partial import not_whole
+from lgx_plugins.tables.sizes import size_words
 from lgx_plugins.tables.room import room_of
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "is_bare",
     "json_cell",
     "not_whole",
+    "size_words",
     "room_of",
     "text_cell",
     "to_bare_cells",
