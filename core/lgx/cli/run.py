@@ -237,7 +237,8 @@ run = EndpointCommand(
     section=_ENDPOINTS,
     params=_PARAMS,
     callback=click.pass_context(_run),
-    help="Moves threads from a source to a sink: those that differ from what the sink holds.\n\n"
+    help="Moves threads from a source to a sink: those that differ from what the sink holds. "
+    "Nothing is removed there: a thread that was deleted at the source stays.\n\n"
     "PIPELINE names a table [pipelines.PIPELINE] of lgx.toml, which holds the same options by "
     "the same names. A flag goes before a variable LGX_<FLAG>, and that before the table.",
     short_help="Moves threads from a source to a sink.",
