@@ -33,8 +33,9 @@ async def sink_facts(path: Path, names: Names, busy_seconds: float) -> Probe:
     """
     check_target(path)
     free = shutil.disk_usage(path.parent).free
-    enough = "ok" if free >= _LITTLE else "warn"
-    space = Fact(name="free space", value=size_words(free), level=enough)
+    space = Fact(
+        name="free space", value=size_words(free), level="ok" if free >= _LITTLE else "warn"
+    )
     if not _size(path):
         return Probe(
             facts=(_LIBRARY, Fact(name="database", value=f"{path} will be created"), space)

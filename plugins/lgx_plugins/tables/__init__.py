@@ -37,8 +37,8 @@ from lgx_plugins.tables.columns import (
     Table,
 )
 from lgx_plugins.tables.partial import not_whole
-from lgx_plugins.tables.sizes import size_words
 from lgx_plugins.tables.room import room_of
+from lgx_plugins.tables.sizes import size_words
 
 __all__ = [
     "ASSISTANTS",
@@ -58,8 +58,8 @@ __all__ = [
     "is_bare",
     "json_cell",
     "not_whole",
-    "size_words",
     "room_of",
+    "size_words",
     "text_cell",
     "to_bare_cells",
     "to_cells",
