@@ -41,12 +41,25 @@ async def assistants(user: User) -> None:
 
 
 async def crons(user: User) -> None:
-    once_a_year = "0 0 1 1 *"
-    body = {"assistant_id": "loop", "schedule": once_a_year, "input": {"rounds": 1}}
-    free = await user.server.post("/runs/crons", {**body, "metadata": {"free": True}})
+    """None of them ever runs here: at the next new year everything is over."""
+    body = {"assistant_id": "loop", "schedule": "0 0 1 1 *", "input": {"rounds": 1}}
     thread_id = await user.thread("loop-cron", "loop")
-    bound = await user.server.post(f"/threads/{thread_id}/runs/crons", body)
-    user.filled.crons += [free["cron_id"], bound["cron_id"]]
+    rich = {
+        "timezone": "Europe/Rome",
+        "end_time": "2099-01-01T00:00:00Z",
+        "webhook": "http://[2001:db8::1]/nobody",  # an address that servers take, and nobody has
+        "on_run_completed": "keep",
+        "config": {"recursion_limit": 7, "configurable": {"tone": "kind"}},
+        "interrupt_before": ["turn"],
+    }
+    for path, more in (
+        ("/runs/crons", {"metadata": {"free": True}}),
+        ("/runs/crons", rich),
+        ("/runs/crons", {"enabled": False, "schedule": "5 4 * * 0"}),
+        (f"/threads/{thread_id}/runs/crons", {}),
+    ):
+        made = await user.server.post(path, body | more)
+        user.filled.crons.append(made["cron_id"])
 
 
 def everything(user: User) -> Iterator[Awaitable[None]]:

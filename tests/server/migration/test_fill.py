@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from .extras import Extras, extras
 from .fill import LONG, STRANGE, Filled
 from .requests import Server, State
 
@@ -291,15 +292,20 @@ def test_metadata_is_odd(held: dict[str, Held]) -> None:
     assert "assistant_id" in held["loop-strange"].thread["metadata"]  # a key the server reserves
 
 
-def test_what_belongs_to_the_deployment_is_there(source: Filled) -> None:
-    with httpx.Client(base_url=source.url) as client:
-        (chat, *_) = source.assistants
-        assert client.get(f"/assistants/{chat}").json()["version"] == 2
-        versions = client.post(f"/assistants/{chat}/versions", json={}).json()
-        assert [version["version"] for version in versions] == [3, 2, 1]
-        crons = client.post("/runs/crons/search", json={"limit": 100}).json()
-        assert {cron["cron_id"] for cron in crons} == set(source.crons)
-        assert {cron["thread_id"] is None for cron in crons} == {True, False}
-        listed = {"namespace_prefix": [], "limit": 100, "refresh_ttl": False}
-        items = client.post("/store/items/search", json=listed).json()["items"]
-        assert {(tuple(i["namespace"]), i["key"]) for i in items} == source.items
+async def test_what_belongs_to_the_deployment_is_there(source: Filled) -> None:
+    found = await extras(source.url)
+    assert set(found.items) == source.items
+    chat, _, gone = source.assistants
+    versions, in_force = found.assistants[chat]
+    assert ([*versions], in_force) == ([3, 2, 1], 2)
+    assert [versions[n]["name"] for n in (1, 2, 3)] == ["chat 1", "chat 2", "chat 3"]
+    assert found.assistants[gone][0][1]["graph_id"] == "gone"
+    assert (len(found.crons), found.enabled) == (len(source.crons), 3) == (4, 3)
+
+
+async def test_two_deployments_differ_in_what_belongs_to_them(source: Filled, target: str) -> None:
+    """The target has nothing but its own assistants, which do not count."""
+    ours, theirs = await extras(source.url), await extras(target)
+    assert theirs == Extras({}, {}, [], 0)
+    assert ours != theirs
+    assert ours == await extras(source.url)
