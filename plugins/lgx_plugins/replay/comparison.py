@@ -26,7 +26,6 @@ class Difference(Struct):
         ran: the nodes that were due before, where `next` differs.
         by_tasks, input: whether tasks made it, and not somebody's update; whether it is an input.
         step, source, parent: whether these differ.
-        waiting: whether other tasks wait at the head than in the source.
     """
 
     channels: tuple[str, ...] = ()
@@ -41,11 +40,10 @@ class Difference(Struct):
     step: bool = False
     source: bool = False
     parent: bool = False
-    waiting: bool = False
 
     @property
     def differs(self) -> bool:
-        flags = self.step or self.source or self.parent or self.waiting
+        flags = self.step or self.source or self.parent
         return bool(self.channels or self.missing or self.extra or flags)
 
 
@@ -71,8 +69,10 @@ class Differences(Struct):
     @property
     def weight(self) -> int:
         """To choose the lesser of two by: what the state is counts most."""
-        wrong = sum(bool(place.channels) for place in self.places.values())
-        return 100 * (wrong + self.lacking + self.surplus) + len(self.places)
+        places = self.places.values()
+        wrong = sum(bool(place.channels) for place in places)
+        astray = sum(bool(place.missing or place.extra) for place in places)
+        return 10000 * (wrong + self.lacking + self.surplus) + 100 * astray + len(places)
 
 
 class Comparison:
@@ -109,8 +109,8 @@ class Comparison:
     ) -> None:
         if index in self._due:
             self._settle(index, source)
-        if index == len(self._outline) - 1:
-            found.waiting = _waiting(source) != _waiting(target)
+        if index == len(self._outline) - 1 and _run_again(source, target):
+            self.differences.excused["waiting"] += 1
         if not _differ(source.next, target.next):
             return
         wanted, there = Counter(next_of(source)), Counter(next_of(target))
@@ -168,8 +168,13 @@ def _differ(source: object, target: object) -> bool:
     return source != target
 
 
-def _waiting(record: Checkpoint) -> Counter[str]:
-    return Counter(task.name for task in tasks_of(record) if task.result is None)
+def _run_again(source: Checkpoint, target: Checkpoint) -> bool:
+    """Whether the same tasks are due, and others of them have finished."""
+    mine, theirs = tasks_of(source), tasks_of(target)
+    if Counter(task.name for task in mine) != Counter(task.name for task in theirs):
+        return False
+    waiting = Counter(task.name for task in mine if task.result is None)
+    return waiting != Counter(task.name for task in theirs if task.result is None)
 
 
 def channel_counts(places: Iterable[Difference]) -> Counter[str]:

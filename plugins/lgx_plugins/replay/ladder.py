@@ -19,8 +19,12 @@ def improve(method: Method, differences: Differences) -> bool:
     wrong = [index for index, place in differences.places.items() if place.channels]
     first = min(wrong, default=len(differences.places) and max(differences.places))
     changed = False
-    for index, place in sorted(differences.places.items()):
-        for channel in place.channels:
+    if first in method.staged and not method.fix(first).otherwise:
+        # What was stored did not become part of it: its node was not due there.
+        method.fix(first).otherwise = changed = True
+        wrong = []
+    for index in sorted(wrong):
+        for channel in differences.places[index].channels:
             changed |= _next_form(method, index, channel)
     held = {name for place in differences.places.values() for name in place.held}
     if not held <= method.held and method.stages:

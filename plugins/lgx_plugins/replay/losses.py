@@ -15,6 +15,7 @@ _EXCUSES = {
     "usage_metadata": "servers move it into additional_kwargs",
     "invalid_tool_calls": "servers move them into additional_kwargs",
     "cut": "tasks that a new input dropped are still due in that checkpoint, and not after it",
+    "waiting": "tasks that had finished beside those that wait will run again",
     "fork": "the copy stands beside what it was copied from, not below it",
 }
 
@@ -69,7 +70,6 @@ def _differing(differences: Differences, thread_id: str) -> Iterator[Loss]:
         counts.update(f"channel {channel!r}" for channel in place.channels)
         counts.update(["next"] if place.missing or place.extra else [])
         counts.update(name for name in ("step", "source", "parent") if getattr(place, name))
-        counts.update(["the tasks that wait"] if place.waiting else [])
     for name, count in sorted(counts.items()):
         yield _lost(f"{name} of {_checkpoints(count)}", "came out different", thread_id, count)
     if differences.lacking:

@@ -32,11 +32,13 @@ class Fix(Struct):
         forms: of single channels.
         gotos: where its last update leads, besides what the graph's edges say.
         candidate: which of the nodes that may have written what no task tells is taken.
+        otherwise: whether it is staged where it would not be, and not where it would.
     """
 
     forms: dict[str, Form] = field(default_factory=dict)
     gotos: tuple[Goto, ...] = ()
     candidate: int = 0
+    otherwise: bool = False
 
 
 class GraphMemory(Struct):
@@ -90,6 +92,7 @@ class Method(Struct):
     What it has in common with `GraphMemory` is there once the thread stands.
 
     Attributes:
+        staged: the steps that are staged, as far as it is planned.
         guessed: tasks that wait at the head, and whose input no history tells.
     """
 
@@ -102,6 +105,7 @@ class Method(Struct):
     forms: dict[str, Form]
     stages: bool
     fixes: dict[int, Fix]
+    staged: set[int] = field(default_factory=set)
     guessed: int = 0
 
     @classmethod
@@ -134,7 +138,10 @@ class Method(Struct):
             dict(self.levels),
             dict(self.forms),
             self.stages,
-            {i: Fix(dict(f.forms), f.gotos, f.candidate) for i, f in self.fixes.items()},
+            {
+                i: Fix(dict(f.forms), f.gotos, f.candidate, f.otherwise)
+                for i, f in self.fixes.items()
+            },
         )
 
     def remember(self) -> None:

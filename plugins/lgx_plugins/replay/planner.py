@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator
 from msgspec import Raw
 
 from lgx import Record
-from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update, overwrite
+from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update
 from lgx_plugins.replay.joins import Arrived, Joins
 from lgx_plugins.replay.method import Fix, Method
 from lgx_plugins.replay.nodes import candidates
 from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
+from lgx_plugins.replay.poison import poison
 from lgx_plugins.replay.steps import Step, Task, root_checkpoints, step_of
 from lgx_plugins.replay.writing import written
 
@@ -27,7 +28,6 @@ __all__ = ["plan"]
 
 COPY, END, INPUT, START = "__copy__", "__end__", "__input__", "__start__"
 
-_NULL = Raw(b"null")
 _NOTHING = Fix()
 _BY_VALUE = 2  # the level at which a step is one update
 
@@ -142,6 +142,7 @@ class _Planner:
         level = self._level(key)
         if level > 1 and named:
             named = [(named[0][0], ())]
+        unknown = run and not named
         if level > 3 or not named:
             named = [(self._candidate(step, parent, fix, level), ())]
         if named == [(END, ())]:
@@ -149,10 +150,14 @@ class _Planner:
             return
         updates = written(step, parent, named, fix, level, self._method)
         updates[-1] = self._routed(step, updates, fix)
-        staged = hidden or left or not self._method.held.isdisjoint(name for name, _ in named)
-        poison = self._poison(step, updates[-1].node) if staged and self._method.stages else ()
-        if poison:
-            yield Superstep(step.index, tuple(updates), poison, key)
+        names = [name for name, _ in named]
+        staged = bool(hidden or left) or not self._method.held.isdisjoint(names)
+        staged |= unknown and named[0][0] in self._joins
+        staged = staged != fix.otherwise and self._method.stages
+        bitter = poison(step, self._graph, names) if staged else ()
+        if bitter:
+            self._method.staged.add(step.index)
+            yield Superstep(step.index, tuple(updates), bitter, key)
             yield Superstep(step.index, (Update(END),), (), key)
         else:
             yield Superstep(step.index, tuple(updates), (), key)
@@ -191,23 +196,25 @@ class _Planner:
         self._method.guessed = min(waiting, sum(goto.sent for goto in gotos))
         return Update(last.node, last.writes, tuple(gotos))
 
-    def _poison(self, step: Step, node: str) -> tuple[Update, ...]:
-        """Two updates that no channel takes in one step, so that the step is refused."""
-        channels = sorted(step.values, key=lambda name: self._graph.reduces(name))
-        if not channels:
-            return ()
-        poison = Update(node, ((channels[0], overwrite(_NULL)),))
-        return (poison, poison)
-
     def _unfinished(self, step: Step) -> Iterator[Action]:
-        """What finished tasks wrote beside others that wait: stored, as it was in the source."""
-        done = [task for task in step.tasks if task.result is not None]
-        if not done or len(done) == len(step.tasks) or not self._method.stages:
+        """What finished tasks wrote beside others that wait: stored, as it was in the source.
+
+        An update takes the first task of its name that has none yet, so those that finished
+        after one that waits cannot be told of.
+        """
+        waiting = {task.name for task in step.tasks if task.result is None}
+        if not waiting or not self._method.stages:
             return
-        updates = [Update(task.name, task.writes) for task in done]
-        poison = self._poison(step, done[-1].name)
-        if poison:
-            yield Superstep(step.index, tuple(updates), poison)
+        held: set[str] = set()
+        updates = []
+        for task in step.tasks:
+            if task.result is None:
+                held.add(task.name)
+            elif task.name not in held:
+                updates.append(Update(task.name, task.writes))
+        bitter = poison(step, self._graph, {task.name for task in step.tasks})
+        if updates and bitter:
+            yield Superstep(step.index, tuple(updates), bitter)
 
     # -- what is learnt -----------------------------------------------------------------
 
