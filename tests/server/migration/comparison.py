@@ -214,7 +214,7 @@ def _compare_histories(compared: Compared, ours: list[State], theirs: list[State
     for number, (state, partner) in enumerate(zip(ours, partners, strict=True)):
         join = not state["next"] and state["checkpoint_id"] in went_on
         if partner is None:
-            missing = Difference("missing", number, state["metadata"], None, join)
+            missing = Difference("missing", number, _what(state), None, join)
             compared.differences.append(missing)
             continue
         other = theirs[partner]
@@ -243,10 +243,15 @@ def _compare_histories(compared: Compared, ours: list[State], theirs: list[State
         if parent != found:
             compared.differences.append(Difference("parent", number, parent, found, join))
     compared.differences += [
-        Difference("extra", number, None, state["metadata"])
+        Difference("extra", number, None, _what(state))
         for number, state in enumerate(theirs)
         if state["checkpoint_id"] not in places
     ]
+
+
+def _what(state: State) -> str:
+    metadata = state["metadata"]
+    return f"{metadata['source']} of step {metadata['step']}, next {state['next']}"
 
 
 def _pair(ours: list[State], theirs: list[State]) -> list[int | None]:
@@ -285,7 +290,7 @@ def _unlike(ours: Any, theirs: Any) -> tuple[tuple[str, ...], int, int]:
 
 
 def _only(channels: tuple[str, ...], values: Any) -> Any:
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or channels == ("__root__",):
         return values
     return {key: value for key, value in values.items() if key in channels}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
+from typing import Any
 
 from .user import User, place
 
@@ -111,6 +112,25 @@ async def answered_twice(user: User) -> None:
     await user.run(thread_id, "relay", command={"resume": "no"}, checkpoint=asked)
 
 
+async def asked_again(user: User) -> None:
+    """Answered, then run again from where it asked: both questions wait once more."""
+    thread_id = await user.ran("relay-asked-again", "relay", {"plan": {"way": "two"}})
+    asked = await user.tip(thread_id)
+    ids = await user.asked(thread_id)
+    answers = dict(zip(ids, ("left", "right"), strict=True))
+    await user.run(thread_id, "relay", command={"resume": answers})
+    await user.run(thread_id, "relay", input=None, checkpoint=asked)
+
+
+async def commanded(user: User) -> None:
+    """Commands at a step in the past: copies of it that differ from it, in values or in next."""
+    thread_id = await user.ran("chat-commanded", "chat", {"plan": {"topic": "orders"}})
+    past = await user.before(thread_id, "answer")
+    command: dict[str, Any] = {"update": {"notes": ["commanded"]}}
+    await user.run(thread_id, "chat", command=command, checkpoint=past)
+    await user.run(thread_id, "chat", command={"goto": "rest"}, checkpoint=past)
+
+
 async def rewritten(user: User) -> None:
     """Updates in the past as a node that ran there, whose result stays what it was."""
     thread_id = await user.ran("chat-rewritten", "chat", {"plan": {"topic": "ink"}})
@@ -143,4 +163,4 @@ def everything(user: User) -> Iterator[Awaitable[None]]:
         forked_sends(user),
     )
     yield from (forked_back(user), forked_early(user), answered_twice(user), rewritten(user))
-    yield forked_interrupted(user)
+    yield from (forked_interrupted(user), asked_again(user), commanded(user))

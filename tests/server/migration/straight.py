@@ -151,6 +151,26 @@ async def configured(user: User) -> None:
     )
 
 
+async def stopped(user: User) -> None:
+    """Runs that end before the graph does, because of how they were started."""
+    few: dict[str, Any] = {"config": {"recursion_limit": 3}}
+    thread_id = await user.thread("loop-exhausted", "loop")
+    await user.run(thread_id, "loop", input={"rounds": 9}, **few)
+    thread_id = await user.thread("loop-paused", "loop")
+    await user.run(thread_id, "loop", input={"rounds": 3}, interrupt_before=["turn"])
+    await user.run(thread_id, "loop", input=None, interrupt_after="*")
+
+
+async def at_exit(user: User) -> None:
+    """Runs that keep nothing but where they ended: of the steps between, only the count is left."""
+    thread_id = await user.thread("exit-chat", "chat")
+    for topic in ("one", "two"):
+        await user.run(thread_id, "chat", input={"plan": {"topic": topic}}, durability="exit")
+    await user.run(thread_id, "chat", input={"plan": {"topic": "three"}})
+    thread_id = await user.thread("exit-relay", "relay")
+    await user.run(thread_id, "relay", input={"plan": {"way": "one"}}, durability="exit")
+
+
 async def busy(user: User) -> None:
     thread_id = await user.ran("loop-busy", "loop", {"rounds": 1})
     later = {"assistant_id": "loop", "input": {"rounds": 2}, "after_seconds": 86_400}
@@ -180,4 +200,5 @@ def everything(user: User) -> Iterator[Awaitable[None]]:
     yield resumed(user, "inside", {"resume": "deep"})
     yield resumed(user, "beside", {"resume": "beside"})
     yield from (failed_then_not(user), jumped(user), shapes(user), bare(user), strange(user))
-    yield from (marked(user), configured(user), busy(user), replayed(user))
+    yield from (marked(user), configured(user), stopped(user), at_exit(user))
+    yield from (busy(user), replayed(user))

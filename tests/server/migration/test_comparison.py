@@ -14,7 +14,7 @@ EQUAL = {
     *("bare-graph", "bare-nothing", "bare-strange", "bare-ttl", "lost-graph", "loop-cron"),
     *("chat-cleared", "chat-everything", "chat-inputs", "chat-invalid", "chat-plain"),
     *("chat-quiet", "chat-usage", "loop-configured", "loop-replayed", "loop-strange"),
-    *("loop-turns", "loop-marked", "relay-end", "typed-plain", "stacked-plain"),
+    *("loop-turns", "loop-marked", "loop-paused", "relay-end", "typed-plain", "stacked-plain"),
 }
 
 TOLD = {

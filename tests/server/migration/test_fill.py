@@ -79,7 +79,8 @@ def test_the_threads_are_in_every_state(held: dict[str, Held]) -> None:
         **dict.fromkeys(("relay-inside", "relay-half-resumed", "relay-forked"), "interrupted"),
         **dict.fromkeys(("chat-forked", "chat-by-hand", "chat-rewritten"), "interrupted"),
         **dict.fromkeys(("weave-forked-parallel", "relay-original"), "interrupted"),
-        "relay-fail": "error",
+        **dict.fromkeys(("loop-paused", "exit-relay", "relay-asked-again"), "interrupted"),
+        **dict.fromkeys(("relay-fail", "loop-exhausted"), "error"),
         "loop-busy": "busy",
     }
     assert held["relay-copy"].thread["status"] == "idle"
@@ -247,6 +248,7 @@ def test_subgraphs_have_checkpoints_of_their_own(source: Filled, held: dict[str,
 def test_histories_fork_in_every_way(held: dict[str, Held]) -> None:
     found = {name: forks(thread) for name, thread in held.items() if forks(thread)}
     assert found == {
+        "chat-commanded": [8, 12],
         "chat-forked": [8],
         "chat-rerun": [8],
         "chat-rewritten": [8],
@@ -254,6 +256,7 @@ def test_histories_fork_in_every_way(held: dict[str, Held]) -> None:
         "loop-forked-back": [5, 15],
         "loop-forked-early": [4, 8],
         "relay-answered-twice": [5],
+        "relay-asked-again": [5],
         "relay-forked": [3],
         "weave-copied": [11, 12],
         "weave-forked-parallel": [11, 20],
@@ -283,6 +286,28 @@ def test_what_an_update_in_the_past_wrote_is_no_task_s_result(held: dict[str, He
         assert [t["name"] for t in thread.history[past]["tasks"]] == [node]
         children = [past + 1, fork]
         assert [thread.history[n]["values"][channel] for n in children] == [old, new]
+
+
+def test_a_copy_in_the_past_need_not_be_like_what_it_copies(held: dict[str, Held]) -> None:
+    """A command may go elsewhere from there, or change the state beside the tasks."""
+    history = held["chat-commanded"].history
+    (past, first, second) = (history[n] for n in (4, 8, 12))
+    assert first["metadata"]["source"] == second["metadata"]["source"] == "fork"
+    assert past["next"] == first["next"] == ["answer"]
+    assert second["next"] == ["answer", "rest"]
+    assert "commanded" in history[9]["values"]["notes"]  # but no task of the copy wrote it
+    assert all("commanded" not in str(task["result"]) for task in first["tasks"])
+
+
+def test_some_runs_left_only_their_ends(held: dict[str, Held]) -> None:
+    """Steps are missing, and so is what made the rest."""
+    steps = [s["metadata"]["step"] for s in held["exit-chat"].history]
+    assert steps == [6, 14, *range(15, 23)]
+    assert held["exit-chat"].sources()[:3] == ["loop", "loop", "input"]
+    assert [s["tasks"] for s in held["exit-chat"].history[:1]] == [[]]
+    (waiting,) = held["exit-relay"].history
+    assert (waiting["metadata"]["step"], waiting["next"]) == (1, ["ask_left"])
+    assert waiting["parent_checkpoint_id"] is None
 
 
 def test_metadata_is_odd(held: dict[str, Held]) -> None:
