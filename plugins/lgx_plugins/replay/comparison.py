@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from typing import ClassVar
 
 from msgspec import Struct, UnsetType, field
 
@@ -57,6 +57,9 @@ class Differences(Struct):
         lacking, surplus: how many checkpoints the target has too few, or too many.
     """
 
+    WRONG: ClassVar[int] = 10000
+    """The weight of one state that differs."""
+
     places: dict[int, Difference] = field(default_factory=dict)
     excused: Counter[str] = field(default_factory=Counter)
     lacking: int = 0
@@ -72,17 +75,16 @@ class Differences(Struct):
         places = self.places.values()
         wrong = sum(bool(place.channels) for place in places)
         astray = sum(bool(place.missing or place.extra) for place in places)
-        return 10000 * (wrong + self.lacking + self.surplus) + 100 * astray + len(places)
+        return self.WRONG * (wrong + self.lacking + self.surplus) + 100 * astray + len(places)
 
 
 class Comparison:
     """Compares checkpoints in step, newest first."""
 
-    def __init__(self, outline: Outline, *, offset: int = 0) -> None:
-        """`offset`: by how much the target's step numbers are smaller than the source's."""
+    def __init__(self, outline: Outline) -> None:
         self.differences = Differences()
         self._outline = outline
-        self._offset = offset
+        self._offsets: dict[int, int] = {}
         self._channels = ChannelComparison()
         self._due: dict[int, list[int]] = {}
         self._parents: dict[str, list[int]] = {}
@@ -121,8 +123,9 @@ class Comparison:
             found.sent = tuple((missing & pushed).elements())
             found.all_sent = bool(pushed) and missing & pushed == pushed
         came = metadata_of(source)[0]
-        found.by_tasks, found.input = came != "update", came == "input"
         parent = self._outline.parents[index]
+        found.by_tasks = came != "update" and parent != NONE
+        found.input = came == "input"
         if parent != NONE:
             self._due.setdefault(parent, []).append(index)
 
@@ -148,7 +151,8 @@ class Comparison:
         came, number = metadata_of(source)
         made, count = metadata_of(target)
         found.source = {"loop": "update"}.get(came, came) != made
-        found.step = number is not None and count is not None and number - self._offset != count
+        if number is not None and count is not None and number != count:
+            self._offsets[index] = number - count
 
     def _compare_parent(self, index: int, target: Checkpoint) -> None:
         for child in self._parents.pop(target.checkpoint_id, ()):
@@ -160,6 +164,18 @@ class Comparison:
                 self.differences.places.setdefault(child, Difference()).parent = True
         if target.parent_checkpoint_id is not None:
             self._parents.setdefault(target.parent_checkpoint_id, []).append(index)
+
+    def finish(self) -> None:
+        """Called after the oldest: looks at the step numbers, which begin anew on a target."""
+        offset = self._offsets.get(0, 0) if self._outline.cut else 0
+        shifted = 0
+        for index, found in self._offsets.items():
+            if found == offset:
+                shifted += 1
+                continue
+            self.differences.places.setdefault(index, Difference()).step = True
+        if shifted:
+            self.differences.excused["step"] += shifted
 
 
 def _differ(source: object, target: object) -> bool:
@@ -175,8 +191,3 @@ def _run_again(source: Checkpoint, target: Checkpoint) -> bool:
         return False
     waiting = Counter(task.name for task in mine if task.result is None)
     return waiting != Counter(task.name for task in theirs if task.result is None)
-
-
-def channel_counts(places: Iterable[Difference]) -> Counter[str]:
-    """In how many checkpoints each channel differs."""
-    return Counter(channel for place in places for channel in place.channels)

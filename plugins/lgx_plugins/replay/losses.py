@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lgx import Bundle, Loss
 from lgx_plugins.replay.comparison import Differences
+from lgx_plugins.replay.method import Method
 from lgx_plugins.replay.outline import Outline, outline_of
 
 __all__ = ["foresee", "losses_of"]
@@ -16,6 +17,7 @@ _EXCUSES = {
     "invalid_tool_calls": "servers move them into additional_kwargs",
     "cut": "tasks that a new input dropped are still due in that checkpoint, and not after it",
     "waiting": "tasks that had finished beside those that wait will run again",
+    "step": "the history begins in the middle, and servers count from the beginning",
     "fork": "the copy stands beside what it was copied from, not below it",
 }
 
@@ -29,9 +31,29 @@ def foresee(bundle: Bundle) -> Iterator[Loss]:
     yield from _unwritable(outline_of(bundle), bundle.thread_id)
 
 
-def losses_of(outline: Outline, differences: Differences | None, thread_id: str) -> Iterator[Loss]:
-    """What a thread lacks after it was written; `differences`: None where it was not compared."""
+def losses_of(
+    outline: Outline,
+    differences: Differences | None,
+    thread_id: str,
+    method: Method | None = None,
+) -> Iterator[Loss]:
+    """What a thread lacks after it was written.
+
+    Args:
+        differences: None where it was not compared.
+        method: how it was written; None where it was there already.
+    """
     yield from _unwritable(outline, thread_id)
+    if method is not None and method.guessed:
+        yield Loss(
+            what=f"the input of {method.guessed} tasks that wait",
+            why="a command made them, and no history tells what it sent",
+            thread_id=thread_id,
+            holdable=False,
+        )
+    if method is not None and method.rung == "latest" and len(outline) > 1:
+        count = len(outline) - 1
+        yield _lost(_checkpoints(count), "the target refused them", thread_id, count)
     if differences is None:
         return
     for name, count in sorted(differences.excused.items()):

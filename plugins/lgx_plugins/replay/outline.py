@@ -23,6 +23,8 @@ class Outline(Struct):
         parents: of each the index of its parent; NONE for the first, and for those whose
             parent did not come.
         orphans: how many have a parent that did not come.
+        cut: whether the history begins in the middle, as the first one had a parent.
+        guesses: whether there are updates of which no task tells.
         branched: those that are updated or copied when they are no longer the newest.
         parents_again: those that get a child when they are no longer the newest.
         copied: of each checkpoint that is a copy (source `fork`) the index of the original.
@@ -32,6 +34,8 @@ class Outline(Struct):
 
     parents: array[int]
     orphans: int = 0
+    cut: bool = False
+    guesses: bool = False
     branched: frozenset[int] = frozenset()
     parents_again: frozenset[int] = frozenset()
     copied: dict[int, int] = {}
@@ -65,7 +69,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
     forks: list[_Fork] = []
     orphans = elsewhere = 0
     idle: set[int] = set()
-    hidden = False
+    hidden = cut = guesses = False
     for record in records:
         if not isinstance(record, Checkpoint):
             continue
@@ -77,11 +81,13 @@ def outline_of(records: Iterable[Record]) -> Outline:
         if record.parent_checkpoint_id is not None:
             parent = indexes.get(record.parent_checkpoint_id, NONE)
             orphans += parent == NONE
+            cut |= parent == NONE and index == 0
         source, step = metadata_of(record)
         digest = 0 if isinstance(record.values, UnsetType) else hash(bytes(record.values))
         if record.next == _NOBODY:
             idle.add(index)
         hidden |= source == "loop" and parent in idle
+        guesses |= source == "update" or parent < index - 1
         if source == "fork":
             forks.append(_Fork(index, parent, step, digest))
         indexes[record.checkpoint_id] = index
@@ -98,7 +104,15 @@ def outline_of(records: Iterable[Record]) -> Outline:
         if parent not in (NONE, index - 1):
             again.add(parent)
     return Outline(
-        parents, orphans, frozenset(branched), frozenset(again), copied, hidden, elsewhere
+        parents=parents,
+        orphans=orphans,
+        cut=cut,
+        guesses=guesses or hidden,
+        branched=frozenset(branched),
+        parents_again=frozenset(again),
+        copied=copied,
+        hidden=hidden,
+        elsewhere=elsewhere,
     )
 
 

@@ -9,6 +9,7 @@ lets finished tasks be applied as a run applies them, then makes the checkpoint 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from msgspec import Raw
@@ -219,15 +220,18 @@ class _Planner:
     # -- what is learnt -----------------------------------------------------------------
 
     def _learn(self, step: Step, parent: Parent | None) -> None:
-        """Notes what a step of a single task shows of its channels and of what comes next."""
-        if parent is None or step.source != "loop" or len(parent.tasks) != 1:
+        """Notes what a step shows of its channels, and of what comes next."""
+        if parent is None or step.source != "loop":
             return
-        task = parent.tasks[0]
-        self._graph.successors[task.name] = step.next
-        for channel, value in (task.result or {}).items():
-            same = step.values.get(channel) == value
-            counts = self._graph.equal if same else self._graph.unequal
-            counts[channel] = counts.get(channel, 0) + 1
+        if len(parent.tasks) == 1:
+            self._graph.successors[parent.tasks[0].name] = step.next
+        writes = [write for task in parent.tasks for write in task.writes or ()]
+        counts = Counter(channel for channel, _ in writes)
+        for channel, value in writes:
+            if counts[channel] == 1 and step.values.get(channel) == value:
+                self._graph.equal[channel] += 1
+            else:
+                self._graph.unequal[channel] += 1
 
 
 def _input(step: Step) -> tuple[tuple[str, Raw], ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
-from lgx import Bundle
+from lgx import Bundle, Checkpoint
 from lgx_plugins.replay.comparison import Comparison, Differences
 from lgx_plugins.replay.ladder import improve, improve_refused
 from lgx_plugins.replay.losses import losses_of
 from lgx_plugins.replay.method import GraphMemory, Method
-from lgx_plugins.replay.outcome import Outcome
+from lgx_plugins.replay.outcome import Fidelity, Outcome
 from lgx_plugins.replay.outline import Outline, outline_of
 from lgx_plugins.replay.performing import Performed, perform
 from lgx_plugins.replay.planner import plan
@@ -18,7 +20,7 @@ from lgx_plugins.replay.target import Target
 
 __all__ = ["compare_thread", "replay_thread"]
 
-_ATTEMPTS = 8
+_ATTEMPTS: dict[Fidelity, int] = {"replayed": 8, "values": 4, "latest": 4}
 
 
 async def replay_thread(
@@ -40,13 +42,14 @@ async def replay_thread(
             by refusing an update. What stands there is the caller's to remove.
         RefusedError: the target refused the thread in every way that is known.
     """
-    return await _Replay(bundle, target, graph).run(verify=verify)
+    return await _Replay(bundle, target, graph, verify=verify).run()
 
 
 async def compare_thread(bundle: Bundle, target: Target) -> Outcome:
     """What would be said of a thread that stands there already, had it been replayed."""
+    records = _Whole(bundle)
     outline = outline_of(bundle)
-    found = await _compare(bundle, target, outline)
+    found = await _compare(records, target, outline)
     losses = losses_of(outline, found.differences, bundle.thread_id)
     return Outcome(
         fidelity="replayed",
@@ -56,6 +59,31 @@ async def compare_thread(bundle: Bundle, target: Target) -> Outcome:
         losses=tuple(losses),
         attempts=0,
     )
+
+
+class _Whole:
+    """A bundle's root checkpoints, from the oldest and from the newest."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def __iter__(self) -> Iterator[Checkpoint]:
+        return root_checkpoints(self._bundle)
+
+    def __reversed__(self) -> Iterator[Checkpoint]:
+        return root_checkpoints(reversed(self._bundle.spool))
+
+
+class _Newest(_Whole):
+    """Only the newest of them."""
+
+    def __iter__(self) -> Iterator[Checkpoint]:
+        return reversed(self)
+
+    def __reversed__(self) -> Iterator[Checkpoint]:
+        for record in super().__reversed__():
+            yield record
+            return
 
 
 class _Found(Struct):
@@ -77,55 +105,78 @@ class _Attempt(Struct):
 
 
 class _Replay:
-    def __init__(self, bundle: Bundle, target: Target, graph: GraphMemory) -> None:
+    def __init__(self, bundle: Bundle, target: Target, graph: GraphMemory, *, verify: bool) -> None:
         self._bundle = bundle
         self._target = target
         self._graph = graph
-        self._outline = outline_of(bundle)
+        self._verify = verify
+        self._whole = outline_of(bundle)
+        self._attempts = 0
+        self._last: _Attempt | None = None
 
-    async def run(self, *, verify: bool) -> Outcome:
-        method = Method.first(self._graph)
-        if self._outline.hidden:
+    async def run(self) -> Outcome:
+        if self._whole.hidden:
             await self._draw()
-        best = attempt = await self._attempt(method, verify=verify)
-        count = 1
-        while attempt.weight and count < _ATTEMPTS:
-            await self._draw()
-            if not self._improve(method, attempt):
+        if self._whole.guesses and not self._graph.equal and not self._graph.unequal:
+            for _ in plan(self._whole, _Whole(self._bundle), Method.first(self._graph)):
+                pass  # only to see which channels have a reducer
+        best = await self._climb(Method.first(self._graph))
+        for rung in ("values", "latest"):
+            if best.weight < Differences.WRONG or (rung == "latest" and _stands(best)):
                 break
-            await self._target.remove()
-            attempt = await self._attempt(method, verify=verify)
-            count += 1
-            if attempt.weight < best.weight:
-                best = attempt
-        if best is not attempt:
-            await self._target.remove()
-            best = await self._attempt(best.method, verify=verify)
-            count += 1
+            method = best.method.copy()
+            method.rung, method.fixes = rung, {}
+            found = await self._climb(method)
+            best = min(best, found, key=lambda attempt: (not _stands(attempt), attempt.weight))
+        if best is not self._last:
+            best = await self._attempt(best.method)
         if best.performed.refused is not None:
             raise best.performed.refused
         best.method.remember()
-        return await self._outcome(best, count)
+        return await self._outcome(best)
 
-    async def _attempt(self, method: Method, *, verify: bool) -> _Attempt:
+    async def _climb(self, method: Method) -> _Attempt:
+        """The best of some attempts on one rung."""
+        best = attempt = await self._attempt(method)
+        for _ in range(_ATTEMPTS[method.rung] - 1):
+            if not attempt.weight:
+                break
+            await self._draw()
+            if not self._improve(method, attempt):
+                break
+            attempt = await self._attempt(method)
+            if attempt.weight < best.weight:
+                best = attempt
+        return best
+
+    async def _attempt(self, method: Method) -> _Attempt:
+        if self._attempts:
+            await self._target.remove()
+        self._attempts += 1
         method = method.copy()
-        performed = await perform(
-            plan(self._outline, self._bundle, method), self._outline, self._target
-        )
-        if performed.refused is None and not performed.unstaged and not verify:
-            return _Attempt(method, performed, None)
-        return _Attempt(
-            method, performed, await _compare(self._bundle, self._target, self._outline)
-        )
+        records, outline = self._records(method)
+        performed = await perform(plan(outline, records, method), outline, self._target)
+        found = None
+        if self._verify or performed.refused is not None or performed.unstaged:
+            found = await _compare(records, self._target, outline)
+        self._last = _Attempt(method, performed, found)
+        return self._last
+
+    def _records(self, method: Method) -> tuple[_Whole, Outline]:
+        if method.rung != "latest":
+            return _Whole(self._bundle), self._whole
+        newest = _Newest(self._bundle)
+        return newest, outline_of(newest)
 
     def _improve(self, method: Method, attempt: _Attempt) -> bool:
-        assert attempt.found is not None
+        assert attempt.found is not None, "what was not read back has no weight"
         if attempt.performed.unstaged:
             method.stages = False
             return True
         if attempt.performed.refused is not None:
             key = attempt.performed.keys.get(attempt.found.count)
             return key is not None and improve_refused(method, key)
+        method.staged = attempt.method.staged
         return improve(method, attempt.found.differences)
 
     async def _draw(self) -> None:
@@ -133,28 +184,34 @@ class _Replay:
             self._graph.topology = await self._target.topology()
             self._graph.drawn = True
 
-    async def _outcome(self, attempt: _Attempt, count: int) -> Outcome:
+    async def _outcome(self, attempt: _Attempt) -> Outcome:
         found = attempt.found
         head = None
         if found is not None:
             head = found.head
-        elif len(self._outline):
+        elif len(self._whole):
             head = await self._target.head()
         differences = None if found is None else found.differences
+        losses = losses_of(self._whole, differences, self._bundle.thread_id, attempt.method)
         return Outcome(
             fidelity=attempt.method.rung,
-            exact=differences is not None and differences.none,
+            exact=differences is not None and differences.none and attempt.method.rung != "latest",
             head=head,
-            checkpoints=len(self._outline) if found is None else found.count,
-            losses=tuple(losses_of(self._outline, differences, self._bundle.thread_id)),
-            attempts=count,
+            checkpoints=len(self._whole) if found is None else found.count,
+            losses=tuple(losses),
+            attempts=self._attempts,
         )
 
 
-async def _compare(bundle: Bundle, target: Target, outline: Outline) -> _Found:
-    """Reads a thread back, newest first, beside the bundle."""
+def _stands(attempt: _Attempt) -> bool:
+    """Whether the target took all of it."""
+    return attempt.performed.refused is None
+
+
+async def _compare(records: _Whole, target: Target, outline: Outline) -> _Found:
+    """Reads a thread back, newest first, beside the source's."""
     comparison = Comparison(outline)
-    sources = root_checkpoints(reversed(bundle.spool))
+    sources = reversed(records)
     found = _Found(comparison.differences)
     index = len(outline)
     async for record in target.history():
@@ -170,4 +227,6 @@ async def _compare(bundle: Bundle, target: Target, outline: Outline) -> _Found:
         lacking = max(len(outline) - found.count, 0)
         surplus = max(found.count - len(outline), 0)
         found.differences = Differences(lacking=lacking, surplus=surplus)
+    else:
+        comparison.finish()
     return found
