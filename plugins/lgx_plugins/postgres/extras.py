@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lgx import Bundle, Loss, ThreadError
 from lgx_plugins.postgres.cells import escape_text
 from lgx_plugins.postgres.copying import Row
+from lgx_plugins.postgres.counting import all_of
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.rows import Shape, digest_of, fields_of
 from lgx_plugins.postgres.writer import copy
@@ -50,7 +51,7 @@ async def write_extras(
         What was left out.
 
     Raises:
-        ThreadError: a record cannot be held.
+        ThreadError: a record cannot be held, or the table does not take it.
     """
     shape = _SHAPES.get(kind)
     if shape is None:
@@ -78,26 +79,33 @@ async def write_extras(
 
     await copy(connection, "pg_temp", _STAGED, shape.names, rows())
     key = [quoted(name) for name in ("source_url", *shape.table.key)]
+    same = " AND ".join(f"s.{name} = t.{name}" for name in key)
     if bundle.outcome != "partial" and not losses:
-        same = " AND ".join(f"s.{name} = t.{name}" for name in key)
-        await connection.execute(
-            f"DELETE FROM {table} AS t WHERE source_url = $1 "
-            f"AND NOT EXISTS (SELECT 1 FROM pg_temp.{_STAGED} AS s WHERE {same})",
-            escape_text(source).decode(),
+        gone = (
+            f"FROM {table} AS t WHERE source_url = $1 "
+            f"AND NOT EXISTS (SELECT 1 FROM pg_temp.{_STAGED} AS s WHERE {same})"
         )
+        cell = escape_text(source).decode()
+        await connection.execute(f"DELETE {gone}", cell)
+        all_of(0, await connection.execute(f"SELECT {gone}", cell), table)
     keys = ", ".join(key)
     update = ", ".join(
         f"{quoted(name)} = excluded.{quoted(name)}"
         for name in shape.names
         if quoted(name) not in key
     )
+    last = (  # of doubled ones
+        f"SELECT DISTINCT ON ({keys}) {columns} FROM pg_temp.{_STAGED} ORDER BY {keys}, ctid DESC"
+    )
     await connection.execute(
-        f"INSERT INTO {table} AS t ({columns}) "
-        f"SELECT DISTINCT ON ({keys}) {columns} FROM pg_temp.{_STAGED} "
-        f"ORDER BY {keys}, ctid DESC "  # of doubled ones the last
-        f"ON CONFLICT ({keys}) DO UPDATE SET {update} "
+        f"INSERT INTO {table} AS t ({columns}) {last} ON CONFLICT ({keys}) DO UPDATE SET {update} "
         "WHERE t.digest IS DISTINCT FROM excluded.digest"
     )
+    left = await connection.execute(
+        f"SELECT FROM ({last}) AS s WHERE NOT EXISTS "
+        f"(SELECT FROM {table} AS t WHERE {same} AND t.digest = s.digest)"
+    )
+    all_of(0, left, table)
     return tuple(losses)
 
 

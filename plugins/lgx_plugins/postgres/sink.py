@@ -27,6 +27,7 @@ from lgx_plugins.blocking import run_to_end
 from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
 from lgx_plugins.postgres.config import PostgresSinkConfig
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
+from lgx_plugins.postgres.counting import all_of
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.facts import sink_facts
@@ -255,12 +256,12 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         async with self._transaction(again=False) as connection:
-            await connection.execute(
-                f"DELETE FROM {self._names('threads')} "
-                "WHERE source_url = $1 AND thread_id = ANY ($2)",  # the parts go by cascade
-                escape_text(self._source).decode(),
-                [escape_text(thread_id).decode() for thread_id in thread_ids],
-            )
+            threads = self._names("threads")
+            gone = f"FROM {threads} WHERE source_url = $1 AND thread_id = ANY ($2)"
+            cells = [escape_text(thread_id).decode() for thread_id in thread_ids]
+            source = escape_text(self._source).decode()
+            await connection.execute(f"DELETE {gone}", source, cells)  # the parts go by cascade
+            all_of(0, await connection.execute(f"SELECT {gone}", source, cells), threads)
         self._marks.change(thread_ids)
 
     # -- extras ----------------------------------------------------------------------

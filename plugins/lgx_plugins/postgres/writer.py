@@ -12,6 +12,7 @@ from lgx import Bundle, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking, run_to_end
 from lgx_plugins.postgres.cells import escape_text, instant
 from lgx_plugins.postgres.copying import Row, stream
+from lgx_plugins.postgres.counting import all_of
 from lgx_plugins.postgres.dedup import COLUMNS as VALUE_COLUMNS
 from lgx_plugins.postgres.dedup import SHAPE as DEDUP_SHAPE
 from lgx_plugins.postgres.dedup import clear, known_hashes, value_rows
@@ -110,7 +111,8 @@ class Writer:
         new = [key for key in keys if key not in ids]
         if new:
             fresh = await self._connection.fetch(
-                "SELECT nextval(pg_get_serial_sequence($1, 'id')::regclass) FROM generate_series(1, $2)",
+                "SELECT nextval(pg_get_serial_sequence($1, 'id')::regclass) "
+                "FROM generate_series(1, $2)",
                 threads,
                 len(new),
             )
@@ -161,13 +163,21 @@ class Writer:
             self._heads(shape, standing, strictly=strictly),
         )
         told = [quoted(name) for name in ("digest", *_HEAD[3:])]
+        differs = (
+            f"({', '.join(f't.{c}' for c in told)}) IS DISTINCT FROM "
+            f"({', '.join(f's.{c}' for c in told)})"
+        )
         await self._connection.execute(
             f"UPDATE {threads} AS t SET "
             + ", ".join(f"{quoted(c)} = s.{quoted(c)}" for c in shape.names if c != "id")
             + f" FROM pg_temp.{_STAGED} AS s WHERE t.id = s.id "
-            f"AND ({', '.join(f't.{c}' for c in told)}) IS DISTINCT FROM "
-            f"({', '.join(f's.{c}' for c in told)})"
+            f"AND {differs}"
         )
+        left = await self._connection.execute(
+            f"SELECT FROM pg_temp.{_STAGED} AS s LEFT JOIN {threads} AS t ON t.id = s.id "
+            f"WHERE {differs}"
+        )
+        all_of(0, left, threads)
 
     def _heads(self, shape: Shape, placed: Sequence[Placed], *, strictly: bool) -> Iterator[Row]:
         for item in placed:
@@ -194,18 +204,19 @@ class Writer:
         name = self._names(shape.name)
         stale = [row for item in placed for row in item.stale.get(table.name, ())]
         for start in range(0, len(stale), _IDS):
-            await self._connection.execute(
-                f"DELETE FROM {name} WHERE id = ANY($1)", stale[start : start + _IDS]
-            )
+            some = stale[start : start + _IDS]
+            status = await self._connection.execute(f"DELETE FROM {name} WHERE id = ANY($1)", some)
+            all_of(len(some), status, name)
         moved = [pair for item in placed for pair in item.moved.get(table.name, ())]
         for start in range(0, len(moved), _IDS):
-            some = moved[start : start + _IDS]
-            await self._connection.execute(
+            pairs = moved[start : start + _IDS]
+            status = await self._connection.execute(
                 f"UPDATE {name} AS p SET position = m.position "
                 "FROM unnest($1::bigint[], $2::bigint[]) AS m (id, position) WHERE p.id = m.id",
-                [row for row, _ in some],
-                [position for _, position in some],
+                [row for row, _ in pairs],
+                [position for _, position in pairs],
             )
+            all_of(len(pairs), status, name)
         coming = [item for item in placed if item.fresh.get(table.name)]
         if coming:
             await self.copy(shape, self._rows(shape, coming, strictly=strictly), strictly=strictly)
@@ -278,18 +289,29 @@ async def copy(
     """Sends rows that are made in a worker thread, a chunk at a time.
 
     Raises:
+        ThreadError: the table did not take all of them.
         ConnectionResetError: the session ended while nothing could be sent; the driver would
             wait for ever.
     """
-    chunks = stream(rows)
+    sent = 0
+    status = ""
+
+    def counted() -> Iterator[Row]:
+        nonlocal sent
+        for row in rows:
+            sent += 1
+            yield row
+
+    chunks = stream(counted())
 
     async def made() -> AsyncGenerator[bytes | memoryview, None]:
         while (chunk := await run_blocking(next, chunks, None)) is not None:
             yield chunk
 
     async def send() -> None:
+        nonlocal status
         async with aclosing(made()) as source:
-            await connection.copy_to_table(
+            status = await connection.copy_to_table(
                 table, schema_name=schema, columns=columns, source=source, format="binary"
             )
 
@@ -311,6 +333,7 @@ async def copy(
         await run_to_end(_settled(sending))
     if ended:
         sending.result()
+        all_of(sent, status, f"{quoted(schema)}.{quoted(table)}")
         return
     raise ConnectionResetError
 
