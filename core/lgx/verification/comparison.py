@@ -188,7 +188,10 @@ class Comparison:
             return
         rebuilt = bool(self._found.replayed)
         for what, first in compare_extras(
-            self._scope, (sides[0], sides[1]), self._found.records, rebuilt=rebuilt
+            self._scope,
+            (sides[0], sides[1]),
+            self._found.records,
+            self._excused if rebuilt else None,
         ):
             self._differs(None, what, first)
 
@@ -256,9 +259,10 @@ class Comparison:
         if not self._found.replayed:
             return
         count = sum(self._found.replayed.values())
+        plural = "" if count == 1 else "s"
         yield LeftOut(
-            what=f"ids, times, tasks and run ids of {count} rebuilt threads",
-            why="a server gives new ones, and keeps of metadata what it likes",
+            what=f"ids, times, tasks and run ids of {count} rebuilt thread{plural}",
+            why="a server gives new ones",
         )
         for what, number in sorted(self._excused.items()):
             yield LeftOut(what=f"{what} of rebuilt threads ({number})", why="no server takes them")

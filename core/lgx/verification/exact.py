@@ -51,19 +51,25 @@ def compare_exactly(
 
 
 def compare_extras(
-    scope: Scope, rows: tuple[Iterator[Row], Iterator[Row]], counts: Compared, *, rebuilt: bool
+    scope: Scope,
+    rows: tuple[Iterator[Row], Iterator[Row]],
+    counts: Compared,
+    excused: Counter[str] | None,
 ) -> Iterator[tuple[What, First]]:
     """The deployment's own records: each that differs.
 
     Args:
-        rebuilt: whether a server made those of the sink: then times do not count, nor crons,
-            which get new ids, nor assistants that servers make by themselves.
+        excused: where a server made those of one side: then times do not count, nor crons,
+            which get new ids, nor assistants that servers make by themselves. What was
+            passed over is counted here.
     """
     for pair in merged(*rows, _order):
         row = _either(pair)
-        if rebuilt and (row.kind == "cron" or row.head.source == "system"):
+        if excused is not None and (row.kind == "cron" or row.head.source == "system"):
+            if pair[0] is not None and row.kind == "cron":
+                excused["cron records"] += 1
             continue
-        found = _compare(scope, pair, 0, counts, ignored=_TIMES if rebuilt else ())
+        found = _compare(scope, pair, 0, counts, ignored=() if excused is None else _TIMES)
         if found is not None:
             yield found
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from lgx.verification.findings import Findings, First, differing, say_fields, say_record, text_of
-from lgx.verification.fingerprint import NOTHING, SIZE, field_of
+from lgx.verification.fingerprint import NOTHING, SIZE, field_of, shown
 from lgx.verification.ledger import Entry, Row
 from lgx.verification.marks import RESERVED
 from lgx.verification.scope import Scope
@@ -101,6 +101,8 @@ def _settle(
         # Something did come next: servers know nothing of steps that wait for several others.
         fields.remove("next")
         excused["next of steps that wait for several others"] += 1
+    if "values" not in map(_field, fields) and _moved(left, right):
+        excused["places of usage_metadata and the like"] += 1
     if not fields:
         findings.checkpoints.equal += 1
         return
@@ -118,6 +120,25 @@ def _settle(
 def _fields(scope: Scope, left: Row, right: Row) -> tuple[str, ...]:
     """The fields that count and differ."""
     return _differing(scope, "checkpoint", left, right, _FIELDS)
+
+
+def _field(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _moved(left: Row, right: Row) -> bool:
+    """Whether something stands elsewhere in messages that else are the same."""
+    if not (left.settled and right.settled):
+        return False
+    sides = [
+        {
+            name: row.digests[at * SIZE : (at + 1) * SIZE]
+            for at, name in enumerate(row.names)
+            if name in row.settled
+        }
+        for row in (left, right)
+    ]
+    return sides[0] != sides[1]
 
 
 def _source(row: Row) -> str | None:
@@ -160,6 +181,13 @@ def _compare_own(
     if not scope.has("thread"):
         return
     fields = list(_differing(scope, "thread", *entries, ("values", "metadata")))
+    for what, given in (
+        ("metadata that a server added", _added(entries)),
+        ("graph ids that were mapped to others", {"metadata.graph_id"}),
+    ):
+        if given & set(fields):
+            fields = [field for field in fields if field not in given]
+            excused[what] += 1
     if scope.knows("thread", "status") and entries[0].status != entries[1].status:
         if _ungiven(entries, lasts):
             excused["statuses that no server can be given"] += 1
@@ -167,6 +195,16 @@ def _compare_own(
             fields.append("status")
     if fields:
         findings.found(First(words=f"the thread's {say_fields(fields)}", fields=tuple(fields)))
+
+
+def _added(entries: tuple[Entry, Entry]) -> set[str]:
+    """The keys of metadata that only a rebuilt thread has."""
+    sides = [{shown(name) for name in entry.names or ()} for entry in entries]
+    rebuilt = [entry.mark is not None for entry in entries]
+    if all(rebuilt):
+        return set()
+    keys = sides[0] - sides[1] if rebuilt[0] else sides[1] - sides[0]
+    return {key for key in keys if key.startswith("metadata.")}
 
 
 def _ungiven(entries: tuple[Entry, Entry], lasts: list[Row | None]) -> bool:

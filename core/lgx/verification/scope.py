@@ -16,6 +16,10 @@ from lgx.verification.report import LeftOut
 __all__ = ["Held", "Scope"]
 
 
+_LACKS = "has no place for them"
+_NOT_READ = "does not give them"
+
+
 class Held(Struct, frozen=True, kw_only=True):
     """What one side is.
 
@@ -28,10 +32,12 @@ class Held(Struct, frozen=True, kw_only=True):
     offers: frozenset[str]
     coverage: Coverage
 
+    def offered(self, kind: str) -> bool:
+        return self.offers == ANY_KIND or kind in self.offers
+
     def has_kind(self, kind: str) -> bool:
-        return all(
-            kinds == ANY_KIND or kind in kinds for kinds in (self.offers, self.coverage.kinds)
-        )
+        kinds = self.coverage.kinds
+        return self.offered(kind) and (kinds == ANY_KIND or kind in kinds)
 
     def has_field(self, kind: str, field: str) -> bool:
         fields = self.coverage.fields.get(kind)
@@ -103,21 +109,25 @@ class Scope:
                 continue
             if not other.has_kind(kind):
                 yield LeftOut(
-                    what=f"{ledger.count(kind)} {kind} records of {side.title}",
-                    why=f"{other.title}, has no place for them",
+                    what=f"{_number(ledger.count(kind), kind, 'record')} of {side.title}",
+                    why=f"{other.title}, {_LACKS if other.offered(kind) else _NOT_READ}",
                 )
         if not other.coverage.namespaces:
             count = ledger.count("checkpoint", elsewhere=True)
             if count:
                 yield LeftOut(
-                    what=f"{count} checkpoints of subgraphs of {side.title}",
-                    why=f"{other.title}, has no place for them",
+                    what=f"{_number(count, 'subgraph', 'checkpoint')} of {side.title}",
+                    why=f"{other.title}, {_LACKS}",
                 )
         for kind, fields in _unheld_fields(ledger, other).items():
             yield LeftOut(
                 what=f"{', '.join(fields)} of {kind} records of {side.title}",
-                why=f"{other.title}, has no place for them",
+                why=f"{other.title}, {_LACKS}",
             )
+
+
+def _number(count: int, kind: str, noun: str) -> str:
+    return f"{count:,} {kind} {noun}{'' if count == 1 else 's'}"
 
 
 def _unheld_fields(ledger: Ledger, other: Held) -> Mapping[str, list[str]]:

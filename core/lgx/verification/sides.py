@@ -15,7 +15,7 @@ from lgx.engine.plan import Plan
 from lgx.errors import FatalError, LgxError, UsageError
 from lgx.progress import Progress
 from lgx.query import Query
-from lgx.records import EXTRA_KINDS
+from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.report import Report
 from lgx.spec import RunSpec, Use
 from lgx.verification.joint import PartProgress
@@ -132,7 +132,7 @@ async def _read(
         transforms=(),
         validators=(),
         query=query,
-        kinds=part.source.offers,
+        kinds=ANY_KIND,  # whatever comes is looked at
         excluded=frozenset() if query.extras else frozenset(EXTRA_KINDS),
         unheld=frozenset(),
         fidelity="state",

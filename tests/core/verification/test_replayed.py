@@ -1,0 +1,280 @@
+"""Threads that a server rebuilt: new ids and times, the same history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from lgx import Record, Run, raw
+from lgx.codec import encode_line
+from lgx.testing import sample_extras
+from lgx.verification.report import Compared
+
+LABEL = {"version": "v", "fingerprint": "f", "fidelity": "replayed", "head": "d0002"}
+STATE = {"n": 1, "messages": [{"type": "human", "content": "hi"}]}
+
+
+def rebuilt(records: list[Record], **label: Any) -> list[Record]:
+    """The thread as a server would give it that was made to rebuild it."""
+    head, *states = records
+    assert isinstance(head.metadata, Raw)  # type: ignore[attr-defined]
+    metadata = msgspec.json.decode(head.metadata)  # type: ignore[attr-defined]
+    metadata.pop("assistant_id", None)
+    copy = msgspec.structs.replace(
+        head,
+        metadata=raw({**metadata, "lgx": {**LABEL, **label}}),
+        created_at="2026-11-20T00:00:00+00:00",
+        updated_at="2026-11-20T00:00:00+00:00",
+        config=raw({}),
+    )
+    made = []
+    for number, state in enumerate(s for s in states if getattr(s, "checkpoint_ns", None) == ""):
+        known = msgspec.json.decode(state.metadata)  # type: ignore[attr-defined]
+        source = "update" if known["source"] == "loop" else known["source"]
+        made.append(
+            msgspec.structs.replace(
+                state,
+                checkpoint_id=f"d{number:04}",
+                parent_checkpoint_id=f"d{number - 1:04}" if number else None,
+                created_at="2026-11-20T00:00:00+00:00",
+                tasks=raw([{"id": "other"}]),
+                metadata=raw({"source": source, "step": known["step"], "thread_id": "t"}),
+            )
+        )
+    return [copy, *made]
+
+
+async def test_ids_times_and_what_servers_reserve_do_not_count(pair: Any, make: Any) -> None:
+    """Nor subgraphs and runs, which no server takes; what did not count is told."""
+    records = [
+        make.thread("t", metadata=raw({"graph_id": "a", "owner": "zoe", "assistant_id": "x"})),
+        *make.history("t")[1:],
+        make.state("t", 7, checkpoint_ns="child:1"),
+        Run(thread_id="t", run_id="r1"),
+    ]
+    pair.put(records, rebuilt(records))
+    pair.put(make.history("u"))
+
+    found = await pair.verify()
+
+    assert (found.equal, found.differences, found.replayed) == (True, [], {"replayed": 1})
+    assert found.threads == Compared(equal=2)
+    assert found.checkpoints == Compared(equal=6)
+    assert [f"{item.what}: {item.why}" for item in found.left_out] == [
+        "ids, times, tasks and run ids of 1 rebuilt thread: a server gives new ones",
+        "checkpoints of subgraphs of rebuilt threads (1): no server takes them",
+        "run records of rebuilt threads (1): no server takes them",
+    ]
+
+
+CHANGES = [
+    (
+        1,
+        {"values": raw({**STATE, "n": 7})},
+        "checkpoint 1 (c0000) of namespace '': values.n differs",
+    ),
+    (2, {"next": raw(["other"])}, "checkpoint 2 (c0001) of namespace '': next differs"),
+    (
+        2,
+        {"metadata": raw({"source": "fork", "step": 5})},
+        "checkpoint 2 (c0001) of namespace '': metadata.step, metadata.source differ",
+    ),
+    (0, {"values": raw({"n": 0})}, "the thread's values.messages, values.n differ"),
+    (0, {"status": "interrupted"}, "the thread's status differs"),
+]
+
+
+@pytest.mark.parametrize(("number", "fields", "words"), CHANGES)
+async def test_what_is_not_the_same_is_found(
+    pair: Any, make: Any, number: int, fields: dict[str, Any], words: str
+) -> None:
+    """In the order of the history, by the source's ids; how far it was rebuilt is told too."""
+    records = [*make.history("t")[:3], make.state("t", 2, next=raw([]))]
+    other = rebuilt(records, fidelity="values")
+    other[number] = msgspec.structs.replace(other[number], **fields)
+    pair.put(records, other)
+
+    (found,) = (await pair.verify()).differences
+
+    assert (found.first, found.fidelity) == (words, "values")
+
+
+async def test_checkpoints_too_few_and_too_many_are_found(pair: Any, make: Any) -> None:
+    """The first that has no counterpart is named, where all before it are equal."""
+    short = make.history("short", 3)
+    pair.put(short, rebuilt(short)[:-1])
+    long = make.history("long", 3)
+    pair.put(long, [*rebuilt(long), make.state("long", 3, checkpoint_id="e")])
+
+    found = await pair.verify()
+
+    assert [(d.thread_id, d.first) for d in found.differences] == [
+        ("long", "checkpoint 4 (e) of namespace '' is missing in the source"),
+        ("short", "checkpoint 3 (c0002) of namespace '' is missing in the sink"),
+    ]
+
+
+async def test_two_copies_of_one_rebuilt_thread_are_compared_exactly(pair: Any, make: Any) -> None:
+    """As after an export from the server on which it was rebuilt: then its ids do count."""
+    records = rebuilt(make.history("t"))
+    changed = list(records)
+    changed[1] = msgspec.structs.replace(records[1], created_at="2026-11-21T00:00:00+00:00")
+    pair.put(records, changed)
+
+    found = await pair.verify()
+
+    assert [d.first for d in found.differences] == [
+        "checkpoint 1 (d0000) of namespace '': created_at differs"
+    ]
+    assert (found.differences[0].fidelity, found.replayed) == (None, {})
+
+
+async def test_a_thread_is_found_under_the_id_that_was_made_of_its_own(
+    pair: Any, make: Any
+) -> None:
+    """Servers take UUIDs alone; the label says what it was."""
+    records = make.history("user/7")
+    own = "6c677800-7468-5265-a164-732d69647321"
+    for place, number in ((pair.sink, 0),):
+        copy = rebuilt(records, thread_id="user/7")
+        place.put([msgspec.structs.replace(r, thread_id=own) for r in copy][number:])
+    pair.source.put(records)
+
+    found = await pair.verify()
+    chosen = await pair.verify(thread_ids=["user/7"])
+
+    assert (found.equal, found.threads) == (True, Compared(equal=1))
+    assert (chosen.equal, chosen.threads) == (True, Compared(equal=1))
+
+
+async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
+    """Whatever it holds by then."""
+    records = make.history("t")
+    pair.put(records, rebuilt(records, fidelity="", unfinished="attempt-1"))
+
+    (found,) = (await pair.verify()).differences
+
+    assert found.first == "is labelled unfinished in the sink: rebuilding it was cut short"
+
+
+async def test_somebody_elses_key_is_no_label(pair: Any, make: Any) -> None:
+    """Metadata may hold anything under any key."""
+    for metadata in ({"lgx": 1}, {"lgx": {"fidelity": 5}}, {"lgx": {"version": "1"}}):
+        pair.put([make.thread("t", metadata=raw(metadata)), *make.history("t")[1:]])
+        pair.sink.put([make.thread("t", metadata=raw({})), *make.history("t")[1:]])
+
+        (found,) = (await pair.verify()).differences
+
+        assert "metadata.lgx" in found.first
+
+
+class TestWhatNoServerCanBeGiven:
+    @pytest.mark.parametrize("status", ["error", "busy"])
+    async def test_a_status_that_servers_work_out(self, pair: Any, make: Any, status: str) -> None:
+        """It is counted, and no difference."""
+        records = make.history("t")
+        records[0] = msgspec.structs.replace(records[0], status=status)
+        copy = rebuilt(records)
+        copy[0] = msgspec.structs.replace(copy[0], status="idle")
+        pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert found.equal
+        assert "statuses that no server can be given of rebuilt threads (1)" in told(found)
+
+    async def test_idle_with_something_to_come_is_interrupted(self, pair: Any, make: Any) -> None:
+        """Where nothing is to come the two are not the same."""
+        for thread_id, following in (("open", ["model"]), ("ended", [])):
+            records = [make.thread(thread_id), make.state(thread_id, 0, next=raw(following))]
+            copy = rebuilt(records)
+            copy[0] = msgspec.structs.replace(copy[0], status="interrupted")
+            pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.first) for d in found.differences] == [
+            ("ended", "the thread's status differs")
+        ]
+
+    async def test_the_next_of_a_step_that_waits_for_others(self, pair: Any, make: Any) -> None:
+        """The source says that nothing follows, and then something does."""
+        records = make.history("t")
+        records[2] = msgspec.structs.replace(records[2], next=raw([]))
+        copy = rebuilt(records)
+        copy[2] = msgspec.structs.replace(copy[2], next=raw(["join"]))
+        pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert found.equal
+        assert "next of steps that wait for several others of rebuilt threads (1)" in told(found)
+
+    async def test_usage_moves_within_a_message(self, pair: Any, make: Any) -> None:
+        """To another place, unchanged; another number is a difference."""
+        usage = {"input_tokens": 5, "cost": 0.1}
+        message = {"type": "ai", "content": "hi", "additional_kwargs": {}, "invalid_tool_calls": []}
+        before = {**message, "usage_metadata": usage}
+        after = {**message, "usage_metadata": None, "additional_kwargs": {"usage_metadata": usage}}
+        wrong = {**after, "additional_kwargs": {"usage_metadata": {**usage, "cost": 0.2}}}
+        for thread_id, there in (("moved", after), ("other", wrong)):
+            values = raw({"messages": [before]})
+            records = [make.thread(thread_id), make.state(thread_id, 0, values=values)]
+            copy = rebuilt(records)
+            copy[1] = msgspec.structs.replace(copy[1], values=raw({"messages": [there]}))
+            pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.fields) for d in found.differences] == [
+            ("other", ("values.messages",))
+        ]
+        assert "places of usage_metadata and the like of rebuilt threads (1)" in told(found)
+
+    async def test_metadata_that_a_server_adds_and_graphs_that_were_mapped(
+        self, pair: Any, make: Any
+    ) -> None:
+        """A key that is gone is a difference all the same."""
+        records = make.history("t")
+        copy = rebuilt(records)
+        label = {"lgx": LABEL}
+        added = {"graph_id": "new", "owner": "zoe", "tenant": "1", **label}
+        copy[0] = msgspec.structs.replace(copy[0], metadata=raw(added))
+        pair.put(records, copy)
+        less = rebuilt(make.history("u"))
+        less[0] = msgspec.structs.replace(less[0], metadata=raw({"graph_id": "agent", **label}))
+        pair.put(make.history("u"), less)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("metadata.owner",))]
+        assert "metadata that a server added of rebuilt threads (1)" in told(found)
+        assert "graph ids that were mapped to others of rebuilt threads (1)" in told(found)
+
+    async def test_extras_get_new_times_and_crons_new_ids(self, pair: Any, make: Any) -> None:
+        """Assistants that a server makes by itself are no difference either."""
+        records = make.history("t")
+        pair.put(records, rebuilt(records))
+        for kind in ("assistant", "cron", "store_item"):
+            pair.source.extras[kind] = list(map(encode_line, sample_extras(kind)))
+        first, *others = sample_extras("store_item")
+        later = msgspec.structs.replace(first, updated_at="2026-11-20T00:00:00+00:00")
+        pair.sink.extras["store_item"] = list(map(encode_line, [later, *others]))
+        made = msgspec.structs.replace(
+            sample_extras("assistant")[0],
+            assistant_id="made",
+            extra={"metadata": raw({"created_by": "system"})},
+        )
+        pair.sink.extras["assistant"] = list(map(encode_line, [*sample_extras("assistant"), made]))
+
+        found = await pair.verify()
+
+        assert (found.differences, found.equal) == ([], True)
+        assert "cron records of rebuilt threads (2)" in told(found)
+
+
+def told(found: Any) -> list[str]:
+    return [item.what for item in found.left_out]
