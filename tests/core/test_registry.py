@@ -62,7 +62,7 @@ class TestListing:
         roles = {item.name: registry.roles(item) for item in registry.listed()}
 
         assert roles["tiny"] == ("source", "sink", "transform", "validator")
-        assert roles["cloud"] == ("source",)
+        assert roles["cloud"] == ("source", "sink")
         assert roles["typo"] is None
         assert fakes() == set()
 
@@ -132,14 +132,17 @@ class TestRefusals:
                 lambda r: r.sink("sqllite"),
                 UsageError,
                 "no sink is named 'sqllite' (did you mean 'sqlite'?); "
-                "installed: archive, json, ndjson, postgres, s3, sqlite",
+                "installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
                 id="unknown, with a near name",
             ),
             pytest.param(
                 (),
                 lambda r: r.sink("😀"),
                 UsageError,
-                "no sink is named '😀'; installed: archive, json, ndjson, postgres, s3, sqlite",
+                (
+                    "no sink is named '😀'; "
+                    "installed: archive, cloud, json, ndjson, postgres, s3, sqlite"
+                ),
                 id="unknown, with none",
             ),
             pytest.param(

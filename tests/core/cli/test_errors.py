@@ -10,8 +10,7 @@ import pytest
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
-SINKS = "installed: archive, json, ndjson, postgres, s3, sqlite, tiny"
-SOURCES = SINKS.replace("archive, ", "archive, cloud, ")
+KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
 ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, s3, sqlite, tiny"
 
 
@@ -36,12 +35,12 @@ ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, s3,
         ),
         pytest.param(
             ("run", "--source", "tinyy", "--sink", "tiny"),
-            f"no source is named 'tinyy' (did you mean 'tiny'?); {SOURCES}",
+            f"no source is named 'tinyy' (did you mean 'tiny'?); {KNOWN}",
             id="unknown source",
         ),
         pytest.param(
             ("run", "--source", "tiny", "--sink", "\x1b[2J"),
-            f"no sink is named '\\x1b[2J'; {SINKS}",
+            f"no sink is named '\\x1b[2J'; {KNOWN}",
             id="a name that would clear the screen",
         ),
         pytest.param(

@@ -24,7 +24,7 @@ class TestList:
             0,
             (
                 "archive   source, sink                        lgx 0.1.0\n"
-                "cloud     source                              lgx 0.1.0\n"
+                "cloud     source, sink                        lgx 0.1.0\n"
                 "json      source, sink                        lgx 0.1.0\n"
                 "ndjson    source, sink                        lgx 0.1.0\n"
                 "postgres  source, sink                        lgx 0.1.0\n"
