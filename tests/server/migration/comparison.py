@@ -339,7 +339,7 @@ def _put_back(ours: dict[str, Any], theirs: Any, excepted: Counter[str]) -> dict
     left = dict(moved)
     for key, sign in (("usage_metadata", "u"), ("invalid_tool_calls", "i")):
         if ours.get(key) and not put_back.get(key) and key not in own:
-            if not same(ours[key], left.pop(key, ours[key])):
+            if not same(ours[key], left.pop(key, None)):
                 return put_back
             put_back[key] = ours[key]
             excepted[sign] += 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from .comparison import compare, same
 from .fill import Filled
@@ -95,3 +97,56 @@ def test_values_are_compared_exactly() -> None:
         assert not same(1, other)
     assert not same([1, 2], [2, 1])
     assert not same({"a": None}, {})
+
+
+def ai(**fields: Any) -> dict[str, Any]:
+    """A message as a history gives it."""
+    empty: dict[str, Any] = {
+        "additional_kwargs": {},
+        "invalid_tool_calls": [],
+        "usage_metadata": None,
+    }
+    return {"type": "ai", "content": "x", "id": "m", **empty, **fields}
+
+
+def test_only_what_the_server_moves_is_excepted() -> None:
+    """Where it is still there, as it was; what is gone, or otherwise, is a difference."""
+    usage, broken = {"total_tokens": 3}, [{"id": "c", "args": "{"}]
+    ours = ai(usage_metadata=usage, invalid_tool_calls=broken, additional_kwargs={"a": 1})
+    moved = {"usage_metadata": usage, "invalid_tool_calls": broken}
+    counts = Counter[str]()
+    assert same([ours], [ai(additional_kwargs={"a": 1, **moved})], counts)
+    assert counts == {"u": 1, "i": 1}
+    assert not same([ours], [ai(additional_kwargs={"a": 1, **moved})])
+    for kwargs in (
+        {"a": 1},
+        moved,
+        {"a": 1, **moved, "b": 2},
+        {"a": 1, **moved, "usage_metadata": {}},
+    ):
+        assert not same([ours], [ai(additional_kwargs=kwargs)], Counter())
+    # An empty field that went there should not have been sent.
+    assert not same([ai()], [ai(additional_kwargs={"usage_metadata": None})], Counter())
+    human = {**ours, "type": "human"}
+    assert not same(
+        [human], [{**ai(additional_kwargs={"a": 1, **moved}), "type": "human"}], Counter()
+    )
+
+
+async def test_a_copy_that_a_branch_began_with_is_extra(source: Filled, target: str) -> None:
+    """And what comes after it is still compared with its own partner."""
+    thread_id = source.threads["loop-turns"]
+    assert await replay(source.url, target, thread_id) == 200
+    async with Server(target) as server:
+        past = (await server.history(thread_id))[0]["checkpoint_id"]
+        branch = {"values": [[{"count": 7}, "turn"]], "as_node": "__copy__", "checkpoint_id": past}
+        await server.post(f"/threads/{thread_id}/state", branch)
+    async with Server(source.url) as server:
+        twin = (await server.post(f"/threads/{thread_id}/copy", None))["thread_id"]
+        try:
+            await server.post(f"/threads/{twin}/state", {"values": {"count": 7}, "as_node": "turn"})
+            found = await compare(source.url, target, {"t": twin}, ids={twin: thread_id})
+        finally:
+            await server.delete(f"/threads/{twin}")
+    assert (found["t"].checkpoints, found["t"].equal) == (16, 15)
+    assert found["t"].fields() == {"extra": 1, "step": 1, "parent": 1}

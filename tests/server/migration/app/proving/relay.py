@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import time
 from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -90,6 +91,8 @@ def gate(state: Relay) -> dict[str, Any]:
 
 @recorded
 def fail(state: Relay) -> dict[str, Any]:
+    """After the task beside it has finished, whose result is then kept."""
+    time.sleep(0.3)
     raise ValueError("this thread was planned to fail")
 
 
