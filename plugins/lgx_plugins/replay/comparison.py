@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar
 
 from msgspec import Struct, UnsetType, field
 
 from lgx import Checkpoint
 from lgx_plugins.replay.channels import ChannelComparison
+from lgx_plugins.replay.messages import messages_of
 from lgx_plugins.replay.outline import NONE, Outline
-from lgx_plugins.replay.steps import metadata_of, next_of, tasks_of
+from lgx_plugins.replay.steps import metadata_of, next_of, tasks_of, values_of
 
 __all__ = ["Comparison", "Difference", "Differences"]
 
@@ -19,7 +19,8 @@ class Difference(Struct):
     """How one checkpoint differs.
 
     Attributes:
-        channels: whose values differ.
+        channels: whose values differ; `messages`: those that hold messages.
+        given: whether nothing is written there, so that what differs was so before.
         missing, extra: names in `next` that the target lacks, and that it has besides.
         sent: which of the missing ones a `Send` made; `all_sent`: whether no other did.
         held: which of the extra ones are nodes that have just run.
@@ -29,6 +30,8 @@ class Difference(Struct):
     """
 
     channels: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    given: bool = False
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     sent: tuple[str, ...] = ()
@@ -57,9 +60,6 @@ class Differences(Struct):
         lacking, surplus: how many checkpoints the target has too few, or too many.
     """
 
-    WRONG: ClassVar[int] = 10000
-    """The weight of one state that differs."""
-
     places: dict[int, Difference] = field(default_factory=dict)
     excused: Counter[str] = field(default_factory=Counter)
     lacking: int = 0
@@ -75,7 +75,7 @@ class Differences(Struct):
         places = self.places.values()
         wrong = sum(bool(place.channels) for place in places)
         astray = sum(bool(place.missing or place.extra) for place in places)
-        return self.WRONG * (wrong + self.lacking + self.surplus) + 100 * astray + len(places)
+        return 10000 * (wrong + self.lacking + self.surplus) + 100 * astray + len(places)
 
 
 class Comparison:
@@ -94,6 +94,12 @@ class Comparison:
         found = Difference()
         found.channels, excused = self._channels.compare(source.values, target.values)
         self.differences.excused.update(excused)
+        if found.channels:
+            values = values_of(source.values)
+            found.messages = tuple(
+                name for name in found.channels if name in values and messages_of(values[name])
+            )
+            found.given = metadata_of(source)[0] in ("input", "fork")
         self._compare_next(index, source, target, found)
         self._compare_metadata(index, source, target, found)
         self._compare_parent(index, target)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from lgx_plugins.replay.actions import Goto
 from lgx_plugins.replay.comparison import Difference, Differences
-from lgx_plugins.replay.method import Form, GraphMemory, Method
+from lgx_plugins.replay.method import RENAMED, Form, GraphMemory, Method
 
 __all__ = ["improve", "improve_refused"]
 
 _CANDIDATES = 3
-_LEVELS = 5
+_LEVELS = 6
+_NO_NODE = "does not exist"
 
 
 def improve(method: Method, differences: Differences) -> bool:
@@ -24,8 +25,9 @@ def improve(method: Method, differences: Differences) -> bool:
         method.fix(first).otherwise = changed = True
         wrong = []
     for index in sorted(wrong):
-        for channel in differences.places[index].channels:
-            changed |= _next_form(method, index, channel)
+        place = differences.places[index]
+        for channel in () if place.given else place.channels:
+            changed |= _next_form(method, index, channel, messages=channel in place.messages)
     held = {name for place in differences.places.values() for name in place.held}
     if not held <= method.held and method.stages:
         method.held |= held
@@ -36,17 +38,17 @@ def improve(method: Method, differences: Differences) -> bool:
     return changed
 
 
-def improve_refused(method: Method, key: frozenset[str]) -> bool:
+def improve_refused(method: Method, key: frozenset[str], why: str) -> bool:
     """Changes how steps of some nodes are sent, one of which the target refused; False where
     nothing is left."""
     level = method.levels.get(key, 0)
-    method.levels[key] = level + 1
+    method.levels[key] = max(level + 1, RENAMED if _NO_NODE in why else 0)
     return level < _LEVELS
 
 
-def _next_form(method: Method, index: int, channel: str) -> bool:
+def _next_form(method: Method, index: int, channel: str, *, messages: bool) -> bool:
     fix = method.fix(index)
-    forms = _order(method.graph, channel)
+    forms = _order(method.graph, channel, messages=messages)
     form = fix.forms.get(channel) or method.forms.get(channel) or forms[0]
     at = forms.index(form) if form in forms else 0
     if at + 1 == len(forms):
@@ -55,11 +57,13 @@ def _next_form(method: Method, index: int, channel: str) -> bool:
     return True
 
 
-def _order(graph: GraphMemory, channel: str) -> Sequence[Form]:
+def _order(graph: GraphMemory, channel: str, *, messages: bool) -> Sequence[Form]:
     """The forms in the order in which they are tried."""
-    if graph.reduces(channel):
+    if messages:
         return (Form.MESSAGES, Form.REPLACED, Form.WRITTEN, Form.OVERWRITE, Form.VALUE)
-    return (Form.MESSAGES, Form.VALUE, Form.REPLACED, Form.OVERWRITE, Form.WRITTEN)
+    if graph.reduces(channel):
+        return (Form.MESSAGES, Form.OVERWRITE, Form.VALUE)
+    return (Form.MESSAGES, Form.VALUE, Form.OVERWRITE)
 
 
 def _reroute(method: Method, index: int, place: Difference) -> bool:

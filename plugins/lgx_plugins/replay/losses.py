@@ -51,7 +51,7 @@ def losses_of(
             thread_id=thread_id,
             holdable=False,
         )
-    if method is not None and method.rung == "latest" and len(outline) > 1:
+    if method is not None and method.latest and len(outline) > 1:
         count = len(outline) - 1
         yield _lost(_checkpoints(count), "the target refused them", thread_id, count)
     if differences is None:

@@ -8,10 +8,12 @@ from enum import Enum
 from msgspec import Struct, field
 
 from lgx_plugins.replay.actions import Goto
-from lgx_plugins.replay.outcome import Fidelity
 from lgx_plugins.replay.target import Topology
 
-__all__ = ["Fix", "Form", "GraphMemory", "Memory", "Method"]
+__all__ = ["BY_VALUE", "OVERWRITTEN", "RENAMED", "Fix", "Form", "GraphMemory", "Memory", "Method"]
+
+BY_VALUE, OVERWRITTEN, RENAMED = 2, 3, 4
+"""Levels (see `GraphMemory`)."""
 
 
 class Form(Enum):
@@ -87,17 +89,19 @@ class Memory:
 
 
 class Method(Struct):
-    """One way to write one thread: a rung of the ladder, and changes at single steps.
+    """One way to write one thread: what is known of its graph, and changes at single steps.
 
     What it has in common with `GraphMemory` is there once the thread stands.
 
     Attributes:
+        latest: whether the last state alone is written.
         staged: the steps that are staged, as far as it is planned.
+        by_value: whether a step was sent by value, and not by its tasks.
         guessed: tasks that wait at the head, and whose input no history tells.
     """
 
     graph: GraphMemory
-    rung: Fidelity
+    latest: bool
     held: set[str]
     routed: set[str]
     sending: set[str]
@@ -106,6 +110,7 @@ class Method(Struct):
     stages: bool
     fixes: dict[int, Fix]
     staged: set[int] = field(default_factory=set)
+    by_value: bool = False
     guessed: int = 0
 
     @classmethod
@@ -113,7 +118,7 @@ class Method(Struct):
         """The one to begin a thread with."""
         return cls(
             graph,
-            "replayed",
+            False,
             set(graph.held),
             set(graph.routed),
             set(graph.sending),
@@ -131,7 +136,7 @@ class Method(Struct):
         """As it stands, untouched by later changes."""
         return Method(
             self.graph,
-            self.rung,
+            self.latest,
             set(self.held),
             set(self.routed),
             set(self.sending),

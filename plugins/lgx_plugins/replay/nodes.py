@@ -26,6 +26,8 @@ def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[st
             found.append(END)
         if step.next == parent.next:
             found += reversed(parent.producers)
+    if parent is None:
+        found += _leading(step, graph)
     found += [node for node, after in graph.successors.items() if after == step.next]
     if parent is not None:
         found += parent.next

@@ -24,6 +24,7 @@ class Outline(Struct):
             parent did not come.
         orphans: how many have a parent that did not come.
         cut: whether the history begins in the middle, as the first one had a parent.
+        based: whether it begins with an input in the middle: what that came upon has to be made.
         guesses: whether there are updates of which no task tells.
         branched: those that are updated or copied when they are no longer the newest.
         parents_again: those that get a child when they are no longer the newest.
@@ -35,6 +36,7 @@ class Outline(Struct):
     parents: array[int]
     orphans: int = 0
     cut: bool = False
+    based: bool = False
     guesses: bool = False
     branched: frozenset[int] = frozenset()
     parents_again: frozenset[int] = frozenset()
@@ -69,7 +71,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
     forks: list[_Fork] = []
     orphans = elsewhere = 0
     idle: set[int] = set()
-    hidden = cut = guesses = False
+    hidden = cut = based = guesses = False
     for record in records:
         if not isinstance(record, Checkpoint):
             continue
@@ -83,6 +85,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
             orphans += parent == NONE
             cut |= parent == NONE and index == 0
         source, step = metadata_of(record)
+        based |= cut and index == 0 and source == "input"
         digest = 0 if isinstance(record.values, UnsetType) else hash(bytes(record.values))
         if record.next == _NOBODY:
             idle.add(index)
@@ -107,6 +110,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
         parents=parents,
         orphans=orphans,
         cut=cut,
+        based=based,
         guesses=guesses or hidden,
         branched=frozenset(branched),
         parents_again=frozenset(again),

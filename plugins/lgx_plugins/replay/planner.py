@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from lgx import Record
 from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update
 from lgx_plugins.replay.joins import Arrived, Joins
-from lgx_plugins.replay.method import Fix, Method
+from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
 from lgx_plugins.replay.nodes import candidates
 from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
@@ -30,7 +30,6 @@ __all__ = ["plan"]
 COPY, END, INPUT, START = "__copy__", "__end__", "__input__", "__start__"
 
 _NOTHING = Fix()
-_BY_VALUE = 2  # the level at which a step is one update
 
 
 def plan(outline: Outline, records: Iterable[Record], method: Method) -> Iterator[Action]:
@@ -111,12 +110,19 @@ class _Planner:
         if original is not None:
             yield self._single(step.index, original, Update(COPY))
         elif step.source == "input":
+            if step.index == 0 and self._outline.based:
+                yield from self._base(step)
             base = step.index - 1 if parent is None else parent.index
             yield self._single(step.index, base, Update(INPUT, _input(step)))
         elif parent is not None and parent.index != step.index - 1:
             yield self._detached(step, parent)
         else:
             yield from self._appended(step, parent)
+
+    def _base(self, step: Step) -> Iterator[Action]:
+        """What the first input came upon, and what is not in the history: its own values."""
+        ended = structs.replace(step, index=NONE, source="update", next=(), tasks=())
+        yield from self._appended(ended, None)
 
     def _single(self, index: int, base: int, update: Update) -> Action:
         if base == index - 1:
@@ -127,7 +133,7 @@ class _Planner:
         """One update of an old checkpoint. What its tasks wrote tells of another child."""
         fix = self._method.fixes.get(step.index, _NOTHING)
         key = frozenset(task.name for task in parent.tasks)
-        level = self._level(key)
+        level = self._method.levels.get(key, 0)
         node = self._candidate(step, parent, fix, level)
         update = written(step, parent, [(node, ())], fix, level, self._method)[0]
         return Branch(step.index, parent.index, update, key)
@@ -140,11 +146,12 @@ class _Planner:
         named = [(task.name, task.writes) for task in self._tasks(step, parent, fix)]
         named += [(name, ()) for name in hidden]
         key = frozenset(name for name, _ in named)
-        level = self._level(key)
-        if level > 1 and named:
+        level = self._method.levels.get(key, 0)
+        if level >= BY_VALUE and named:
             named = [(named[0][0], ())]
+            self._method.by_value = True
         unknown = run and not named
-        if level > 3 or not named:
+        if level >= RENAMED or not named:
             named = [(self._candidate(step, parent, fix, level), ())]
         if named == [(END, ())]:
             yield Superstep(step.index, (Update(END),), (), key)
@@ -163,14 +170,10 @@ class _Planner:
         else:
             yield Superstep(step.index, tuple(updates), (), key)
 
-    def _level(self, key: frozenset[str]) -> int:
-        level = self._method.levels.get(key, 0)
-        return max(level, _BY_VALUE) if self._method.rung == "values" else level
-
     def _candidate(self, step: Step, parent: Parent | None, fix: Fix, level: int) -> str:
         """The node to send under what no task tells of, or under another name than the task's."""
         found = candidates(step, parent, self._graph)
-        return found[min(fix.candidate + max(level - 3, 0), len(found) - 1)]
+        return found[min(fix.candidate + max(level - RENAMED + 1, 0), len(found) - 1)]
 
     def _tasks(self, step: Step, parent: Parent | None, fix: Fix) -> list[Task]:
         """The tasks of the parent that made this checkpoint, in the order of their writes."""

@@ -20,7 +20,9 @@ from lgx_plugins.replay.target import Target
 
 __all__ = ["compare_thread", "replay_thread"]
 
-_ATTEMPTS: dict[Fidelity, int] = {"replayed": 8, "values": 4, "latest": 4}
+_ATTEMPTS = 12
+_ATTEMPTS_AT_LATEST = 5
+_IN_VAIN = 5  # attempts that bettered nothing, after which no others are made
 
 
 async def replay_thread(
@@ -115,19 +117,16 @@ class _Replay:
         self._last: _Attempt | None = None
 
     async def run(self) -> Outcome:
-        if self._whole.hidden:
+        if self._whole.hidden or self._whole.cut:
             await self._draw()
         if self._whole.guesses and not self._graph.equal and not self._graph.unequal:
             for _ in plan(self._whole, _Whole(self._bundle), Method.first(self._graph)):
                 pass  # only to see which channels have a reducer
-        best = await self._climb(Method.first(self._graph))
-        for rung in ("values", "latest"):
-            if best.weight < Differences.WRONG or (rung == "latest" and _stands(best)):
-                break
+        best = await self._climb(Method.first(self._graph), _ATTEMPTS)
+        if best.performed.refused is not None:
             method = best.method.copy()
-            method.rung, method.fixes = rung, {}
-            found = await self._climb(method)
-            best = min(best, found, key=lambda attempt: (not _stands(attempt), attempt.weight))
+            method.latest, method.fixes = True, {}
+            best = await self._climb(method, _ATTEMPTS_AT_LATEST)
         if best is not self._last:
             best = await self._attempt(best.method)
         if best.performed.refused is not None:
@@ -135,18 +134,20 @@ class _Replay:
         best.method.remember()
         return await self._outcome(best)
 
-    async def _climb(self, method: Method) -> _Attempt:
-        """The best of some attempts on one rung."""
+    async def _climb(self, method: Method, attempts: int) -> _Attempt:
+        """The best of some attempts."""
         best = attempt = await self._attempt(method)
-        for _ in range(_ATTEMPTS[method.rung] - 1):
-            if not attempt.weight:
+        in_vain = 0
+        for _ in range(attempts - 1):
+            if not attempt.weight or in_vain == _IN_VAIN:
                 break
             await self._draw()
             if not self._improve(method, attempt):
                 break
             attempt = await self._attempt(method)
+            in_vain += 1
             if attempt.weight < best.weight:
-                best = attempt
+                best, in_vain = attempt, 0
         return best
 
     async def _attempt(self, method: Method) -> _Attempt:
@@ -163,7 +164,7 @@ class _Replay:
         return self._last
 
     def _records(self, method: Method) -> tuple[_Whole, Outline]:
-        if method.rung != "latest":
+        if not method.latest:
             return _Whole(self._bundle), self._whole
         newest = _Newest(self._bundle)
         return newest, outline_of(newest)
@@ -174,8 +175,9 @@ class _Replay:
             method.stages = False
             return True
         if attempt.performed.refused is not None:
-            key = attempt.performed.keys.get(attempt.found.count)
-            return key is not None and improve_refused(method, key)
+            key = attempt.performed.keys.get(attempt.found.count - self._whole.based)
+            why = str(attempt.performed.refused)
+            return key is not None and improve_refused(method, key, why)
         method.staged = attempt.method.staged
         return improve(method, attempt.found.differences)
 
@@ -194,18 +196,20 @@ class _Replay:
         differences = None if found is None else found.differences
         losses = losses_of(self._whole, differences, self._bundle.thread_id, attempt.method)
         return Outcome(
-            fidelity=attempt.method.rung,
-            exact=differences is not None and differences.none and attempt.method.rung != "latest",
+            fidelity=_fidelity(attempt.method),
+            exact=differences is not None and differences.none and not attempt.method.latest,
             head=head,
-            checkpoints=len(self._whole) if found is None else found.count,
+            checkpoints=len(self._whole) + self._whole.based if found is None else found.count,
+            inserted=(0,) if self._whole.based else (),
             losses=tuple(losses),
             attempts=self._attempts,
         )
 
 
-def _stands(attempt: _Attempt) -> bool:
-    """Whether the target took all of it."""
-    return attempt.performed.refused is None
+def _fidelity(method: Method) -> Fidelity:
+    if method.latest:
+        return "latest"
+    return "values" if method.by_value else "replayed"
 
 
 async def _compare(records: _Whole, target: Target, outline: Outline) -> _Found:
@@ -222,10 +226,10 @@ async def _compare(records: _Whole, target: Target, outline: Outline) -> _Found:
         if source is not None:
             index -= 1
             comparison.add(index, source, record)
-    if found.count != len(outline):
+    wanted = len(outline) + outline.based
+    if found.count != wanted:
         # Nothing tells which of them stands for which.
-        lacking = max(len(outline) - found.count, 0)
-        surplus = max(found.count - len(outline), 0)
+        lacking, surplus = max(wanted - found.count, 0), max(found.count - wanted, 0)
         found.differences = Differences(lacking=lacking, surplus=surplus)
     else:
         comparison.finish()

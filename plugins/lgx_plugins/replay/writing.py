@@ -8,13 +8,11 @@ from msgspec import Raw
 
 from lgx_plugins.replay.actions import Update, Writes, overwrite
 from lgx_plugins.replay.messages import Messages, edits, messages_of, replacement, rewritten
-from lgx_plugins.replay.method import Fix, Form, GraphMemory, Method
+from lgx_plugins.replay.method import OVERWRITTEN, Fix, Form, GraphMemory, Method
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.steps import Step
 
 __all__ = ["written"]
-
-_OVERWRITTEN = 2  # the level above which everything is
 
 
 def written(
@@ -37,7 +35,8 @@ def written(
     stale = parent.stale if parent is not None else frozenset[str]()
     by_tasks = {channel for part in parts if part for channel, _ in part}
     silent = [channel for channel in step.values if channel not in by_tasks]
-    silent = [channel for channel in silent if channel in changed or channel in stale]
+    sent = {*changed, *stale, *fix.forms}
+    silent = [channel for channel in silent if channel in sent]
     for channel in (*by_tasks, *silent):
         if channel not in step.values:
             continue  # gone by the end of the step: it was for the step alone
@@ -66,7 +65,7 @@ def _form(
 ) -> Form:
     """The form of one channel. `told`: whether tasks tell what was written to it."""
     known = fix.forms.get(channel)
-    if known is None and level > _OVERWRITTEN:
+    if known is None and level >= OVERWRITTEN:
         return Form.OVERWRITE
     known = known or method.forms.get(channel)
     stale = parent is not None and channel in parent.stale
