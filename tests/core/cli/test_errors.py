@@ -19,8 +19,8 @@ ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, s3,
     [
         pytest.param(
             ("rn",),
-            "no command is named 'rn' (did you mean 'run'?); commands: run, verify, plugins, doctor, "
-            "demo, hello, init",
+            "no command is named 'rn' (did you mean 'run'?); commands: run, verify, plugins, "
+            "doctor, demo, hello, init",
             id="unknown command",
         ),
         pytest.param(
