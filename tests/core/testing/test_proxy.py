@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import httpx
@@ -181,6 +182,26 @@ async def test_what_was_passed_on_is_done_though_the_client_has_gone(
     go_on.set()
     await proxy.settled()
     assert [passage.status for passage in proxy.log] == [204]
+    assert (await http.get(path)).status_code == 404
+
+
+async def test_a_client_can_be_killed_between_what_it_asked_and_the_answer(
+    stub: StubServer, proxy: FaultProxy, http: httpx.AsyncClient
+) -> None:
+    """`struck` is the moment: the server has done it, and nobody was told."""
+    path = first(stub)
+    rule = proxy.fail("DELETE /threads/*", Hang(), passed=True)
+    program = (
+        "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='DELETE'));"
+        "print('told')"
+    )
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, proxy.url + path), stdout=asyncio.subprocess.PIPE
+    )
+    await rule.struck.wait()
+    client.kill()
+    told, _ = await client.communicate()
+    assert told == b""
     assert (await http.get(path)).status_code == 404
 
 
