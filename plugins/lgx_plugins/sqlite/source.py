@@ -63,7 +63,8 @@ _Messages: TypeAlias = list[str]
 class SqliteSource(Source[SqliteSourceConfig]):
     """Tables that the sink wrote, or those of an older tool, as far as they go.
 
-    Everything is read in one transaction: what others write meanwhile is not seen. A
+    Everything is read in one transaction: what others write meanwhile is not seen. A thread
+    that the sink stored without a mark comes as partial, so that no copy of it gets one. A
     version covers edits by hand: triggers count them in the sink's tables, and tables without
     those triggers are read and digested when they are listed.
     """
