@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from lgx import LgxError, LockedError
-from lgx_plugins.s3.objects import ConflictError, Objects, Stored
+from lgx_plugins.s3.objects import Objects, Stored
+from lgx_plugins.s3.writes import ConflictError, check_conditions, write_object
 
 __all__ = ["BEAT_SECONDS", "LOCK", "STALE_SECONDS", "Lease"]
 
@@ -72,7 +73,7 @@ class Lease:
         """
         self._etag = self._take()
         try:
-            self._objects.check_conditions(LOCK)
+            check_conditions(self._objects, LOCK)
         except BaseException:
             self.release()
             raise
@@ -86,8 +87,12 @@ class Lease:
             if found is not None:
                 self._refuse(found)
             try:
-                return self._objects.put(
-                    LOCK, msgspec.json.encode(self._holder), match=found.etag if found else None
+                return write_object(
+                    self._objects,
+                    LOCK,
+                    msgspec.json.encode(self._holder),
+                    match=found.etag if found else None,
+                    former=found.data if found else None,
                 )
             except ConflictError:
                 continue
@@ -148,12 +153,15 @@ class Lease:
     def _renew(self) -> None:
         """Replaces the object until told to end; one failure is no matter, only a lost lock is."""
         assert self._etag is not None
-        etag, beat = self._etag, 0
+        etag, beat, data = self._etag, 0, msgspec.json.encode(self._holder)
         while not self._end.wait(self._beat):
             beat += 1
-            holder = msgspec.structs.replace(self._holder, beat=beat)
+            former, data = (
+                data,
+                msgspec.json.encode(msgspec.structs.replace(self._holder, beat=beat)),
+            )
             try:
-                etag = self._objects.put(LOCK, msgspec.json.encode(holder), match=etag)
+                etag = write_object(self._objects, LOCK, data, match=etag, former=former)
             except ConflictError:
                 found = self._found()
                 if found is None or _decode(found.data).token != self._holder.token:

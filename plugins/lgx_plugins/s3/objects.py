@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from lgx import FatalError, UsageError
+from lgx import FatalError
 from lgx_plugins.s3.checksums import Checksums
 from lgx_plugins.s3.client import make_client
 from lgx_plugins.s3.config import S3Config, S3SinkConfig
@@ -26,16 +26,23 @@ from lgx_plugins.s3.failures import (
 )
 from lgx_plugins.s3.place import Place, parse_url
 
-__all__ = ["ConflictError", "Objects", "Stored", "read_body"]
+__all__ = ["Objects", "SpoiledError", "Stored", "read_body"]
 
 T = TypeVar("T")
 
 _READERS = 24
-_TRIES = 5
 
 
-class ConflictError(Exception):
-    """Another writer was there first: the condition of a write did not hold."""
+class SpoiledError(Exception):
+    """The store holds other bytes than were sent.
+
+    Attributes:
+        etag: of what it holds.
+    """
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(etag)
+        self.etag = etag
 
 
 class Stored(NamedTuple):
@@ -60,8 +67,9 @@ class Objects:
         self._place: Place | None = None
         self._may_list: bool | None = None
         sink = config if isinstance(config, S3SinkConfig) else None
+        self.attempts = config.attempts
         self.checksums = Checksums(sink.checksum if sink else "sha256")
-        self._conditional = sink is None or sink.conditional_writes
+        self.conditional = sink is None or sink.conditional_writes
         self.encryption = _encryption(sink)
         self._connections = _READERS + (sink.uploads if sink else 0)
 
@@ -167,31 +175,13 @@ class Objects:
 
         return self.ask(f"read {name}", call)
 
-    def put(self, name: str, data: bytes, *, match: str | None) -> str:
-        """Writes a small object if it is still the one that was read; its new ETag.
-
-        Args:
-            match: the ETag of what it is to replace; None where there must not be any.
+    def try_put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
+        """Writes a small object; its ETag, or None where the condition does not hold, or not
+        any more.
 
         Raises:
-            ConflictError: it is not.
+            SpoiledError: other bytes arrived, and stand there.
         """
-        if not self._conditional:
-            return self._put_unconditionally(name, data, match)
-        condition = {"IfNoneMatch": "*"} if match is None else {"IfMatch": match}
-        for _ in range(_TRIES):
-            etag = self.try_put(name, data, condition)
-            if etag is not None:
-                return etag
-            found = self.get(name)
-            if found is not None and found.data == data:
-                return found.etag  # written by a request whose answer was lost
-            if (found and found.etag) != match:
-                raise ConflictError
-        raise ConflictError  # somebody else writes all the time
-
-    def try_put(self, name: str, data: bytes, condition: dict[str, str]) -> str | None:
-        """Writes a small object; its ETag, or None where the condition does not hold."""
         from botocore.exceptions import ClientError
 
         sums = self.checksums.of(data)
@@ -218,38 +208,39 @@ class Objects:
         if self.checksums.agrees(answer, sums) is not True:
             found = self.get(name)
             if found is None or found.data != data:
-                raise self.spoiled(name)
+                if found is not None and found.etag == answer["ETag"]:
+                    raise SpoiledError(found.etag)
+                return None  # another writer's by now
         return str(answer["ETag"])
-
-    def _put_unconditionally(self, name: str, data: bytes, match: str | None) -> str:
-        found = self.get(name)
-        if (found and found.etag) != match:
-            raise ConflictError
-        etag = self.try_put(name, data, {})
-        assert etag is not None
-        return etag
-
-    def check_conditions(self, name: str) -> None:
-        """Makes sure that the store heeds conditions of writes, on an object that is there.
-
-        Raises:
-            UsageError: it does not.
-        """
-        if not self._conditional:
-            return
-        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{"0" * 32}"'}):
-            if self.try_put(name, b"a write that must fail", condition) is not None:
-                self.remove(name)
-                raise UsageError(
-                    f"the store of {self.place.url!r} does not heed conditions of writes "
-                    "(If-None-Match, If-Match), which keep two runs apart; write to another one, "
-                    "or, where only one run at a time ever writes there, add "
-                    "--no-sink-conditional-writes"
-                )
 
     def remove(self, name: str) -> None:
         """Removes an object, if it is there."""
         self.ask(f"remove {name}", lambda: self.client.delete_object(**self.where(name)))
+
+    def remove_this(self, name: str, etag: str | None) -> bool:
+        """Removes an object if it is still this version of it; whether it was.
+
+        A store that does not know of conditions there removes it anyway.
+        """
+        from botocore.exceptions import ClientError
+
+        def call() -> bool:
+            condition = {"IfMatch": etag} if self.conditional and etag else {}
+            try:
+                try:
+                    self.client.delete_object(**self.where(name), **condition)
+                except ClientError as error:
+                    if not condition or status_of(error) not in (400, 405, 501):
+                        raise
+                    self.client.delete_object(**self.where(name))
+            except ClientError as error:
+                if is_conflict(error):
+                    return False
+                if not is_missing(error):
+                    raise
+            return True
+
+        return self.ask(f"remove {name}", call)
 
     def uploads(self) -> list[tuple[str, str]]:
         """Unfinished uploads of parts: key and id of each.
@@ -311,11 +302,16 @@ class Objects:
                 f"{done or 'nothing of it'}; leave --sink-sse out, or use a store that can"
             )
 
-    def spoiled(self, name: str) -> FatalError:
-        """What to raise where the store holds other bytes than were sent."""
+    def spoiled(self, name: str, outcome: str) -> FatalError:
+        """What to raise where the store holds other bytes than were sent.
+
+        Args:
+            outcome: what was done about it.
+        """
         return FatalError(
-            f"{name} of {self.place.url!r} is not stored as it was sent: its checksum differs; "
-            "look for a proxy that changes requests or for failing memory, then run again"
+            f"{name} of {self.place.url!r} is not stored as it was sent: its checksum differs, "
+            f"{outcome}; look for a proxy that changes requests or for failing memory, then run "
+            "again"
         )
 
 

@@ -25,10 +25,11 @@ from lgx_plugins.archive.store import NewFile, Store
 from lgx_plugins.s3.config import S3Config, S3SinkConfig
 from lgx_plugins.s3.failures import DeniedError
 from lgx_plugins.s3.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, Lease
-from lgx_plugins.s3.objects import ConflictError, Objects, Stored
+from lgx_plugins.s3.objects import Objects, Stored
 from lgx_plugins.s3.place import MANIFEST, PARTS
 from lgx_plugins.s3.ranges import RangeReader
 from lgx_plugins.s3.upload import Upload
+from lgx_plugins.s3.writes import ConflictError, write_object
 
 __all__ = ["S3Store"]
 
@@ -147,9 +148,9 @@ class S3Store(Store):
     def fence(self, generation: int) -> None:
         # A line that was cut short is what a crash in a directory leaves, and every reader of the
         # format passes over.
-        data, etag = self._journals.get(generation, (b"", None))
+        data, _ = self._journals.get(generation, (b"", None))
         whole = data[: data.rfind(b"\n") + 1]
-        self._replace_journal(generation, whole + f"fenced {secrets.token_hex(8)}".encode(), etag)
+        self._replace_journal(generation, whole + f"fenced {secrets.token_hex(8)}".encode())
 
     def files(self) -> dict[str, int] | None:
         if not self._objects.may_list():
@@ -228,9 +229,15 @@ class S3Store(Store):
 
     def replace_manifest(self, data: bytes) -> None:
         lease = self._held
-        match = self._manifest.etag if self._manifest else None
+        old = self._manifest
         try:
-            etag = self._objects.put(MANIFEST, data, match=match)
+            etag = write_object(
+                self._objects,
+                MANIFEST,
+                data,
+                match=old.etag if old else None,
+                former=old.data if old else None,
+            )
         except ConflictError:
             raise lease.lost() from None
         self._manifest = Stored(data, etag, 0.0)
@@ -250,13 +257,16 @@ class S3Store(Store):
         return found.data
 
     def append_journal(self, generation: int, line: bytes) -> None:
-        data, etag = self._journals.get(generation, (b"", None))
-        self._replace_journal(generation, data + line, etag)
+        data, _ = self._journals.get(generation, (b"", None))
+        self._replace_journal(generation, data + line)
 
-    def _replace_journal(self, generation: int, data: bytes, match: str | None) -> None:
+    def _replace_journal(self, generation: int, data: bytes) -> None:
         lease = self._held
+        former, match = self._journals.get(generation, (None, None))
         try:
-            etag = self._objects.put(_journal(generation), data, match=match)
+            etag = write_object(
+                self._objects, _journal(generation), data, match=match, former=former
+            )
         except ConflictError:
             raise lease.lost() from None
         self._journals[generation] = (data, etag)

@@ -81,7 +81,7 @@ class Upload:
             sums = [self._put_whole(data)] if self._upload is None else self._complete()
             if self._doubts and not self._is_stored(sums):
                 self._objects.remove(self._name)
-                raise self._objects.spoiled(self._name)
+                raise self._objects.spoiled(self._name, "and it was removed")
         except BaseException:
             self._abort()
             raise

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 
-from lgx import FatalError, IntegrityError, UsageError
+from lgx import FatalError, IntegrityError, LockedError, UsageError
 from lgx.testing import Deployment, S3Proxy, StubServer, make_context
 from lgx.testing.s3_proxy import Fault, Request
 
@@ -132,12 +132,92 @@ async def test_bytes_that_change_again_and_again_end_the_run(
     assert set(await bucket.read()) == {"a"}
 
 
-async def test_a_manifest_that_changed_on_its_way_is_found(
+def writes(word: str) -> Callable[[Request], bool]:
+    """Requests that write the manifest, a journal or the lock."""
+    return lambda request: request.method == "PUT" and word in request.path
+
+
+@pytest.mark.parametrize("conditional", [True, False], ids=["conditional", "unconditional"])
+@pytest.mark.parametrize("word", ["manifest.json", "journal-", ".lgx-lock"])
+async def test_a_small_object_that_changed_on_its_way_is_written_again(
+    bucket: Any, shaky: Any, proxy: S3Proxy, word: str, conditional: bool
+) -> None:
+    """In a new archive and in one that exists: under the condition that nobody else has written
+    since, and until it is right."""
+    for threads in ({"a": bucket.thread("a")}, {"b": bucket.thread("b")}):
+        proxy.heal()
+        proxy.fail("corrupt", writes(word), times=3)
+        await shaky.write(threads, conditional_writes=conditional)
+        tries = [request for request in proxy.log if writes(word)(request)]
+        assert len(tries) > 3
+        assert all("If-Match" in request.headers for request in tries[1:4]) == conditional
+        assert ".lgx-lock" not in bucket.objects()
+    assert await bucket.read() == bucket.lines({**threads, "a": bucket.thread("a")})
+
+
+@pytest.mark.parametrize(
+    ("word", "after", "words"),
+    [
+        ("manifest.json", 0, "what stood there before stands there again"),
+        ("journal-", 1, "what stood there before stands there again"),
+        ("journal-", 0, "nothing stands there, as before"),
+    ],
+    ids=["the manifest", "a journal", "a new journal"],
+)
+async def test_a_small_object_that_never_arrives_right_gives_way_to_what_stood_there(
+    bucket: Any, shaky: Any, proxy: S3Proxy, word: str, after: int, words: str
+) -> None:
+    """When all attempts are used up, the run ends and the archive is as it was before the write:
+    it reads, and the next run goes on."""
+    first, second = {"a": bucket.thread("a")}, {"b": bucket.thread("b")}
+    await bucket.write(first)
+    manifest = bucket.objects()["manifest.json"]
+    proxy.fail("corrupt", writes(word), times=4, after=after)
+    said = await failure(shaky.write(second, attempts=4))
+    assert word in said
+    assert f"is not stored as it was sent: its checksum differs, {words}; look for" in said
+    assert bucket.objects()["manifest.json"] == manifest
+    assert set(await bucket.read()) == ({"a", "b"} if word == "manifest.json" else {"a"})
+    await bucket.write(second)
+    assert await bucket.read() == bucket.lines(first | second)
+
+
+async def test_what_never_arrives_right_in_an_empty_place_is_removed(
     bucket: Any, shaky: Any, proxy: S3Proxy
 ) -> None:
-    """Small objects are compared, too."""
-    proxy.fail("corrupt", lambda request: request.name == "PUT manifest.json", times=1000)
-    assert "manifest.json" in await failure(shaky.write({"a": bucket.thread("a")}))
+    """Nothing stood there before, and nothing does then."""
+    proxy.fail("corrupt", writes("manifest.json"), times=1000)
+    said = await failure(shaky.write({"a": bucket.thread("a")}))
+    assert "manifest.json" in said
+    assert "nothing stands there, as before" in said
+    assert bucket.objects() == {}
+
+
+async def test_it_is_told_where_the_former_content_could_not_be_put_back(
+    bucket: Any, shaky: Any, proxy: S3Proxy
+) -> None:
+    """Each attempt at that was spoiled as well."""
+    await bucket.write({"a": bucket.thread("a")})
+    proxy.fail("corrupt", writes("manifest.json"), times=1000)
+    said = await failure(shaky.write({"b": bucket.thread("b")}))
+    assert "nor could what stood there before be put back" in said
+
+
+async def test_a_write_that_was_spoiled_does_not_hide_another_runs(
+    bucket: Any, shaky: Any, proxy: S3Proxy
+) -> None:
+    """What that one wrote in between stays."""
+    await bucket.write({"a": bucket.thread("a")})
+    journal = "journal-00000002"
+    proxy.fail("corrupt", writes("journal-"))
+    proxy.fail(
+        "call",
+        lambda request: request.name == f"GET {journal}" and bool(bucket.objects().get(journal)),
+        call=lambda _: bucket.put(journal, b"another run's"),
+    )
+    with pytest.raises(LockedError, match="was written by"):
+        await shaky.write({"b": bucket.thread("b")})
+    assert bucket.objects()[journal] == b"another run's"
 
 
 @pytest.mark.parametrize("after", range(0, 8, 2))
