@@ -146,7 +146,7 @@ class Lease:
         try:
             found = self._objects.get(LOCK)
             if found is not None and _decode(found.data).token == self._holder.token:
-                self._objects.remove(LOCK)
+                self._objects.remove_this(LOCK, found.etag)
         except LgxError:
             return  # what stays behind ends by itself
 

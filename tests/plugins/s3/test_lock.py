@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 import lgx
 from lgx import FatalError, LockedError, RunInfo, ThreadRef, UsageError
 from lgx.testing import make_bundle, make_context, make_run
-from lgx.testing.s3_proxy import S3Proxy
+from lgx.testing.s3_proxy import Request, S3Proxy
 from lgx_plugins.archive.inspection import verify_archive
 from lgx_plugins.archive.writing import ArchiveWriter
 from lgx_plugins.s3.lock import Lease
@@ -342,6 +343,40 @@ def test_a_store_that_heeds_no_conditions_is_told(
     first.close()
     second.finish()
     assert ids(bucket) == {"a", "b"}
+
+
+def another(bucket: Any) -> Callable[[Request], None]:
+    return lambda _: bucket.put(".lgx-lock", json.dumps(ELSEWHERE).encode())
+
+
+def test_a_lock_that_was_taken_over_is_not_given_back(
+    bucket: Any, shaky: Any, proxy: S3Proxy
+) -> None:
+    """Also where that happens between looking whose it is and removing it."""
+    store = shaky.store()
+    store.lock()
+    proxy.fail("call", lambda request: request.name == "DELETE .lgx-lock", call=another(bucket))
+    store.unlock()
+    store.close()
+    assert json.loads(bucket.objects()[".lgx-lock"]) == ELSEWHERE
+
+
+def test_a_lock_is_given_back_where_the_store_knows_no_condition_for_that(
+    bucket: Any, shaky: Any, proxy: S3Proxy
+) -> None:
+    """Without one then."""
+    store = shaky.store()
+    store.lock()
+    proxy.fail(
+        "answer",
+        lambda request: request.method == "DELETE" and "If-Match" in request.headers,
+        status=501,
+        code="NotImplemented",
+    )
+    store.unlock()
+    store.close()
+    assert [r.name for r in proxy.log if r.method == "DELETE"] == ["DELETE .lgx-lock"] * 2
+    assert ".lgx-lock" not in bucket.objects()
 
 
 def test_a_lost_lock_is_noticed_before_anything_is_tried(bucket: Any) -> None:
