@@ -29,9 +29,12 @@ class PostgresConfig(Config, frozen=True, kw_only=True):
 class PostgresSinkConfig(PostgresConfig, frozen=True, kw_only=True):
     dsn: Annotated[Secret, option(_DSN, example=_EXAMPLE, env="DATABASE_URL")]
     layout: Annotated[
-        Literal["plain", "dedup"],
-        option("plain: values in the rows themselves; dedup: each different value once."),
-    ] = "plain"
+        Literal["plain", "dedup"] | None,
+        option(
+            "Of new tables. plain: values in the rows themselves; dedup: each different value "
+            "once. Without it: what the tables have, and plain for new ones."
+        ),
+    ] = None
     lock: Annotated[
         Literal["wait", "fail"],
         option("What to do while another run writes to these tables: wait for its end, or stop."),

@@ -153,9 +153,16 @@ class Address:
 
 
 @asynccontextmanager
-async def transaction(connection: Connection, *, readonly: bool = False) -> AsyncIterator[None]:
-    """All or nothing, under `OWN_PATH`."""
-    async with connection.transaction(readonly=readonly):
+async def transaction(
+    connection: Connection, *, readonly: bool = False, one_moment: bool = False
+) -> AsyncIterator[None]:
+    """All or nothing, under `OWN_PATH`.
+
+    Args:
+        one_moment: all its statements see what the first one does.
+    """
+    isolation = "repeatable_read" if one_moment else None
+    async with connection.transaction(readonly=readonly, isolation=isolation):
         await connection.execute(OWN_PATH)
         yield
 

@@ -83,28 +83,30 @@ async def choose_layout(
     connection: Connection,
     place: str,
     names: Names,
-    wanted: Literal["plain", "dedup"],
+    wanted: Literal["plain", "dedup"] | None,
     *,
     dry_run: bool = False,
-) -> None:
-    """Makes tables that hold no checkpoint yet ones of this layout, unless it is a dry run;
-    called in a transaction.
+) -> Literal["plain", "dedup"]:
+    """The layout to write in: the wanted one, or where none is that of the tables.
+
+    Makes tables that hold no checkpoint yet ones of this layout, unless it is a dry run; called
+    in a transaction.
 
     Raises:
         UsageError: they have another one.
     """
     found = await found_layout(connection, names)
-    if found == wanted:
-        return
+    if wanted in (None, found):
+        return found
     if wanted == "dedup" and not await connection.fetchval(
         f"SELECT EXISTS (SELECT FROM {names('checkpoints')})"
     ):
         for statement in () if dry_run else _dedup_tables(names):
             await connection.execute(statement)
-        return
+        return found if dry_run else wanted
     raise UsageError(
         f"the tables {names} in {place} hold checkpoints in the layout {found!r}, which does not "
-        f"change; say --sink-layout {found}, or copy them under another --sink-table-prefix"
+        "change; leave out --sink-layout, or copy them under another --sink-table-prefix"
     )
 
 

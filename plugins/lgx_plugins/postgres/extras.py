@@ -17,9 +17,9 @@ from lgx_plugins.tables import EXTRA_TABLES, RECORDS, Table
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["write_extras"]
+__all__ = ["SHAPES", "write_extras"]
 
-_SHAPES: Mapping[str, Shape] = {
+SHAPES: Mapping[str, Shape] = {
     kind: Shape(table, ("source_url",)) for kind, table in EXTRA_TABLES.items()
 }
 _OTHERS = Shape(RECORDS, ("thread", "position", "source_url"))
@@ -53,7 +53,7 @@ async def write_extras(
     Raises:
         ThreadError: a record cannot be held, or the table does not take it.
     """
-    shape = _SHAPES.get(kind)
+    shape = SHAPES.get(kind)
     if shape is None:
         await _write_others(connection, names, source, kind, bundle, strictly=strictly)
         return ()

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from lgx import Fact, Probe
+from lgx import Fact, Probe, UsageError
+from lgx_plugins.postgres.access import refusal
+from lgx_plugins.postgres.columns import check_columns
+from lgx_plugins.postgres.config import PostgresSinkConfig
 from lgx_plugins.postgres.connection import Address, close, transaction
-from lgx_plugins.postgres.dedup_schema import found_layout, saving
+from lgx_plugins.postgres.dedup_schema import choose_layout, found_layout, saving
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import lock_holder
 from lgx_plugins.postgres.migrations import OLDEST_SERVER, found_tables, schema_version
 from lgx_plugins.postgres.names import Names
-from lgx_plugins.tables import TABLES
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
 __all__ = ["database_facts", "sink_facts"]
 
-_OTHERS = ("exports", "lease", "checkpoint_rows", "channel_values")
-"""Tables that a run writes to, besides those of records."""
 
-
-async def sink_facts(address: Address, names: Names, connections: int) -> Probe:
+async def sink_facts(address: Address, names: Names, config: PostgresSinkConfig) -> Probe:
     """Of a target, whose schema and tables need not exist; nothing is created.
 
     Raises:
@@ -31,10 +30,13 @@ async def sink_facts(address: Address, names: Names, connections: int) -> Probe:
     connection = await address.connect()
     try:
         with explained(address.place):
-            async with transaction(connection, readonly=True):
+            async with transaction(connection, readonly=True, one_moment=True):
                 facts = list(await database_facts(connection, address.place, names))
+                unfit = await _fitness(connection, address.place, names, config.layout)
+                if unfit is not None:
+                    facts.append(unfit)
                 facts.append(await _access(connection, names))
-                facts.append(await _room(connection, connections))
+                facts.append(await _room(connection, config.connections))
                 facts.append(await _lock(connection, names))
     finally:
         await close(connection)
@@ -93,41 +95,31 @@ async def database_facts(connection: Connection, place: str, names: Names) -> tu
 
 async def _access(connection: Connection, names: Names) -> Fact:
     """Whether the user may do what a run does."""
-    standby, schema, create, temporary = await connection.fetchrow(
-        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool, "
-        "(SELECT has_schema_privilege(oid, 'CREATE') FROM pg_catalog.pg_namespace "
-        "WHERE nspname = $1), has_database_privilege(current_database(), 'CREATE'), "
-        "has_database_privilege(current_database(), 'TEMPORARY')",
-        names.schema,
+    standby = await connection.fetchval(
+        "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
     )
+    standing = bool(await schema_version(connection, "", names))
     if standby:
-        why = "a standby, or read-only: name the primary"
-    elif not temporary:
-        why = "the user may not make temporary tables: GRANT TEMPORARY ON DATABASE"
-    elif schema is None and not create:
-        why = f"there is no schema {names.schema!r}, and the user may not create it"
-    elif schema is not None and (refused := await _refused(connection, names)):
-        why = f"the user may not write to the table {refused!r}"
-    elif schema is False and not await schema_version(connection, "", names):
-        why = f"the user may not create tables in schema {names.schema!r}"
+        why: str | None = "a standby, or read-only: name the primary"
     else:
+        why = await refusal(connection, names, standing=standing)
+    if why is None:
         return Fact(name="access", value="may write")
     return Fact(name="access", value=why, level="error")
 
 
-async def _refused(connection: Connection, names: Names) -> str | None:
-    """A table of lgx's that is there, and that the user may not write to."""
-    found: str | None = await connection.fetchval(
-        "SELECT c.relname::text FROM pg_catalog.pg_class AS c "
-        "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND c.relkind = 'r' "
-        "AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') "
-        "AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')) "
-        "ORDER BY c.relname DESC LIMIT 1",
-        names.schema,
-        [names.plain(name) for name in (*(table.name for table in TABLES), *_OTHERS)],
-    )
-    return found
+async def _fitness(
+    connection: Connection, place: str, names: Names, wanted: Literal["plain", "dedup"] | None
+) -> Fact | None:
+    """Why a run would be refused, where tables of lgx's are not as it needs them."""
+    if not await schema_version(connection, place, names):
+        return None
+    try:
+        layout = await choose_layout(connection, place, names, wanted, dry_run=True)
+        await check_columns(connection, place, names, dedup=layout == "dedup")
+    except UsageError as error:
+        return Fact(name="tables", value=str(error), level="error")
+    return None
 
 
 async def _room(connection: Connection, connections: int) -> Fact:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from lgx import FatalError, UsageError
+from lgx_plugins.postgres.access import refusal
 from lgx_plugins.postgres.connection import Address, close, transaction
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
@@ -47,6 +48,7 @@ async def prepare(
     lease: TargetLease,
     migrations: Sequence[Migration] = MIGRATIONS,
     *,
+    look: Callable[[Connection], Awaitable[None]] | None = None,
     then: Callable[[Connection], Awaitable[None]] | None = None,
 ) -> tuple[str, ...]:
     """Makes a target ready to be written to, and holds it: the lease is to be released.
@@ -55,6 +57,8 @@ async def prepare(
     where it raises, but that the schema and the lock's table may have been made.
 
     Args:
+        look: called beforehand, with tables that are lgx's already; what it raises is told
+            before another run is waited for.
         then: called in the same transaction, with the tables as they then are; where it
             raises they stay as they were.
 
@@ -65,10 +69,16 @@ async def prepare(
         LockedError: another run writes there.
         UsageError: the target is not what it should be.
     """
-    async with _transaction(address) as connection:
-        await _check_server(connection, address.place)
-        # Before anything is made there, and again under the lock, when it counts.
-        await found_tables(connection, address.place, names, migrations)
+    place = address.place
+    # Before anything is made there, and again under the lock, when it counts: of one moment,
+    # for another run may be making the tables now.
+    async with _transaction(address, one_moment=True) as connection:
+        await _check_server(connection, place)
+        version, _ = await found_tables(connection, place, names, migrations)
+        if (why := await refusal(connection, names, standing=version > 0)) is not None:
+            raise UsageError(f"{place} cannot be written to: {why}")
+        if version and look is not None:
+            await look(connection)
     await lease.acquire()  # which may wait for hours, with no other connection open
     async with _transaction(address) as connection:
         await lease.fence(connection)
@@ -79,11 +89,11 @@ async def prepare(
 
 
 @asynccontextmanager
-async def _transaction(address: Address) -> AsyncIterator[Connection]:
+async def _transaction(address: Address, *, one_moment: bool = False) -> AsyncIterator[Connection]:
     connection = await address.connect()
     try:
         with explained(address.place):
-            async with transaction(connection):
+            async with transaction(connection, one_moment=one_moment):
                 yield connection
     finally:
         await close(connection)
@@ -209,11 +219,9 @@ async def _has_columns(
 
 async def _check_server(connection: Connection, place: str) -> None:
     """Whether threads can be written there, as far as can be told beforehand."""
-    version, encoding, recovery, temporary, database, user = await connection.fetchrow(
+    version, encoding, recovery = await connection.fetchrow(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
-        "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
-        "has_database_privilege(current_database(), 'TEMPORARY'), "
-        "quote_ident(current_database()), quote_ident(current_user)"
+        "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"
     )
     if version < OLDEST_SERVER:
         raise UsageError(
@@ -229,9 +237,4 @@ async def _check_server(connection: Connection, place: str) -> None:
         raise FatalError(
             f"{place} can only be read: it is a standby, or set to read-only; name the primary "
             "(with several hosts: target_session_attrs=read-write)"
-        )
-    if not temporary:
-        raise UsageError(
-            f"{place} does not let the user make temporary tables, through which threads are "
-            f"replaced; GRANT TEMPORARY ON DATABASE {database} TO {user}"
         )

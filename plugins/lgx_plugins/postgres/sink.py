@@ -25,6 +25,7 @@ from lgx import (
 )
 from lgx_plugins.blocking import run_to_end
 from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
+from lgx_plugins.postgres.columns import check_columns
 from lgx_plugins.postgres.config import PostgresSinkConfig
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
 from lgx_plugins.postgres.counting import all_of
@@ -77,6 +78,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._run: RunInfo | None = None
         self._context: Context | None = None  # of the run, for what is called without one
         self._marks = Marks(self._names, "")
+        self._dedup = False  # known from `begin` on
         self._export = 0
         self._written = [0, 0]  # threads and checkpoints of this run
         self._notes: tuple[str, ...] = ()
@@ -106,7 +108,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             return {"postgresql": await connection.fetchval("SHOW server_version")}
 
     async def probe(self, context: Context) -> Probe:
-        return await sink_facts(self._address, self._names, self.config.connections)
+        return await sink_facts(self._address, self._names, self.config)
 
     # -- begin and finish ------------------------------------------------------------
 
@@ -114,23 +116,37 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._run = run
         self._marks = Marks(self._names, run.source)
         if run.dry_run:
-            async with self._alone() as connection, transaction(connection, readonly=True):
+            moment = {"readonly": True, "one_moment": True}
+            async with self._alone() as connection, transaction(connection, **moment):
                 place, names = self._address.place, self._names
                 version, _ = await found_tables(connection, place, names)
                 if not version:
                     return
-                await choose_layout(connection, place, names, self.config.layout, dry_run=True)
-                await self._check_sources(connection, run)
+                await self._look(connection, run)
             self._pool = await self._address.open_pool(1)
             return
         # One transaction: tables of an older tool stay as they are where the run is refused.
         self._notes = await prepare(
-            self._address, self._names, self._lease, then=lambda held: self._enter(held, run)
+            self._address,
+            self._names,
+            self._lease,
+            look=lambda held: self._look(held, run),
+            then=lambda held: self._enter(held, run),
         )
         self._pool = await self._address.open_pool(self.config.connections)
 
+    async def _look(self, connection: Connection, run: RunInfo) -> None:
+        """Whether these tables can take the run; changes nothing."""
+        place, names = self._address.place, self._names
+        layout = await choose_layout(connection, place, names, self.config.layout, dry_run=True)
+        await check_columns(connection, place, names, dedup=layout == "dedup")
+        await self._check_sources(connection, run)
+
     async def _enter(self, connection: Connection, run: RunInfo) -> None:
-        await choose_layout(connection, self._address.place, self._names, self.config.layout)
+        place, names = self._address.place, self._names
+        layout = await choose_layout(connection, place, names, self.config.layout)
+        self._dedup = layout == "dedup"
+        await check_columns(connection, place, names, dedup=self._dedup)
         await self._check_sources(connection, run)
         self._export = await connection.fetchval(
             f"INSERT INTO {self._names('exports')} "
@@ -233,9 +249,9 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     async def _stored(self, bundles: Sequence[Bundle], *, strictly: bool) -> Sequence[WriteOutcome]:
         async with self._transaction() as connection:
-            outcomes = await Writer(
-                connection, self._names, self._source, dedup=self.config.layout == "dedup"
-            ).store(bundles, strictly=strictly)
+            outcomes = await Writer(connection, self._names, self._source, dedup=self._dedup).store(
+                bundles, strictly=strictly
+            )
             written = [
                 self._written[0] + len(bundles),
                 self._written[1] + sum(bundle.checkpoints for bundle in bundles),

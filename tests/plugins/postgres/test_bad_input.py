@@ -114,15 +114,15 @@ async def test_a_server_that_is_not_one_of_postgresql() -> None:
 async def test_a_schema_that_the_user_may_not_write_to(
     own_server: PostgresProcess, own_database: str, role: str
 ) -> None:
-    """What is missing is named by the server; doctor sees it beforehand."""
+    """What is to be granted is said, and to whom; nothing is made."""
     dsn = own_server.tcp_dsn(role, PASSWORD, name_of(own_database))
     assert (await refusal(UsageError, dsn)).endswith(
-        "refuses: permission denied for schema public; grant it (GRANT ... TO the user of the "
-        "dsn), or name another user"
+        "cannot be written to: the user may not create tables in schema 'public'; GRANT CREATE "
+        f"ON SCHEMA public TO {role}"
     )
     assert (await refusal(UsageError, dsn, Names("fresh", ""))).endswith(
-        f"refuses: permission denied for database {name_of(own_database)}; grant it (GRANT ... "
-        "TO the user of the dsn), or name another user"
+        "cannot be written to: there is no schema 'fresh', and the user may not create it; GRANT "
+        f"CREATE ON DATABASE {name_of(own_database)} TO {role}"
     )
 
 

@@ -6,11 +6,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from lgx import Fact, Thread
+import pytest
+
+from lgx import Checkpoint, Fact, Thread, UsageError, raw
 from lgx.testing import PostgresProcess, PostgresServer, make_bundle, make_context, make_run
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.names import Names
+
+_CHECKPOINT = Checkpoint(thread_id="a", checkpoint_ns="", checkpoint_id="1", values=raw({}))
 
 
 async def facts(target: Any, **options: Any) -> dict[str, Fact]:
@@ -67,6 +71,21 @@ async def test_the_layout_of_the_tables(target: Any) -> None:
     )
 
 
+async def test_another_layout_than_that_of_the_tables(target: Any) -> None:
+    """Told as a run would tell it; who asks for none gets what is there."""
+    for layout, other in (("plain", "dedup"), ("dedup", "plain")):
+        options = {"table_prefix": f"{layout}_"}
+        await target.write([Thread(thread_id="a"), _CHECKPOINT], layout=layout, **options)
+        assert "tables" not in await facts(target, **options)
+        assert "tables" not in await facts(target, layout=layout, **options)
+        with pytest.raises(UsageError) as refused:
+            await target.write([Thread(thread_id="a")], layout=other, **options)
+        assert (await facts(target, layout=other, **options))["tables"] == Fact(
+            name="tables", value=str(refused.value), level="error"
+        )
+        await target.write([Thread(thread_id="b")], **options)
+
+
 async def test_a_database_in_another_encoding(
     own_server: PostgresProcess, open_target: Callable[[str], Any]
 ) -> None:
@@ -116,14 +135,21 @@ async def test_tables_that_the_user_may_not_write_to(
         sql(f"ALTER DATABASE {name} SET role = 'lgx_writer'")
         assert (await facts(target))["access"] == Fact(
             name="access",
-            value="the user may not write to the table 'langgraph_checkpoints'",
+            value="the user may not write to the table 'langgraph_checkpoints'; GRANT SELECT, "
+            "INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO lgx_writer",
             level="error",
         )
         admin = "SET ROLE NONE; GRANT DELETE ON langgraph_checkpoints TO lgx_writer;"
         postgres_server.execute(target.dsn, admin)
-        assert (await facts(target))["access"] == Fact(name="access", value="may write")
+        assert (await facts(target))["access"] == Fact(
+            name="access",
+            value="the user may not number new rows of 'langgraph_threads'; GRANT USAGE ON ALL "
+            "SEQUENCES IN SCHEMA public TO lgx_writer",
+            level="error",
+        )
         admin = "SET ROLE NONE; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO lgx_writer;"
         postgres_server.execute(target.dsn, admin)
+        assert (await facts(target))["access"] == Fact(name="access", value="may write")
         await target.write([Thread(thread_id="t", status="idle")], [Thread(thread_id="u")])
     finally:
         postgres_server.execute(postgres_server.dsn, f"ALTER DATABASE {name} RESET ALL")
@@ -143,12 +169,14 @@ async def test_what_would_keep_a_run_from_writing(
         sql_admin = postgres_server.execute
         assert (await facts(target))["access"] == Fact(
             name="access",
-            value="the user may not create tables in schema 'public'",
+            value="the user may not create tables in schema 'public'; GRANT CREATE ON SCHEMA "
+            "public TO lgx_reader",
             level="error",
         )
         assert (await facts(target, schema="none"))["access"] == Fact(
             name="access",
-            value="there is no schema 'none', and the user may not create it",
+            value="there is no schema 'none', and the user may not create it; GRANT CREATE ON "
+            f"DATABASE {name} TO lgx_reader",
             level="error",
         )
         sql_admin(

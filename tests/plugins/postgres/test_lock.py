@@ -234,6 +234,11 @@ async def test_a_lock_whose_connection_was_cut_is_taken_again(
     async with held(address, names) as lease:
         for _ in range(3):
             sql("SELECT pg_terminate_backend($1::int)", await session_of(address))
+            assert lease._connection is not None
+            lost = asyncio.Event()
+            if not lease._connection.is_closed():
+                lease._connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await lost.wait()
             await fence(address, lease)
             with pytest.raises(LockedError):
                 await TargetLease(address, names).acquire()

@@ -241,7 +241,7 @@ async def test_an_upgrade_that_fails_changes_nothing(target: Any, older: Any) ->
         await target.write(run=make_run(merge=True))
     text = str(refused.value)
     assert "cannot do what lgx needs" in text
-    assert "view mine depends on column" in text
+    assert "view public.mine depends on column" in text
     assert text.endswith("remove what depends on its tables, run again, and make it anew")
     assert [row for row in older(_COLUMNS, "public") if row[0] != "langgraph_lease"] == before
     older("DROP VIEW mine")

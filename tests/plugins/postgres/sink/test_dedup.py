@@ -129,12 +129,14 @@ async def test_values_go_with_the_last_checkpoint_that_has_them(shop: Any, lines
 
 
 async def test_the_layout_of_a_target_stays(shop: Any) -> None:
-    """Another one is refused by name, and nothing is written; tables that hold no checkpoint
-    yet become what is asked for."""
+    """It is what a run takes that asks for none. Another one is refused by name; tables that
+    hold no checkpoint yet become what is asked for."""
     await shop.write(layout="plain")
     await shop.write(shop.thread("t"), layout="dedup")
-    with pytest.raises(UsageError, match=r"hold checkpoints in the layout 'dedup'.*say --sink-lay"):
+    with pytest.raises(UsageError, match=r"hold checkpoints in the layout 'dedup'.*leave out"):
         await shop.write(shop.thread("u"), layout="plain")
+    await shop.write(shop.thread("t"))
+    assert shop.sql("SELECT count(*) > 0 FROM langgraph_channel_values") == [(True,)]
     await shop.write(shop.thread("t"), table_prefix="p_")
     with pytest.raises(UsageError, match="hold checkpoints in the layout 'plain'"):
         await shop.write(shop.thread("u"), layout="dedup", table_prefix="p_")
