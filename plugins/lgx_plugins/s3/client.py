@@ -10,13 +10,44 @@ from lgx import UsageError
 from lgx_plugins.s3.config import S3Config
 from lgx_plugins.s3.failures import explained
 
-__all__ = ["make_client"]
+__all__ = ["Contact", "make_client"]
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
+_FIRST_TRIES = 3
 
 
-def make_client(config: S3Config, connections: int) -> Any:
+class Contact:
+    """Whether a store has answered yet. One that has not is given up sooner: its address is more
+    likely wrong than its connection bad.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def look(
+        self,
+        *,
+        response: object = None,
+        caught_exception: Exception | None = None,
+        attempts: int = 0,
+        **_: object,
+    ) -> None:
+        """What botocore asks after each attempt; the error raised here is the request's."""
+        from botocore.exceptions import ConnectionError as BotoConnectionError
+        from botocore.exceptions import HTTPClientError
+
+        if response is not None:
+            self.made = True
+        elif (
+            not self.made
+            and attempts >= _FIRST_TRIES
+            and isinstance(caught_exception, BotoConnectionError | HTTPClientError)
+        ):
+            raise caught_exception
+
+
+def make_client(config: S3Config, connections: int, contact: Contact) -> Any:
     """A client for that store, from what boto3 itself is built on. Blocks: it reads the
     configuration files that boto3 reads.
 
@@ -45,13 +76,15 @@ def make_client(config: S3Config, connections: int) -> Any:
             loader = _loader(session.get_config_variable("data_path"))
             session.register_component("data_loader", loader)
             region = config.region or session.get_config_variable("region")
-            return session.create_client(
+            client = session.create_client(
                 "s3",
                 # Other stores than Amazon's sign by it, and hardly ever care which one it is.
                 region_name=region or "us-east-1",
                 endpoint_url=config.endpoint_url,
                 config=settings,
             )
+            client.meta.events.register_first("needs-retry.s3", contact.look)
+            return client
         except ValueError as error:
             raise UsageError(f"{error}; correct the endpoint's url".lower()) from error
 

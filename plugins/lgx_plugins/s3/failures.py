@@ -12,6 +12,7 @@ from lgx import FatalError, LgxError, UsageError
 __all__ = [
     "CutShortError",
     "DeniedError",
+    "UnreachedError",
     "code_of",
     "explained",
     "is_conflict",
@@ -66,6 +67,18 @@ class DeniedError(FatalError):
 
 class CutShortError(FatalError):
     """An answer ended early. boto3 does not try such a request again; it may be."""
+
+
+class UnreachedError(FatalError):
+    """No answer came.
+
+    Attributes:
+        said: the message without its remedy.
+    """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"{said}; {_AGAIN}")
+        self.said = said
 
 
 def status_of(error: Any) -> int:
@@ -151,7 +164,7 @@ def _explain(error: Exception, place: str, what: str) -> LgxError:
             "the endpoint's certificate, or name its authority in AWS_CA_BUNDLE"
         )
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | OSError):
-        return FatalError(f"{lead} {_plain(error)}; {_AGAIN}")
+        return UnreachedError(f"{lead} {_plain(error)}")
     if isinstance(error, boto.BotoCoreError):
         return FatalError(f"{lead} {_plain(error)}; see to that and run again")
     raise error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -12,11 +12,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from lgx import FatalError
 from lgx_plugins.s3.checksums import Checksums
-from lgx_plugins.s3.client import make_client
+from lgx_plugins.s3.client import Contact, make_client
 from lgx_plugins.s3.config import S3Config, S3SinkConfig
 from lgx_plugins.s3.failures import (
     CutShortError,
     DeniedError,
+    UnreachedError,
     code_of,
     explained,
     is_conflict,
@@ -65,6 +66,7 @@ class Objects:
         self._lock = threading.Lock()
         self._client: Any = None
         self._place: Place | None = None
+        self._contact = Contact()
         self._may_list: bool | None = None
         sink = config if isinstance(config, S3SinkConfig) else None
         self.attempts = config.attempts
@@ -86,7 +88,7 @@ class Objects:
     def client(self) -> Any:
         with self._lock:
             if self._client is None:
-                self._client = make_client(self._config, self._connections)
+                self._client = make_client(self._config, self._connections, self._contact)
             return self._client
 
     def close(self) -> None:
@@ -103,10 +105,24 @@ class Objects:
         """Does what `call` does, which may be done twice, again where an answer ends early; its
         failure is told in lgx's words, in which `what` is the work."""
         for _ in range(self._config.attempts - 1):
-            with suppress(CutShortError), explained(self.place.url, what):
+            with suppress(CutShortError), self._explained(what):
                 return call()
-        with explained(self.place.url, what):
+        with self._explained(what):
             return call()
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            with explained(self.place.url, what):
+                yield
+        except UnreachedError as error:
+            if self._contact.made:
+                raise
+            role = "sink" if isinstance(self._config, S3SinkConfig) else "source"
+            raise FatalError(
+                f"{error.said}; see that --{role}-endpoint-url or AWS_ENDPOINT_URL_S3 is right and "
+                "the store is running"
+            ) from error
 
     def may_list(self) -> bool:
         """Whether keys may be listed; without that, what is missing answers as if forbidden."""

@@ -413,10 +413,32 @@ async def test_a_page_in_place_of_an_object_is_told(
     assert f"what answers there is no S3 ({why}" in (await failure(shaky.read(attempts=1)))
 
 
-async def test_a_server_that_is_not_there_is_told(bucket: Any) -> None:
-    """With its address."""
-    with pytest.raises(FatalError, match=r"127\.0\.0\.1:9"):
-        await bucket.read(endpoint_url="http://127.0.0.1:9", attempts=1)
+@pytest.mark.parametrize("role", ["source", "sink"])
+async def test_a_server_that_is_not_there_is_told(bucket: Any, role: str) -> None:
+    """With its address, and the option that gave it."""
+    work = {"source": bucket.read, "sink": partial(bucket.write, {})}[role]
+    said = await failure(work(endpoint_url="http://127.0.0.1:9"))
+    assert "http://127.0.0.1:9/" in said
+    assert said.endswith(
+        f"; see that --{role}-endpoint-url or AWS_ENDPOINT_URL_S3 is right and the store is running"
+    )
+
+
+async def test_a_server_that_has_never_answered_is_soon_given_up(
+    shaky: Any, proxy: S3Proxy
+) -> None:
+    """A store that has answered is not."""
+    proxy.fail("reset", times=1000)
+    said = await failure(shaky.read())
+    assert "is right and the store is running" in said
+    assert len(proxy.log) == 3
+    proxy.heal()
+    proxy.fail("reset", lambda request: "list-type" in request.query, times=1000)
+    said = await failure(shaky.read())
+    assert said.endswith(
+        "; run again later: what was committed stands, and the run goes on from there"
+    )
+    assert len(proxy.log) == 11
 
 
 async def test_credentials_that_expire_are_told_whatever_was_asked(
