@@ -188,18 +188,17 @@ class _Execution:
 
     def _may_go_on(self, parts: Sequence[Part]) -> bool:
         """Whether these sides were read to their end; else says why not."""
-        for part in parts:
-            report = part.report
-            if report is None:
-                continue
-            if report.signal is not None:
-                self._found.signal = report.signal
-            if report.aborted is not None and not part.stopped:
-                words = f"{part.title}: {report.aborted}"
-                before = f"{self._found.aborted}; " if self._found.aborted else ""
-                self._found.aborted = before + words
-        if self._stop.requested and self._stop.signal is None and self._found.aborted is None:
-            self._found.aborted = "the verification was stopped before its end"
+        reports = [(part, part.report) for part in parts if part.report is not None]
+        if self._stop.requested:
+            self._found.signal = self._stop.signal
+            if self._stop.signal is None:
+                self._found.aborted = "the verification was stopped before its end"
+        elif any(report.aborted is not None for _, report in reports):
+            self._found.aborted = "; ".join(
+                f"{part.title}: {report.aborted}"
+                for part, report in reports
+                if report.aborted is not None and not part.stopped
+            )
         return self._found.aborted is None and self._found.signal is None
 
     def _describe(self, parts: Sequence[Part]) -> None:
@@ -224,7 +223,6 @@ class _Execution:
                 await asyncio.sleep(0)
                 last = time.monotonic()
             if self._stop.requested:
-                self._found.signal = self._stop.signal
                 self._may_go_on(())
                 return
         self._judge(parts, unread)

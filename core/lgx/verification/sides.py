@@ -99,7 +99,8 @@ async def read_parts(
             own = query if part is parts[0] else msgspec.structs.replace(query, as_of=None)
             await _read(part, own, wanted, spec, progress, spec.memory // len(parts))
         finally:
-            if part.report is None or part.report.aborted is not None:
+            whole = part.report is not None and part.report.aborted is None
+            if not (whole or part.stopped):
                 for other in parts:
                     if other is not part and not other.stop.requested:
                         other.stopped = True

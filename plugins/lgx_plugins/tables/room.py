@@ -19,8 +19,9 @@ def room_of(has: Callable[[str, str], bool]) -> Coverage:
     kinds: set[str] = set()
     fields: dict[str, frozenset[str]] = {}
     for table in TABLES:
-        known_by = "thread_id" if table is CHECKPOINTS else table.key[-1]
-        if table is RECORDS or table.record is None or not has(table.name, known_by):
+        if table is RECORDS or table.record is None:
+            continue
+        if not has(table.name, "thread_id" if table is CHECKPOINTS else table.key[-1]):
             continue
         kinds.add(table.record.kind)
         held = _fields(table, has)

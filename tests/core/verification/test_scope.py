@@ -1,0 +1,81 @@
+"""What one side has no room for is left out, and told; what it could have held is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import UNSET
+
+from lgx import Coverage, Run, StoreItem, UsageError, encode_line, raw
+
+OLDER = Coverage(
+    kinds=frozenset({"thread", "checkpoint"}),
+    namespaces=False,
+    fields={"thread": frozenset({"metadata", "values"})},
+)
+
+
+def told(found: Any) -> list[str]:
+    return [f"{item.what}: {item.why}" for item in found.left_out]
+
+
+async def test_kinds_namespaces_and_fields_of_the_weaker_side(pair: Any, make: Any) -> None:
+    """A file of an older program beside a whole copy: equal over what it can hold."""
+    whole = [*make.history("t"), make.state("t", 9, checkpoint_ns="child:1")]
+    pair.source.put([*whole, Run(thread_id="t", run_id="r")])
+    pair.source.extras["store_item"] = [encode_line(StoreItem(namespace=("a",), key="k"))]
+    bare = make.thread("t", status=None, created_at=None, updated_at=None)
+    pair.sink.put([bare, *whole[1:4]])
+    pair.there(covers=OLDER)
+
+    found = await pair.verify()
+
+    assert (found.equal, found.differences) == (True, [])
+    assert found.source.digest == found.sink.digest
+    assert [item.what for item in found.left_out] == [
+        "1 run record of the source, here",
+        "1 store_item record of the source, here",
+        "1 subgraph checkpoint of the source, here",
+        "created_at, status, updated_at of thread records of the source, here",
+    ]
+    assert {item.why for item in found.left_out} == {"the sink, there, has no place for them"}
+
+
+async def test_what_it_could_have_held_is_missing(pair: Any, make: Any) -> None:
+    """A field that all records of a side lack is a difference, unless it has no room for it."""
+    whole = make.history("t")
+    pair.put(whole, [whole[0], *(msgspec.structs.replace(r, tasks=UNSET) for r in whole[1:])])
+
+    assert (await pair.verify()).checkpoints.different == 3
+    pair.there(covers=Coverage(fields={"checkpoint": frozenset({"values", "metadata"})}))
+    assert (await pair.verify()).equal
+
+
+async def test_kinds_that_a_plugin_does_not_read(pair: Any, make: Any) -> None:
+    """As runs of a server, which come only on request."""
+    pair.put([*make.history("t"), Run(thread_id="t", run_id="r")], make.history("t"))
+    pair.there(offers=frozenset({"thread", "checkpoint"}))
+
+    found = await pair.verify()
+
+    assert found.equal
+    assert told(found) == ["1 run record of the source, here: the sink, there, does not give them"]
+
+
+async def test_places_without_a_form_in_common_are_refused(pair: Any) -> None:
+    """Nothing in the bytes of a checkpointer can be compared with what the API shows."""
+    pair.here(offers=frozenset({"thread", "checkpoint"}))
+    pair.there(offers=frozenset({"thread", "raw_checkpoint", "channel_blob"}))
+
+    with pytest.raises(UsageError, match="memory and memory cannot be compared"):
+        await pair.verify()
+
+
+async def test_nothing_is_left_out_of_nothing(pair: Any, make: Any) -> None:
+    """What neither side has needs no word."""
+    pair.put([make.thread("t", status=None, created_at=None, updated_at=None, values=raw({}))])
+    pair.there(covers=OLDER)
+
+    assert told(await pair.verify()) == []
