@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from lgx import Secret, UsageError
+from lgx_plugins.postgres.client_files import password_of, service_of
 from lgx_plugins.postgres.failures import explained, of_connection
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ one in place of the server's, to be run with our rights. lgx names the schema of
 
 _CONNECT_SECONDS = 20.0
 _CLOSE_SECONDS = 5.0
+
+_FORM = (
+    "postgresql://USER@HOST:PORT/DATABASE, with the password after USER and a colon, or in "
+    "PGPASSWORD"
+)
+_KEYWORD = re.compile(r"\w+\s*=")
 
 _HOST = re.compile(r"(\[[0-9a-zA-Z:.%]+\]|[^\[\]:@]*)(:\d*)?")
 
@@ -74,6 +82,7 @@ class Address:
             UsageError: it is no address of a database; the message does not repeat it.
         """
         parts, query = _parse(dsn.reveal().strip())
+        query = _with_service(parts, query)
         given = dict(query)
         self._files = {name: given[name] for name in _FILES if name in given}
         for name in ("channel_binding", "gssencmode"):
@@ -85,9 +94,11 @@ class Address:
                 )
         self._timeout = _seconds(given.get("connect_timeout"))
         self._settings = {} if "application_name" in given else {"application_name": "lgx"}
+        self.host, self.port, self.database, user = _shown(parts, given)
         kept = [(name, value) for name, value in query if name not in _FOREIGN]
+        if not (":" in parts.netloc.rpartition("@")[0] or "password" in given):
+            kept += _found_password(given, self.host, self.port, self.database, user)
         self._dsn = Secret(urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote))))
-        self.host, self.port, self.database = _shown(parts, given)
         self.place = f"database {self.database!r} on {_with_port(self.host, self.port)}"
         """Names it in messages."""
 
@@ -204,11 +215,14 @@ async def close_pool(pool: Pool) -> None:
 
 def _parse(text: str) -> tuple[SplitResult, list[tuple[str, str]]]:
     scheme, mark, rest = text.partition("://")
-    if not mark or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+    if not text:
+        raise UsageError(f"the dsn is empty; write {_FORM}")
+    if _KEYWORD.match(text):
         raise UsageError(
-            "the dsn is no address of a PostgreSQL database; write "
-            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+            f"the dsn is one of KEY=VALUE, and lgx understands addresses alone; write {_FORM}"
         )
+    if not mark or scheme.partition("+")[0] not in ("postgresql", "postgres"):
+        raise UsageError(f"the dsn is no address of a PostgreSQL database; write {_FORM}")
     if "\0" in unquote(text) or any(ord(c) < 32 for c in text):
         raise _unusable("it holds a control character")
     try:
@@ -243,14 +257,44 @@ def _seconds(text: str | None) -> float:
         raise _unusable("connect_timeout is no number of seconds") from None
 
 
-def _shown(parts: SplitResult, query: dict[str, str]) -> tuple[str, str, str]:
-    """Host, port and database as they will be, for messages; services are not looked up."""
+def _with_service(parts: SplitResult, query: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The parameters, and those of the service for what is left out."""
+    given = dict(query)
+    login, _, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    said = {*given}
+    said.update(("user",) * bool(user), ("password",) * bool(colon))
+    said.update(("host", "hostaddr", "port") if host else ())
+    if parts.path[1:] or said & {"dbname", "database"}:
+        said.update(("dbname", "database"))
+    found = [item for item in service_of(given).items() if item[0] not in said]
+    return [item for item in query if item[0] not in ("service", "servicefile")] + found
+
+
+def _found_password(
+    given: dict[str, str], host: str, port: str, database: str, user: str
+) -> list[tuple[str, str]]:
+    """What a file of passwords holds, where nothing else says it."""
+    if os.environ.get("PGPASSWORD") is not None:
+        return []
+    pairs = [one.rpartition(":") for one in host.split(",")] if "," in host else [(host, "", port)]
+    hosts = [name or last for name, _, last in pairs]
+    ports = [last if name else port for name, _, last in pairs]
+    if host.startswith("/"):
+        hosts.append("localhost")  # as such files call a socket
+    found = password_of(given.get("passfile"), hosts, ports, database, user)
+    return [] if found is None else [("password", found)]
+
+
+def _shown(parts: SplitResult, query: dict[str, str]) -> tuple[str, str, str, str]:
+    """Host, port, database and user as they will be."""
     user, _, netloc = parts.netloc.rpartition("@")
     host = unquote(netloc) or query.get("host") or os.environ.get("PGHOST") or "localhost"
     port = query.get("port") or os.environ.get("PGPORT") or "5432"
     if not host.startswith("/") and "," not in host and (found := _HOST.fullmatch(host)):
         host, port = found[1], (found[2] or "")[1:] or port
-    name = unquote(user.partition(":")[0]) or query.get("user") or os.environ.get("PGUSER") or ""
+    name = unquote(user.partition(":")[0]) or query.get("user") or os.environ.get("PGUSER")
+    name = name or _account()
     database = (
         unquote(parts.path[1:])
         or query.get("dbname")
@@ -258,7 +302,15 @@ def _shown(parts: SplitResult, query: dict[str, str]) -> tuple[str, str, str]:
         or os.environ.get("PGDATABASE")
         or name
     )
-    return host, port, database
+    return host, port, database, name
+
+
+def _account() -> str:
+    """Who runs this: the user, where nobody says another one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a machine may have no name for the number
+        return ""
 
 
 def _with_port(host: str, port: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,8 @@ def explain(error: Exception, place: str, *, again: bool) -> LgxError | None:
             )
         errno = getattr(error, "errno", None)
         why = os.strerror(errno) if isinstance(errno, int) and errno > 0 else None
+        if isinstance(error, socket.gaierror):
+            why = error.strerror
         return _lost(place, again=again, why=why)
     return None
 

@@ -168,6 +168,60 @@ async def test_a_service_file(
     monkeypatch.setenv("PGSERVICEFILE", str(file))
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     assert await who("postgresql://?service=mine") == (*login, "lgx")
+    place = f"database {database!r} on 127.0.0.1:{own_server.port}"
+    assert Address(Secret("postgresql://?service=mine")).place == place
+    monkeypatch.setenv("PGSERVICE", "mine")
+    assert await who("postgresql://") == (*login, "lgx")
+    assert await who(f"postgresql:///{database}?service=mine") == (*login, "lgx")
+    with pytest.raises(UsageError, match=r"there is no service 'other' in '.*services\.conf'; add"):
+        Address(Secret("postgresql://?service=other"))
+
+
+@pytest.mark.parametrize("password", ["100%topsecret", "%(user)s", "a=b # c", "[x]:\\;@/?#"])
+async def test_passwords_of_files_are_taken_for_what_they_are(
+    own_server: PostgresProcess,
+    login: Login,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    password: str,
+) -> None:
+    """Nothing in them is put in place of something else; a colon may be escaped."""
+    role, database = login
+    own_server.execute(own_server.dsn, f"ALTER ROLE {role} PASSWORD '{password}'")
+    file = tmp_path / "services.conf"
+    file.write_text(
+        f"# all\n[other]\npassword=x\n\n[mine]\nhost=127.0.0.1\nport={own_server.port}\n"
+        f"user={role}\ndbname={database}\npassword={password}\n[last]\nhost=x\n"
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    assert await who("postgresql://?service=mine") == (*login, "lgx")
+    passes = tmp_path / ".pgpass"
+    passes.touch(0o600)
+    escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+    passes.write_text(f"# x\n*:1:*:*:no\n127.0.0.1:*:*:{role}:{escaped}\n*:*:*:*:no\n")
+    assert await who(f"postgresql://{role}@127.0.0.1:{own_server.port}/{database}") == (
+        *login,
+        "lgx",
+    )
+
+
+async def test_a_service_that_is_none_is_told_without_its_values(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Any word of such a file may be the password."""
+    file = tmp_path / "services.conf"
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    file.write_bytes(b"[mine]\nhost=h\npassword topsecret\n")
+    with pytest.raises(UsageError) as refused:
+        Address(Secret("postgresql://?service=mine"))
+    assert str(refused.value) == (
+        f"line 3 of the service file {str(file)!r} is no KEY=VALUE; correct it"
+    )
+    file.write_bytes(b"[mine]\npassword=topsecret\xff\n")
+    with pytest.raises(UsageError) as refused:
+        Address(Secret("postgresql://?service=mine"))
+    assert "topsecret" not in str(refused.value)
+    assert refused.value.__cause__ is None
 
 
 @pytest.fixture
