@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ __all__ = ["Contact", "make_client"]
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
-_FIRST_TRIES = 3
+_FIRST_TRIES = 6
+_FIRST_SECONDS = 3.0
 
 
 class Contact:
@@ -24,6 +26,7 @@ class Contact:
 
     def __init__(self) -> None:
         self.made = False
+        self._failed_at: float | None = None
 
     def look(
         self,
@@ -39,11 +42,13 @@ class Contact:
 
         if response is not None:
             self.made = True
-        elif (
-            not self.made
-            and attempts >= _FIRST_TRIES
-            and isinstance(caught_exception, BotoConnectionError | HTTPClientError)
-        ):
+            return
+        if self.made or not isinstance(caught_exception, BotoConnectionError | HTTPClientError):
+            return
+        now = time.monotonic()
+        if self._failed_at is None:
+            self._failed_at = now
+        elif attempts >= _FIRST_TRIES or now - self._failed_at >= _FIRST_SECONDS:
             raise caught_exception
 
 

@@ -14,6 +14,7 @@ from botocore.retries.standard import ExponentialBackoff
 from lgx import FatalError, IntegrityError, LockedError, UsageError
 from lgx.testing import Deployment, S3Proxy, StubServer, make_context
 from lgx.testing.s3_proxy import Fault, Request
+from lgx_plugins.s3 import client as s3_client
 
 LARGE = "".join(f"{number * 2654435761 % 2**32:08x}" for number in range(1_500_000))
 """12 MB of which little can be compressed away."""
@@ -425,13 +426,20 @@ async def test_a_server_that_is_not_there_is_told(bucket: Any, role: str) -> Non
 
 
 async def test_a_server_that_has_never_answered_is_soon_given_up(
-    shaky: Any, proxy: S3Proxy
+    shaky: Any, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that has answered is not."""
+    """After some attempts, and some seconds. A store that has answered is not given up before
+    all attempts are used up."""
     proxy.fail("reset", times=1000)
     said = await failure(shaky.read())
     assert "is right and the store is running" in said
-    assert len(proxy.log) == 3
+    assert len(proxy.log) == 6
+    proxy.heal()
+    proxy.fail("reset", times=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(s3_client, "_FIRST_SECONDS", 0)
+        await failure(shaky.read())
+    assert len(proxy.log) == 2
     proxy.heal()
     proxy.fail("reset", lambda request: "list-type" in request.query, times=1000)
     said = await failure(shaky.read())
