@@ -13,10 +13,10 @@ from msgspec import UNSET, Raw, UnsetType
 from lgx import Bundle, FatalError, LgxError, Thread, decode_line
 from lgx_plugins.archive.index import Entry, IndexHead, encode_index
 from lgx_plugins.archive.manifest import PartInfo
-from lgx_plugins.archive.part import FRAME_BYTES, Compressor, Part
+from lgx_plugins.archive.part import DIGEST_DIGITS, FRAME_BYTES, Compressor, Part
 from lgx_plugins.archive.store import Store
 
-__all__ = ["BatchWriter", "describe_thread"]
+__all__ = ["BatchWriter", "describe_thread", "digest_thread"]
 
 _SMALL_METADATA = 2048
 
@@ -208,6 +208,14 @@ def describe_thread(bundle: Bundle) -> Entry:
         metadata=thread.metadata if plain else UNSET,
         metadata_left_out=not plain,
     )
+
+
+def digest_thread(bundle: Bundle) -> str:
+    """The digest that the last entry of a thread has when it is written."""
+    digest = hashlib.sha256()
+    for block in bundle.blocks():
+        digest.update(block)
+    return digest.hexdigest()[:DIGEST_DIGITS]
 
 
 def _is_plain(metadata: Raw) -> bool:

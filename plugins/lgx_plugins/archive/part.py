@@ -20,16 +20,18 @@ from lgx_plugins.archive.store import NewFile
 if TYPE_CHECKING:
     import zstandard
 
-__all__ = ["CHECKPOINT", "FRAME_BYTES", "Compressor", "Part"]
+__all__ = ["CHECKPOINT", "DIGEST_DIGITS", "FRAME_BYTES", "Compressor", "Part"]
 
 FRAME_BYTES = 2 << 20
 """Small threads share frames of about this size; a larger thread has frames of its own."""
+
+DIGEST_DIGITS = 32
+"""Of a thread's SHA-256, in an index."""
 
 _WINDOW_LOG = 24
 _CHUNK = 1 << 18
 CHECKPOINT = b'{"kind":"checkpoint"'
 _THREAD = b'{"kind":"thread"'
-_DIGITS = 32
 _WORKERS = 2
 _LIGHT = 9  # the tables of higher levels are too large to have them twice
 _KIND = re.compile(rb'\{"kind":"([^"\\]+)"')
@@ -66,7 +68,7 @@ class Compressor:
                 self._level, source_size=2 * FRAME_BYTES, write_checksum=True
             )
             maker = self._own.maker = zstandard.ZstdCompressor(compression_params=parameters)
-        digests = [hashlib.sha256(piece).hexdigest()[:_DIGITS] for piece in pieces]
+        digests = [hashlib.sha256(piece).hexdigest()[:DIGEST_DIGITS] for piece in pieces]
         return Packed(maker.compress(b"".join(pieces)), digests)
 
     def stream(self, chunks: Iterable[bytes], hasher: hashlib._Hash) -> Generator[bytes]:
@@ -188,7 +190,7 @@ class Part:
                 frame=len(self.frames),
                 bytes=total,
                 records=records,
-                sha256=hasher.hexdigest()[:_DIGITS],
+                sha256=hasher.hexdigest()[:DIGEST_DIGITS],
                 last=ends(),
             )
         )

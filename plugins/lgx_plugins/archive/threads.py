@@ -42,6 +42,10 @@ _MARK = """
 SELECT version, fingerprint, checkpoints FROM entry WHERE id = ? ORDER BY batch DESC, piece DESC
 LIMIT 1"""
 
+_PARTIAL = """
+SELECT sha256, losses, version, deleted FROM entry WHERE id = ? ORDER BY batch DESC, piece DESC
+LIMIT 1"""
+
 _losses = msgspec.json.Decoder(tuple[Loss, ...])
 
 
@@ -97,7 +101,7 @@ class ThreadTable:
 
         Args:
             number: by which `Place` will name the part.
-            marks_only: leave out what only reading needs.
+            marks_only: leave out what only reading needs; `mark` and `partial` do without.
         """
         with self._lock:
             self._database.insert(_INSERT, _rows(number, batch, head, entries, marks_only))
@@ -114,6 +118,14 @@ class ThreadTable:
         if row is None or row[0] is None:
             return None
         return Mark(version=row[0], fingerprint=row[1], checkpoints=row[2])
+
+    def partial(self, thread_id: str) -> tuple[str, tuple[Loss, ...]] | None:
+        """Digest and losses of a thread whose newest version is a partial one."""
+        with self._lock:
+            row = self._database.row(_PARTIAL, (id_bytes(thread_id),))
+        if row is None or row[2] is not None or row[3]:
+            return None
+        return row[0], _decode(row[1])
 
     def holds(self, thread_id: str) -> bool:
         """Whether a thread stands here, with or without mark."""
@@ -178,8 +190,11 @@ def _rows(
         version, fingerprint = entry.mark or (None, None)
         key = (id_bytes(entry.thread_id), batch, entry.piece, number)
         mark = (version, fingerprint, entry.checkpoints, entry.deleted)
+        losses = msgspec.json.encode(entry.losses) if entry.losses else None
         if marks_only:
-            yield (*key, *(None,) * 7, *mark, *(None,) * 6)
+            # What a partial thread is known again by; a whole one is by its mark.
+            known = (entry.sha256, losses) if version is None else (None, None)
+            yield (*key, *(None,) * 6, known[0], *mark, None, known[1], *(None,) * 4)
             continue
         frame = head.frames[entry.frame]
         yield (
@@ -193,7 +208,7 @@ def _rows(
             entry.sha256,
             *mark,
             entry.outcome,
-            msgspec.json.encode(entry.losses) if entry.losses else None,
+            losses,
             entry.updated_at,
             entry.status,
             None if isinstance(entry.metadata, UnsetType) else bytes(entry.metadata),

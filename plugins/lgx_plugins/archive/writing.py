@@ -19,7 +19,7 @@ from lgx import (
     UsageError,
     encode_line,
 )
-from lgx_plugins.archive.batch import BatchWriter, describe_thread
+from lgx_plugins.archive.batch import BatchWriter, describe_thread, digest_thread
 from lgx_plugins.archive.extras import read_extras
 from lgx_plugins.archive.index import Entry
 from lgx_plugins.archive.journal import Batch, JournalHead, encode_entry
@@ -93,12 +93,18 @@ class ArchiveWriter:
         return {thread_id: mark for thread_id, mark in marks if mark is not None}
 
     def write(self, bundles: Sequence[Bundle]) -> dict[str, str]:
-        """Commits these threads; why some of them cannot be kept."""
+        """Commits these threads; why some of them cannot be kept.
+
+        A partial one has no mark by which a run could leave it out. Where it came as it stands
+        here already, nothing is written, or each run would add one more copy of it.
+        """
         newest: dict[str, tuple[Entry, Bundle]] = {}
         errors: dict[str, str] = {}
         for bundle in bundles:
             try:
                 newest[bundle.thread_id] = (describe_thread(bundle), bundle)
+                if self._stands(bundle):
+                    del newest[bundle.thread_id]
             except ThreadError as error:
                 errors[bundle.thread_id] = str(error)
 
@@ -110,6 +116,12 @@ class ArchiveWriter:
         if newest:
             self._commit(fill)
         return errors
+
+    def _stands(self, bundle: Bundle) -> bool:
+        """Whether this is a partial thread, and what stands here the same."""
+        assert self._table is not None
+        held = self._table.partial(bundle.thread_id) if bundle.mark is None else None
+        return held is not None and held == (digest_thread(bundle), bundle.losses)
 
     def write_extras(self, kind: str, bundle: Bundle) -> None:
         whole = bundle.outcome != "partial"

@@ -28,6 +28,7 @@ from lgx import (
     ThreadRef,
     UnknownRecord,
     UsageError,
+    WriteOutcome,
     encode_line,
     raw,
 )
@@ -185,6 +186,66 @@ async def test_a_partial_thread_is_stored_without_mark(archives: Any, tmp_path: 
     assert items[-1] == ThreadEnd(
         thread_id="a", outcome="partial", version=refs[0].version, losses=(loss,)
     )
+
+
+@pytest.mark.parametrize("size", [10, 300_000], ids=["in one part", "in several"])
+async def test_a_partial_thread_that_came_unchanged_is_not_written_again(
+    archives: Any, tmp_path: Path, size: int
+) -> None:
+    """Run after run: not a byte of the archive changes while records and losses are the same,
+    and the outcome is no other. A change of either is written."""
+    path = tmp_path / "archive"
+    losses = (Loss(thread_id="a", what="checkpoint 7", why="the server cannot read it"),)
+    others = (Loss(thread_id="a", what="checkpoint 8", why="the server cannot read it"),)
+    text = "".join(f"{number}" for number in range(size // 5))
+    thread, changed = archives.thread("a", 2, text), archives.thread("a", 1, text)
+
+    async def run(records: list[Record], losses: tuple[Loss, ...]) -> dict[str, bytes]:
+        context = archives.context()
+        bundle = archives.bundle(context, "a", records, losses=losses, marked=False)
+        async with archives.sink(path, part_size=1 << 16) as sink:
+            await sink.begin(archives.run(), make_context())
+            for _ in range(2):
+                (outcome,) = await sink.write([bundle], context)
+                # A partial thread never counts as unchanged, which would hide what is missing.
+                assert outcome == WriteOutcome(thread_id="a")
+            await sink.finish(context)
+        bundle.close()
+        return dict(archives.files(path))
+
+    first = await run(thread, losses)
+    assert await run(thread, losses) == first
+    second = await run(thread, others)
+    assert len(second) > len(first)
+    third = await run(changed, others)
+    assert len(third) > len(second)
+    assert await run(changed, others) == third
+    assert await archives.read(path) == archives.lines({"a": changed})
+    moment = json.loads(second["manifest.json"])["updated_at"]
+    assert await archives.read(path, Query(as_of=moment)) == archives.lines({"a": thread})
+
+
+async def test_a_partial_copy_is_compared_with_what_counts_now(
+    archives: Any, tmp_path: Path
+) -> None:
+    """Not with an older version: a whole copy or a removal lies in between."""
+    path = tmp_path / "archive"
+    context = archives.context()
+    bundle = archives.bundle(context, "a", archives.thread("a"), marked=False)
+    whole = archives.bundle(context, "a", archives.thread("a"))
+    async with archives.sink(path) as sink:
+        await sink.begin(archives.run(), make_context())
+        await sink.write([bundle], context)
+        await sink.write([whole], context)
+        assert [*await sink.held([whole.ref])] == ["a"]
+        await sink.write([bundle], context)
+        assert [*await sink.held([whole.ref])] == []
+        await sink.forget(["a"])
+        await sink.write([bundle], context)
+        await sink.finish(context)
+    bundle.close()
+    whole.close()
+    assert await archives.read(path) == archives.lines({"a": archives.thread("a")})
 
 
 async def test_versions_follow_the_content(archives: Any, tmp_path: Path) -> None:
