@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Struct
 
+from lgx.provenance import Provenance
 from lgx.threads import Loss
 
 __all__ = ["Counts", "Failure", "Note", "Report", "Unmoved"]
@@ -69,6 +71,8 @@ class Report(Struct, kw_only=True):
         aborted: why the run ended before its end; None where it did not.
         would_move: of a dry run.
         quarantined: ids of threads that a validator kept out.
+        provenance: by thread the ids, times and runs that its checkpoints had where they came
+            from, oldest first, where the target gave them its own; None where none did.
     """
 
     format: str = "lgx-report/1"
@@ -93,6 +97,7 @@ class Report(Struct, kw_only=True):
     would_move: list[Unmoved] = msgspec.field(default_factory=list)
     signal: int | None = None
     aborted: str | None = None
+    provenance: Provenance | None = None
 
     @property
     def exit_code(self) -> int:
@@ -105,4 +110,19 @@ class Report(Struct, kw_only=True):
 
     def to_json(self) -> builtins.bytes:
         """Indented, with a newline at its end."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        return b"".join(self.parts())
+
+    def parts(self) -> Iterator[builtins.bytes]:
+        """The same in pieces, of which the longest part, provenance, makes a line for each
+        thread."""
+        plain = msgspec.structs.replace(self, provenance=None)
+        text = msgspec.json.format(msgspec.json.encode(plain), indent=2)
+        if self.provenance is None:
+            yield text + b"\n"
+            return
+        yield text.removesuffix(b"null\n}") + b"{"
+        before = b"\n    "
+        for line in self.provenance.lines():
+            yield before + line
+            before = b",\n    "
+        yield b"\n  }\n}\n"

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["Loss", "Mark", "ReadOutcome", "ThreadEnd", "ThreadRef", "WriteOutcome"]
+__all__ = ["Loss", "Mark", "Origin", "ReadOutcome", "ThreadEnd", "ThreadRef", "WriteOutcome"]
 
 
 class ThreadRef(Struct, frozen=True, kw_only=True):
@@ -61,6 +61,14 @@ class Loss(Struct, frozen=True, kw_only=True):
     holdable: bool = True
 
 
+class Origin(Struct, frozen=True, array_like=True):
+    """What a checkpoint was called where it came from, and when and by what run it was made."""
+
+    checkpoint_id: str
+    created_at: str | None
+    run_id: str | None
+
+
 ReadOutcome: TypeAlias = Literal["complete", "partial", "deleted"]
 
 
@@ -90,6 +98,8 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
         fidelity: how far a target that is rebuilt through its API got; None: as planned.
         written: False where the thread stood there already and was left as it was: because it
             is the same, or because that was asked for, with a loss that says so.
+        origins: of its checkpoints, from the oldest to the newest, where the target gave them
+            ids and times of its own; the report keeps them.
     """
 
     thread_id: str | None
@@ -97,3 +107,4 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
     losses: tuple[Loss, ...] = ()
     fidelity: str | None = None
     written: bool = True
+    origins: tuple[Origin, ...] = ()

@@ -121,7 +121,7 @@ def write_report(path: Path, report: _Document) -> None:
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(report.to_json())
+            stream.writelines(report.parts() if isinstance(report, Report) else (report.to_json(),))
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

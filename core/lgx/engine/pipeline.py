@@ -88,7 +88,7 @@ class _Execution:
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             dry_run=spec.dry_run,
         )
-        self._tally = Tally(self._report, progress, plan.fidelity)
+        self._tally = Tally(self._report, progress, plan.fidelity, spec.spool_directory)
         self._delivery = Delivery(plan.sink, self._context, self._tally)
         self._extras = Extras(
             plan,
@@ -188,7 +188,9 @@ class _Execution:
                 versions=report.versions,
                 merge=self._spec.merge,
                 dry_run=self._spec.dry_run,
-            ), self._context)
+            ),
+            self._context,
+        )
         self._progress.total = await plan.source.expected(plan.query, self._context)
         return fingerprint
 
@@ -293,6 +295,9 @@ class _Execution:
                     outcome = await self._plan.sink.preview(bundle, self._context)
             if outcome.error is not None:
                 self._tally.failed(bundle.thread_id, outcome.error, outcome.losses, 0)
+                return
+            if not outcome.written:
+                self._tally.would_leave(bundle, outcome)
                 return
             self._tally.would_move(bundle.ref, (*bundle.losses, *outcome.losses))
         except (ThreadError, RetryableError) as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lgx.progress import Progress
+from lgx.provenance import Provenance
 from lgx.report import Failure, Report, Unmoved
 from lgx.spool import Bundle
 from lgx.threads import Loss, ThreadRef, WriteOutcome
@@ -16,11 +18,18 @@ __all__ = ["Tally"]
 class Tally:
     """Every listed thread ends in exactly one of unchanged, written, partial, failed, gone."""
 
-    def __init__(self, report: Report, progress: Progress, fidelity: str) -> None:
+    def __init__(
+        self,
+        report: Report,
+        progress: Progress,
+        fidelity: str,
+        spool_directory: Path | None = None,
+    ) -> None:
         """`fidelity`: what a thread has reached of which its sink says nothing else."""
         self.report = report
         self._fidelity = fidelity
         self._progress = progress
+        self._spool_directory = spool_directory
         self._unheld: Counter[str] = Counter()
 
     def listed(self) -> None:
@@ -68,6 +77,10 @@ class Tally:
         if outcome.error is not None:
             self.failed(thread_id, outcome.error, losses, bundle.checkpoints)
             return
+        if outcome.origins:
+            if self.report.provenance is None:
+                self.report.provenance = Provenance(self._spool_directory)
+            self.report.provenance.add(thread_id, outcome.origins)
         arrived = bundle.checkpoints - sum(loss.checkpoints for loss in outcome.losses)
         if not outcome.written:
             self.unchanged(arrived)
@@ -105,6 +118,11 @@ class Tally:
     def extras_failed(self, kind: str, why: str, losses: Sequence[Loss]) -> None:
         self.report.failures.append(Failure(thread_id=None, what=f"{kind} records", why=why))
         self.lost(losses, None)
+
+    def would_leave(self, bundle: Bundle, outcome: WriteOutcome) -> None:
+        """A dry run found that a thread stands there already, or would be left as it is."""
+        self.unchanged(bundle.checkpoints)
+        self.lost((*bundle.losses, *outcome.losses), bundle.thread_id)
 
     def would_move(self, ref: ThreadRef, losses: Sequence[Loss] = ()) -> None:
         self.report.would_move.append(

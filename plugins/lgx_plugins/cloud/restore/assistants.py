@@ -7,20 +7,22 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import Raw
 
-from lgx import Assistant, Bundle, Context, Loss, Record, ThreadError, canonical
+from lgx import Assistant, Bundle, Context, Loss, Record, RetryableError, ThreadError, canonical
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
+from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
 from lgx_plugins.cloud.restore.graphs import Graphs
 
 __all__ = ["restore_assistants"]
 
 Conflict: TypeAlias = Literal["fail", "skip", "replace"]
+Content: TypeAlias = dict[str, Raw]
+"""What a version consists of: the fields of a request that makes it."""
 
 _KEPT = ("config", "context", "metadata", "name", "description")
-_EMPTY = {b"null", b"{}"}
+_EMPTY = (b"null", b"{}")
 
 
 async def restore_assistants(
@@ -36,17 +38,20 @@ async def restore_assistants(
     """
     there = {
         assistant_id: versions
-        async for assistant_id, versions in _by_assistant(Extras(client, context).assistants())
+        async for assistant_id, versions in _by_assistant(Extras(client, context).of("assistant"))
     }
     losses: list[Loss] = []
-    for assistant_id, records in itertools.groupby(bundle, _id_of):
-        wanted = [record for record in records if isinstance(record, Assistant)]
-        what = f"assistant {assistant_id}"
+    for _, records in itertools.groupby(bundle, _id_of):
+        wanted = _in_order(record for record in records if isinstance(record, Assistant))
+        restorer = _Restorer(client, graphs, wanted, conflict, context)
+        if restorer.empty:
+            continue
+        held = _in_order(there.get(restorer.id, ()))
         try:
-            restorer = _Restorer(client, graphs, assistant_id, context)
-            losses += await restorer.restore(wanted, there.get(assistant_id, []), conflict)
-        except ThreadError as error:
-            losses.append(Loss(what=what, why=str(error)))
+            await restorer.restore(held)
+        except (ThreadError, RetryableError) as error:
+            restorer.lost("", str(error))
+        losses += restorer.losses
     return losses
 
 
@@ -58,7 +63,7 @@ def _id_of(record: Record) -> str:
 async def _by_assistant(
     records: AsyncIterator[Record],
 ) -> AsyncIterator[tuple[str, list[Assistant]]]:
-    """The versions of each, which come together, the one in force last."""
+    """The versions of each, which come together."""
     current: list[Assistant] = []
     async for record in records:
         assert isinstance(record, Assistant)
@@ -71,58 +76,111 @@ async def _by_assistant(
 
 
 class _Restorer:
-    def __init__(self, client: Client, graphs: Graphs, assistant_id: str, context: Context) -> None:
+    """Restores one assistant."""
+
+    def __init__(
+        self,
+        client: Client,
+        graphs: Graphs,
+        wanted: Sequence[Assistant],
+        conflict: Conflict,
+        context: Context,
+    ) -> None:
+        """`wanted`: its versions, oldest first."""
         self._client = client
         self._graphs = graphs
-        self._id = assistant_id
-        self._path = f"/assistants/{quote(assistant_id, safe='')}"
+        self._wanted = wanted
+        self._conflict = conflict
         self._context = context
+        self._system = _is_system(wanted)
+        self.losses: list[Loss] = []
+        self.id = wanted[0].assistant_id
+        graph_id = wanted[0].graph_id
+        if self._system and graph_id is not None:
+            self.id = system_id(graphs.mapped(graph_id))
+        self._path = f"/assistants/{quote(self.id, safe='')}"
 
-    async def restore(
-        self, wanted: Sequence[Assistant], held: Sequence[Assistant], conflict: Conflict
-    ) -> list[Loss]:
-        bodies = [await self._body(version) for version in _in_order(wanted)]
-        there = [_content(version) for version in _in_order(held)]
-        pairs = list(zip(bodies, there, strict=False))
-        if _is_system(wanted) and _is_system(held):
-            pairs = pairs[1:]  # each server makes the first version of those by itself
-        same = all(canonical(body) == canonical(content) for body, content in pairs)
-        if not same:
-            if conflict == "fail":
-                raise ThreadError(
-                    "it stands there with other content; use --sink-on-conflict skip or replace"
-                )
-            if conflict == "skip":
-                why = "it stands there with other content, which was left (--sink-on-conflict skip)"
-                return [Loss(what=f"assistant {self._id}", why=why, holdable=False)]
+    @property
+    def empty(self) -> bool:
+        """Whether it is no more than what each server makes by itself for a graph."""
+        return self._system and len(self._wanted) == 1
+
+    def lost(self, what: str, why: str, *, holdable: bool = True) -> None:
+        name = f"assistant {self._wanted[0].assistant_id}" + (f": {what}" if what else "")
+        self.losses.append(Loss(what=name, why=why, holdable=holdable))
+
+    async def restore(self, held: Sequence[Assistant]) -> None:
+        """`held`: what stands under its id, oldest version first."""
+        contents = [await self._content(version) for version in self._wanted]
+        expected = self._foresee(contents)
+        there = [_content(version) for version in held]
+        pairs = list(zip(expected, there, strict=False))
+        if self._system:
+            pairs = pairs[1:]  # the first is each server's own
+        if len(there) > len(contents) or any(a != b for a, b in map(_canonical_pair, pairs)):
+            if not self._may_replace():
+                return
             await self._ask("DELETE", self._path, None, opening=None)
-            there = []
-        for number, body in enumerate(bodies[len(there) :], len(there)):
+            held, there = (), []
+        for number, content in enumerate(contents[len(there) :], len(there)):
             if number == 0:
-                await self._ask("POST", "/assistants", self._created(body))
+                head = {"assistant_id": self.id, "if_exists": "raise"}
+                await self._ask("POST", "/assistants", {**head, **content})
             else:
-                await self._ask("PATCH", self._path, body)
-        count = max(len(there), len(bodies))
-        in_force = _position_in_force(wanted)
-        if in_force != count - 1 or len(there) > len(bodies):
-            await self._ask("POST", f"{self._path}/latest", _json({"version": in_force + 1}))
-        return _merged(self._id, wanted)
+                await self._ask("PATCH", self._path, content)
+        in_force = _in_force(self._wanted)
+        added = len(contents) > len(there)
+        if in_force != (len(contents) - 1 if added else _in_force(held)):
+            await self._ask("POST", f"{self._path}/latest", {"version": in_force + 1})
 
-    def _created(self, body: bytes) -> bytes:
-        head = _json({"assistant_id": self._id, "if_exists": "raise"})
-        return head[:-1] + b"," + body[1:]
+    def _may_replace(self) -> bool:
+        """Of one that stands there with other content, or with more versions."""
+        why = "it stands there with other content"
+        if self._conflict == "skip":
+            self.lost("", f"{why}, and was left (--sink-on-conflict skip)", holdable=False)
+        elif self._conflict == "fail":
+            self.lost("", f"{why}; use --sink-on-conflict skip or replace")
+        elif self._system:
+            self.lost("", f"{why}, and is the server's own, which stays", holdable=False)
+        else:
+            return True
+        return False
 
-    async def _body(self, version: Assistant) -> bytes:
-        graph_id = version.graph_id
-        if graph_id is None:
+    async def _content(self, version: Assistant) -> Content:
+        if version.graph_id is None:
             raise ThreadError("it names no graph")
-        return _content(version, await self._graphs.of(graph_id, self._context))
+        graph_id = await self._graphs.of(version.graph_id, self._context)
+        return _content(version, graph_id)
+
+    def _foresee(self, contents: Sequence[Content]) -> list[Content]:
+        """What the server makes of them: a version begins as the one before, and what is not
+        said, or empty, stays; metadata is added to. Tells where that is not what was wanted."""
+        made: list[Content] = []
+        for version, content in zip(self._wanted, contents, strict=True):
+            if not made:
+                made.append(content)
+                continue
+            before = made[-1]
+            said_now = {n: v for n, v in content.items() if n == "name" or bytes(v) not in _EMPTY}
+            now = {**before, **said_now}
+            if "config" in said_now and "context" not in said_now:
+                now.pop("context", None)
+            metadata = {**member(before, "metadata"), **member(content, "metadata")}
+            if metadata:
+                now["metadata"] = Raw(encoded(metadata))
+            kept = [name for name in now if _text(now, name) != _text(content, name)]
+            if kept:
+                names = ", ".join(sorted(kept))
+                why = "the server begins a version as the one before, and lets nothing be removed"
+                self.lost(f"{names} of version {version.version}", why, holdable=False)
+            made.append(now)
+        return made
 
     async def _ask(
-        self, method: str, path: str, body: bytes | None, *, opening: bytes | None = b"{"
+        self, method: str, path: str, body: object, *, opening: bytes | None = b"{"
     ) -> None:
         await self._client.send(
-            self._context, method, path, body, opening=opening, what=f"assistant {self._id}"
+            self._context, method, path, body, opening=opening, what=f"assistant {self.id}"
         )
 
 
@@ -130,8 +188,9 @@ def _in_order(versions: Iterable[Assistant]) -> list[Assistant]:
     return sorted(versions, key=lambda version: version.version)
 
 
-def _position_in_force(versions: Sequence[Assistant]) -> int:
-    for position, version in enumerate(_in_order(versions)):
+def _in_force(versions: Sequence[Assistant]) -> int:
+    """The position of the version in force."""
+    for position, version in enumerate(versions):
         if version.latest:
             return position
     return len(versions) - 1
@@ -139,43 +198,28 @@ def _position_in_force(versions: Sequence[Assistant]) -> int:
 
 def _is_system(versions: Sequence[Assistant]) -> bool:
     """Whether the server made it, one for each graph."""
-    extra = next((version.extra for version in _in_order(versions)), {})
-    if isinstance(extra, UnsetType) or "metadata" not in extra:
-        return False
-    metadata = msgspec.json.decode(extra["metadata"])
-    return isinstance(metadata, dict) and metadata.get("created_by") == "system"
+    first = versions[0]
+    metadata = member(extra_of(first.extra), "metadata")
+    own = said(metadata, "created_by") and bytes(metadata["created_by"]) == b'"system"'
+    return own and first.graph_id is not None and first.assistant_id == system_id(first.graph_id)
 
 
-def _content(version: Assistant, graph_id: str | None = None) -> bytes:
-    """What an assistant's version consists of, as the body of a request that makes it."""
-    extra = {} if isinstance(version.extra, UnsetType) else version.extra
-    kept = {name: extra[name] for name in _KEPT if name in extra and bytes(extra[name]) != b"null"}
+def _content(version: Assistant, graph_id: str | None = None) -> Content:
+    extra = extra_of(version.extra)
+    kept = {name: extra[name] for name in _KEPT if said(extra, name)}
     # The server fills either from the other, and refuses both together.
-    if "config" in kept and "context" in kept and _configurable(kept["config"]):
+    if "context" in kept and bytes(kept["context"]) == b"{}":
         del kept["context"]
-    return _json({"graph_id": graph_id or version.graph_id, **kept})
+    if "context" in kept and member(member(kept, "config"), "configurable"):
+        del kept["context"]
+    return {"graph_id": Raw(encoded(graph_id or version.graph_id)), **kept}
 
 
-def _configurable(config: Raw) -> bool:
-    fields = msgspec.json.decode(config, type=dict[str, Raw])
-    return "configurable" in fields and bytes(fields["configurable"]) not in _EMPTY
+def _text(content: Content, name: str) -> bytes | None:
+    return canonical(content[name]) if name in content and bytes(content[name]) != b"{}" else None
 
 
-def _merged(assistant_id: str, versions: Sequence[Assistant]) -> list[Loss]:
-    """What a server does not take back: it adds the metadata of a version to the one before."""
-    kept: set[str] = set()
-    for version in _in_order(versions):
-        extra = {} if isinstance(version.extra, UnsetType) else version.extra
-        metadata = extra.get("metadata")
-        names = set(msgspec.json.decode(metadata, type=dict[str, Raw])) if metadata else set()
-        if kept - names:
-            what = f"the absence of metadata {min(kept - names)!r} from version {version.version}"
-            why = "the server adds to the metadata of the version before"
-            what = f"assistant {assistant_id}: {what}"
-            return [Loss(what=what, why=why, holdable=False)]
-        kept |= names
-    return []
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.encode(value)
+def _canonical_pair(pair: tuple[Content, Content]) -> tuple[object, object]:
+    one, other = pair
+    names = sorted(one.keys() | other.keys())
+    return [_text(one, n) for n in names], [_text(other, n) for n in names]

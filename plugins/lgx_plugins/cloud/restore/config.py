@@ -70,4 +70,4 @@ class CloudSinkConfig(CloudConfig, frozen=True, kw_only=True):
     enable_crons: Annotated[
         bool, option("Create crons as they were; else they are created disabled.")
     ] = False
-    body_size: Annotated[int, _BODY] = 64
+    body_size: Annotated[int, _BODY] = 4

@@ -6,15 +6,26 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import Raw, Struct
 
-from lgx import Bundle, Context, Cron, Loss, RetryableError, ThreadError, split_object
+from lgx import (
+    Bundle,
+    Context,
+    Cron,
+    Loss,
+    RetryableError,
+    RunInfo,
+    ThreadError,
+    digest,
+)
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
+from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
+from lgx_plugins.cloud.restore.config import CloudSinkConfig
+from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import KEY
-from lgx_plugins.cloud.restore.naming import target_id
 
-__all__ = ["restore_crons"]
+__all__ = ["CronRestorer"]
 
 # Of a cron's record, and of the payload in it, what creating one takes.
 _OF_RECORD = ("schedule", "end_time", "timezone", "on_run_completed")
@@ -32,101 +43,145 @@ _OF_PAYLOAD = (
 )
 
 
-async def restore_crons(
-    client: Client, bundle: Bundle, context: Context, *, enable: bool, merged: str | None
-) -> list[Loss]:
-    """Creates those that no earlier run has created; a server gives them new ids.
+class _Label(Struct, frozen=True):
+    """What lgx keeps in the metadata of a cron that it created."""
 
-    Args:
-        enable: as they were; else each is created disabled.
-        merged: see `target_id`.
+    cron_id: str = ""
+    source: str = ""
+    made_from: str = ""
 
-    Returns:
-        The crons that the server did not take.
-    """
-    there = {
-        _origin(cron) async for cron in Extras(client, context).crons() if isinstance(cron, Cron)
-    }
-    losses: list[Loss] = []
-    created = 0
-    for record in bundle:
-        assert isinstance(record, Cron)
-        if record.cron_id in there:
-            continue
-        try:
-            await _create(client, record, context, enable=enable, merged=merged)
-            created += 1
-        except (ThreadError, RetryableError) as error:
-            losses.append(Loss(what=f"cron {record.cron_id}", why=str(error)))
-    if created and not enable:
-        context.note(
-            f"{created} cron{'s were' if created > 1 else ' was'} created disabled; "
-            "--sink-enable-crons creates them as they were"
+
+class CronRestorer:
+    """Creates those that no earlier run has created. A server gives them ids of its own, so
+    their metadata says which cron of the source they are, and what they were made from."""
+
+    def __init__(
+        self,
+        client: Client,
+        holdings: Holdings,
+        config: CloudSinkConfig,
+        run: RunInfo,
+        context: Context,
+    ) -> None:
+        self._client = client
+        self._holdings = holdings
+        self._config = config
+        self._run = run
+        self._context = context
+        self._systems = {system_id(old): system_id(new) for old, new in config.map_graph.items()}
+
+    async def restore(self, bundle: Bundle) -> list[Loss]:
+        """
+        Returns:
+            The crons that the server did not take, or that were left as they are.
+        """
+        there = await self._there()
+        losses: list[Loss] = []
+        created = 0
+        for record in bundle:
+            assert isinstance(record, Cron)
+            try:
+                body = await self._body(record)
+                made_from = digest(encoded(body))
+                old = there.get(record.cron_id)
+                if old is not None and _made_from(old) == made_from:
+                    continue
+                if old is not None and self._config.on_conflict != "replace":
+                    losses.append(self._left(record))
+                    continue
+                if old is not None:
+                    await self._remove(old)
+                await self._create(record, body, made_from)
+                created += 1
+            except (ThreadError, RetryableError) as error:
+                losses.append(Loss(what=f"cron {record.cron_id}", why=str(error)))
+        if created and not self._config.enable_crons:
+            self._context.note(
+                f"{created} cron{'s were' if created > 1 else ' was'} created disabled; "
+                "--sink-enable-crons creates them as they were"
+            )
+        return losses
+
+    async def _there(self) -> dict[str, Cron]:
+        """Those of lgx's making, by the ids that they had at this source."""
+        found: dict[str, Cron] = {}
+        async for cron in Extras(self._client, self._context).of("cron"):
+            assert isinstance(cron, Cron)
+            label = _label(cron)
+            if label.cron_id and label.source == self._run.source:
+                found[label.cron_id] = cron
+        return found
+
+    async def _remove(self, cron: Cron) -> None:
+        await self._client.light(
+            self._context,
+            "DELETE",
+            f"/runs/crons/{quote(cron.cron_id, safe='')}",
+            opening=None,
+            what=f"removal of cron {cron.cron_id}",
         )
-    return losses
+
+    def _left(self, cron: Cron) -> Loss:
+        skips = self._config.on_conflict == "skip"
+        why = "it has changed at the source since it was created here"
+        remedy = " (--sink-on-conflict skip)" if skips else "; --sink-on-conflict replace does"
+        return Loss(
+            what=f"cron {cron.cron_id}",
+            why=f"{why}, and was not made anew{remedy}",
+            holdable=not skips,
+        )
+
+    async def _create(self, cron: Cron, body: dict[str, object], made_from: str) -> None:
+        fields = extra_of(cron.extra)
+        metadata = {name: v for name, v in member(fields, "metadata").items() if name != KEY}
+        label = _Label(cron.cron_id, self._run.source, made_from)
+        enabled: object = fields.get("enabled", True) if self._config.enable_crons else False
+        path = "/runs/crons"
+        if said(fields, "thread_id"):
+            thread_id = msgspec.json.decode(fields["thread_id"], type=str)
+            places = await self._holdings.places([thread_id], self._run, self._context)
+            path = f"/threads/{quote(places[thread_id].thread_id, safe='')}/runs/crons"
+        content = encoded({**body, "metadata": {**metadata, KEY: label}, "enabled": enabled})
+        what = f"cron {cron.cron_id}"
+        await self._client.send(self._context, "POST", path, content, opening=b"{", what=what)
+
+    async def _body(self, cron: Cron) -> dict[str, object]:
+        """What it is created with, but for its metadata and whether it runs."""
+        fields = extra_of(cron.extra)
+        payload = member(fields, "payload")
+        body: dict[str, object] = {
+            **{name: payload[name] for name in _OF_PAYLOAD if said(payload, name)},
+            **_config(payload),
+            **{name: fields[name] for name in _OF_RECORD if said(fields, name)},
+        }
+        assistant = payload.get("assistant_id") or fields.get("assistant_id")
+        if assistant is None:
+            raise ThreadError("it names no assistant")
+        name = msgspec.json.decode(assistant, type=str)
+        body["assistant_id"] = self._config.map_graph.get(name, self._systems.get(name, name))
+        # Each kind refuses what only the other has.
+        body.pop("on_run_completed" if said(fields, "thread_id") else "multitask_strategy", None)
+        return body
 
 
-def _origin(cron: Cron) -> str | None:
-    """The id that a cron of lgx's making had at its source."""
-    fields = _member(_fields(cron), "metadata")
-    said = _member(fields, KEY).get("cron_id")
-    return None if said is None else msgspec.json.decode(said, type=str)
+def _label(cron: Cron) -> _Label:
+    metadata = member(extra_of(cron.extra), "metadata")
+    try:
+        return msgspec.json.decode(metadata.get(KEY, b"{}"), type=_Label)
+    except msgspec.MsgspecError:
+        return _Label()
 
 
-async def _create(
-    client: Client, cron: Cron, context: Context, *, enable: bool, merged: str | None
-) -> None:
-    fields = _fields(cron)
-    payload = _member(fields, "payload")
-    body: dict[str, object] = {
-        **{name: payload[name] for name in _OF_PAYLOAD if _said(payload, name)},
-        **_config(payload),
-        **{name: fields[name] for name in _OF_RECORD if _said(fields, name)},
-        "metadata": {
-            **_member(fields, "metadata"),
-            KEY: {"cron_id": cron.cron_id},
-        },
-        "enabled": fields.get("enabled", True) if enable else False,
-    }
-    assistant = payload.get("assistant_id") or fields.get("assistant_id")
-    if assistant is None:
-        raise ThreadError("it names no assistant")
-    body["assistant_id"] = assistant
-    path = "/runs/crons"
-    if _said(fields, "thread_id"):
-        thread_id = target_id(msgspec.json.decode(fields["thread_id"], type=str), merged)
-        path = f"/threads/{quote(thread_id, safe='')}/runs/crons"
-        body.pop("on_run_completed", None)
-    else:
-        body.pop("multitask_strategy", None)
-    await client.send(
-        context,
-        "POST",
-        path,
-        msgspec.json.encode(body),
-        opening=b"{",
-        what=f"cron {cron.cron_id}",
-    )
+def _made_from(cron: Cron) -> str:
+    return _label(cron).made_from
 
 
 def _config(payload: Mapping[str, Raw]) -> dict[str, object]:
     """The runs' config, without the id by which the server tells its own."""
-    config = _member(payload, "config")
+    config = member(payload, "config")
     configurable = {
-        name: value for name, value in _member(config, "configurable").items() if name != "cron_id"
+        name: value for name, value in member(config, "configurable").items() if name != "cron_id"
     }
     others = {name: value for name, value in config.items() if name != "configurable"}
     kept = {**others, **({"configurable": configurable} if configurable else {})}
     return {"config": kept} if kept else {}
-
-
-def _fields(cron: Cron) -> Mapping[str, Raw]:
-    return {} if isinstance(cron.extra, UnsetType) else cron.extra
-
-
-def _said(fields: Mapping[str, Raw], name: str) -> bool:
-    return name in fields and bytes(fields[name]) != b"null"
-
-
-def _member(fields: Mapping[str, Raw], name: str) -> Mapping[str, Raw]:
-    return split_object(fields[name]) if _said(fields, name) else {}

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lgx import Context, RetryableError, ThreadError
 from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
+from lgx_plugins.replay import Edge, Topology
 
 __all__ = ["Graphs"]
 
@@ -21,7 +22,23 @@ class _Row(Struct):
     graph_id: str
 
 
+class _Node(Struct):
+    id: str
+
+
+class _Edge(Struct):
+    source: str
+    target: str
+    conditional: bool = False
+
+
+class _Graph(Struct):
+    nodes: list[_Node]
+    edges: list[_Edge]
+
+
 _rows = msgspec.json.Decoder(list[_Row])
+_graph = msgspec.json.Decoder(_Graph)
 
 
 class Graphs:
@@ -71,6 +88,10 @@ class Graphs:
     def known(self) -> tuple[str, ...]:
         return tuple(sorted(self._known))
 
+    def mapped(self, graph_id: str) -> str:
+        """What takes the place of a source's graph, whether it is there or not."""
+        return self._mapped.get(graph_id, graph_id)
+
     async def of(self, graph_id: str, context: Context) -> str:
         """The target's graph for threads of this one.
 
@@ -78,7 +99,7 @@ class Graphs:
             ThreadError: it has none.
             RetryableError: the server does not answer.
         """
-        graph = self._mapped.get(graph_id, graph_id)
+        graph = self.mapped(graph_id)
         if graph in self._known or await self._runs(graph, context):
             return graph
         there = ", ".join(self.known) or "none that it lists"
@@ -103,3 +124,18 @@ class Graphs:
             return False
         self._known |= {graph}
         return True
+
+    async def topology(self, graph: str, context: Context) -> Topology | None:
+        """The nodes and edges of one of the target's graphs; None where it cannot be drawn."""
+        path = f"/assistants/{quote(graph, safe='')}/graph"
+        try:
+            answer = await self._client.light(
+                context, "GET", path, opening=b"{", what=f"graph {graph!r}"
+            )
+            drawn = _graph.decode(answer.body)
+        except (ThreadError, RetryableError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return Topology(
+            nodes=frozenset(node.id for node in drawn.nodes),
+            edges=tuple(Edge(e.source, e.target, e.conditional) for e in drawn.edges),
+        )

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw, Struct
 
-from lgx import Mark, split_object
+from lgx import Mark, Origin
 
-__all__ = ["KEY", "Label", "Origin", "label_of", "without_label"]
+__all__ = ["KEY", "Label", "label_of"]
 
 KEY = "lgx"
-"""The reserved key; what stands under it is never copied, nor compared."""
-
-
-class Origin(Struct, frozen=True, array_like=True):
-    """What a checkpoint was where it came from, which a server cannot be given."""
-
-    checkpoint_id: str
-    created_at: str | None
-    run_id: str | None
+"""The reserved key. What stands under it is never copied from server to server, nor compared;
+files and databases keep it, as they keep everything."""
 
 
 class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +28,7 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
             nobody has gone on with the thread here.
         unfinished: the attempt that is writing it, or was when it was cut short. Such a thread is
             no copy of anything, and the next run replaces it.
-        thread_id: its id at the source, where that was no UUID.
+        thread_id: its id at the source, where it has another one here.
         provenance: of its checkpoints, from the oldest to the newest, where it was asked for.
     """
 
@@ -57,21 +52,22 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-_decoder = msgspec.json.Decoder(Label)
+class _Look(Label, frozen=True, kw_only=True):
+    """As it is looked up: its longest part is left unread."""
+
+    provenance: Raw = Raw(b"[]")  # type: ignore[assignment]  # of no use to whoever looks
 
 
-def label_of(metadata: dict[str, Raw]) -> Label | None:
-    """The label in a thread's metadata; None where there is none of ours."""
+_decoder = msgspec.json.Decoder(_Look)
+
+
+def label_of(metadata: Mapping[str, Raw]) -> Label | None:
+    """The label in a thread's metadata; None where there is none of lgx's."""
     if KEY not in metadata:
         return None
     try:
-        return _decoder.decode(metadata[KEY])
+        label = _decoder.decode(metadata[KEY])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def without_label(metadata: Raw) -> dict[str, Raw]:
-    """Metadata as a source's, without what lgx keeps there."""
-    fields = split_object(metadata)
-    fields.pop(KEY, None)
-    return fields
+    ours = label.fidelity or label.unfinished is not None
+    return msgspec.structs.replace(label, provenance=Raw(b"[]")) if ours else None

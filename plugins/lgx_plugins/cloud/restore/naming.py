@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
-__all__ = ["target_id"]
+__all__ = ["kept_apart", "plain_id"]
 
 _LGX = uuid.UUID("6c677800-7468-5265-a164-732d69647321")
 
 
-def target_id(thread_id: str, source: str | None) -> str:
+def plain_id(thread_id: str) -> str:
     """The id under which a thread stands on a server: its own, if it is a UUID.
 
-    Any other id always becomes the same UUID (version 5), so that a later run finds the thread.
-
-    Args:
-        source: identity of the source where several sources are merged in one target, so that
-            their equal ids are kept apart; else None.
+    Any other always becomes the same UUID (version 5), so that a later run finds the thread.
     """
-    try:
-        return str(uuid.UUID(thread_id)) if len(thread_id) == 36 else _made(thread_id, source)
-    except ValueError:
-        return _made(thread_id, source)
+    if len(thread_id) == 36:
+        try:
+            own = str(uuid.UUID(thread_id))
+        except ValueError:
+            return _made(thread_id)
+        if own == thread_id.lower():  # which is what servers make of it
+            return own
+    return _made(thread_id)
 
 
-def _made(thread_id: str, source: str | None) -> str:
-    name = thread_id if source is None else f"{source}\0{thread_id}"
-    return str(uuid.uuid5(_LGX, name))
+def kept_apart(thread_id: str, source: str) -> str:
+    """The id for a thread where a copy of another source's thread stands under the plain one."""
+    return _made(f"{source}\0{thread_id}")
+
+
+def _made(name: str) -> str:
+    # As `uuid.uuid5`, which fails on text that UTF-8 has no place for.
+    text = name.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha1(_LGX.bytes + text, usedforsecurity=False).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=5))

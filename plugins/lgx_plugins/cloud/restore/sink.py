@@ -10,6 +10,7 @@ from typing import ClassVar
 from lgx import (
     Bundle,
     Context,
+    Fact,
     Loss,
     Mark,
     Probe,
@@ -18,6 +19,7 @@ from lgx import (
     Sink,
     ThreadError,
     ThreadRef,
+    UsageError,
     WriteOutcome,
 )
 from lgx_plugins.cloud.access import denied
@@ -26,10 +28,9 @@ from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.probing import probe, server_versions
 from lgx_plugins.cloud.restore.assistants import restore_assistants
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
-from lgx_plugins.cloud.restore.crons import restore_crons
+from lgx_plugins.cloud.restore.crons import CronRestorer
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
-from lgx_plugins.cloud.restore.naming import target_id
 from lgx_plugins.cloud.restore.store import restore_items
 from lgx_plugins.cloud.restore.writing import ThreadWriter
 from lgx_plugins.cloud.storage import StorageReader
@@ -56,8 +57,8 @@ class CloudSink(Sink[CloudSinkConfig]):
         super().__init__(config)
         self._client = Client(config)
         self._graphs = Graphs(self._client, config.map_graph)
-        self._writer = ThreadWriter(self._client, config, self._graphs)
         self._holdings = Holdings(self._client)
+        self._writer = ThreadWriter(self._client, config, self._graphs, self._holdings)
         self._run: RunInfo | None = None
         self._context: Context | None = None
         self._built = 0
@@ -79,28 +80,42 @@ class CloudSink(Sink[CloudSinkConfig]):
 
     async def probe(self, context: Context) -> Probe:
         history = HistoryReader(self._client, 1000)
-        return await probe(self._client, StorageReader(self._client), history, context)
+        found = await probe(self._client, StorageReader(self._client), history, context)
+        try:
+            await self._graphs.load(context)
+            graphs = Fact(name="graphs", value=", ".join(self._graphs.known) or "none are listed")
+        except (RetryableError, ThreadError) as error:
+            graphs = Fact(name="graphs", value=f"cannot be listed: {error}", level="warn")
+        return Probe(facts=(*found.facts, graphs))
 
     async def begin(self, run: RunInfo, context: Context) -> None:
+        if run.source == self._client.url:
+            raise UsageError(
+                f"source and target are both {run.source}; name another server with --sink-url"
+            )
         self._run, self._context = run, context
         await self.versions(context)
         try:
             await self._graphs.load(context)
         except (RetryableError, ThreadError) as error:
             raise denied(error, self._client) from error
+        for old, new in sorted(self.config.map_graph.items()):
+            try:
+                await self._graphs.of(old, context)
+            except ThreadError as error:
+                raise UsageError(f"--sink-map-graph {old}={new}: {error}") from error
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         run, context = self._begun()
-        merged = run.source if run.merge else None
-        ids = {target_id(ref.thread_id, merged): ref.thread_id for ref in refs}
-        found = await self._holdings.find(list(ids), context)
-        return {
-            ids[thread_id]: holding.label.mark
-            for thread_id, holding in found.items()
-            if holding.label is not None
-            and holding.label.source == run.source
-            and holding.label.mark is not None
-        }
+        places = await self._holdings.places([ref.thread_id for ref in refs], run, context)
+        marks: dict[str, Mark] = {}
+        for thread_id, place in places.items():
+            holding = place.holding
+            if holding is not None and holding.is_copy(thread_id, run):
+                mark = holding.label.mark if holding.label else None
+                if mark is not None:
+                    marks[thread_id] = mark
+        return marks
 
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
         run, _ = self._begun()
@@ -126,15 +141,11 @@ class CloudSink(Sink[CloudSinkConfig]):
                 self._client, self._graphs, bundle, self.config.on_conflict, context
             )
         elif kind == "cron":
-            losses = await restore_crons(
-                self._client,
-                bundle,
-                context,
-                enable=self.config.enable_crons,
-                merged=run.source if run.merge else None,
-            )
+            losses = await CronRestorer(
+                self._client, self._holdings, self.config, run, context
+            ).restore(bundle)
         else:
-            losses = await restore_items(self._client, bundle, context)
+            losses = await restore_items(self._client, bundle, self.config.on_conflict, context)
         return WriteOutcome(thread_id=None, losses=tuple(losses))
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
@@ -142,12 +153,18 @@ class CloudSink(Sink[CloudSinkConfig]):
         await self._writer.forget(thread_ids, run, context)
 
     async def finish(self, context: Context) -> None:
-        if self._built and not self.config.provenance:
-            context.note(
-                "the target gave its own ids and times to all checkpoints, and has none of the "
-                "run ids, nor assistant_id and the like in metadata; --sink-provenance keeps the "
-                "checkpoints' old ids, times and run ids in the metadata of each thread"
-            )
+        if not self._built:
+            return
+        kept = "--sink-provenance keeps them in the metadata of each thread, too"
+        if self.config.provenance:
+            kept = "they are in the metadata of each thread, too"
+        context.note(
+            "the target gave its own ids and times to all checkpoints, and takes no run ids; the "
+            f"report (--report FILE) has the old ones, {kept}"
+        )
+        if self._writer.kept_back:
+            names = ", ".join(sorted(self._writer.kept_back))
+            context.note(f"of the threads' metadata the target sets by itself: {names}")
 
     def _begun(self) -> tuple[RunInfo, Context]:
         assert self._run is not None, "used before it was begun"

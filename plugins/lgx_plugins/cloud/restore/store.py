@@ -4,35 +4,60 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Literal, TypeAlias
 
-import msgspec
-from msgspec import UnsetType
+from msgspec import Struct, UnsetType
 
-from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError
+from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError, canonical, parse_time
 from lgx_plugins.cloud.client import Client
+from lgx_plugins.cloud.extras import Extras
+from lgx_plugins.cloud.restore.belongings import encoded, extra_of
 
 __all__ = ["restore_items"]
+
+Conflict: TypeAlias = Literal["fail", "skip", "replace"]
 
 _AT_ONCE = 16
 
 
-async def restore_items(client: Client, bundle: Bundle, context: Context) -> list[Loss]:
-    """Puts each under its namespace and key, in place of what stood there.
+class _There(Struct, frozen=True, gc=False):
+    """An item of the target: what it holds, and since when."""
+
+    digest: bytes
+    since: float | None
+
+
+async def restore_items(
+    client: Client, bundle: Bundle, conflict: Conflict, context: Context
+) -> list[Loss]:
+    """Puts each that is not there yet, or is older there, under its namespace and key.
 
     Returns:
-        The items that the server did not take.
+        The items that the server did not take, and those that were left because they are
+        newer there.
     """
+    there = {
+        _key(item): _There(_digest(item), _since(item))
+        async for item in Extras(client, context).of("store_item")
+        if isinstance(item, StoreItem)
+    }
     losses: list[Loss] = []
     items = iter(bundle)
 
     async def worker(items: Iterator[object]) -> None:
         for item in items:
             assert isinstance(item, StoreItem)
+            held = there.get(_key(item))
+            if held is not None and held.digest == _digest(item):
+                continue
+            if held is not None and conflict != "replace" and _newer(held, item):
+                losses.append(_left(item, conflict))
+                continue
             try:
                 await _put(client, item, context)
             except (ThreadError, RetryableError) as error:
-                what = f"store item {item.key!r} of {'.'.join(item.namespace)!r}"
-                losses.append(Loss(what=what, why=str(error)))
+                losses.append(Loss(what=_name(item), why=str(error)))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
@@ -40,17 +65,55 @@ async def restore_items(client: Client, bundle: Bundle, context: Context) -> lis
     return losses
 
 
+def _left(item: StoreItem, conflict: Conflict) -> Loss:
+    skips = conflict == "skip"
+    remedy = " (--sink-on-conflict skip)" if skips else "; --sink-on-conflict replace does"
+    return Loss(
+        what=_name(item),
+        why=f"it stands there with other content that is newer, and was not replaced{remedy}",
+        holdable=not skips,
+    )
+
+
+def _newer(held: _There, item: StoreItem) -> bool:
+    """Whether it was changed on the target after its last change at the source."""
+    since = _since(item)
+    return held.since is None or since is None or held.since >= since
+
+
+def _since(item: StoreItem) -> float | None:
+    if item.updated_at is None:
+        return None
+    try:
+        return parse_time(item.updated_at).timestamp()
+    except ValueError:
+        return None
+
+
+def _key(item: StoreItem) -> bytes:
+    return blake2b(encoded((item.namespace, item.key)), digest_size=16).digest()
+
+
+def _digest(item: StoreItem) -> bytes:
+    value = b"" if isinstance(item.value, UnsetType) else canonical(bytes(item.value))
+    return blake2b(value, digest_size=16).digest()
+
+
+def _name(item: StoreItem) -> str:
+    return f"store item {item.key!r} of {'.'.join(item.namespace)!r}"
+
+
 async def _put(client: Client, item: StoreItem, context: Context) -> None:
     body: dict[str, object] = {"namespace": item.namespace, "key": item.key}
     if not isinstance(item.value, UnsetType):
         body["value"] = item.value
-    extra = {} if isinstance(item.extra, UnsetType) else item.extra
+    extra = extra_of(item.extra)
     body |= {name: extra[name] for name in ("index", "ttl") if name in extra}
     await client.light(
         context,
         "PUT",
         "/store/items",
-        msgspec.json.encode(body),
+        encoded(body),
         opening=None,
         what=f"store item {item.key!r}",
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw, Struct
@@ -16,17 +14,21 @@ from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import Answer, RefusedError, UnknownFateError, excerpt
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
+from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
-from lgx_plugins.cloud.restore.label import KEY, Label
+from lgx_plugins.cloud.restore.label import KEY, Label, label_of
+from lgx_plugins.cloud.restore.standing import Standing, decoded
 from lgx_plugins.cloud.restore.threads import Built
-from lgx_plugins.replay import Edge, Topology
 from lgx_plugins.replay import RefusedError as RefusedUpdateError
+from lgx_plugins.replay import Topology
 
-__all__ = ["HttpTarget", "TakenError"]
+__all__ = ["LARGEST_BODY", "HttpTarget", "TakenError"]
 
-T = TypeVar("T")
+LARGEST_BODY = 300 << 20
+"""Bytes of a request that servers take."""
 
-_PATIENCE = 2  # internal errors that an update may cause before it counts as refused
+_PATIENCE = 2  # internal errors that a thread's updates may cause before they count as refused
+_STEPS = 200  # of one request: a server takes milliseconds for each, and is silent meanwhile
 
 
 class TakenError(ThreadError):
@@ -41,21 +43,6 @@ class _Updated(Struct):
     checkpoint: _Place
 
 
-class _Node(Struct):
-    id: str
-
-
-class _Edge(Struct):
-    source: str
-    target: str
-    conditional: bool = False
-
-
-class _Graph(Struct):
-    nodes: list[_Node]
-    edges: list[_Edge]
-
-
 class HttpTarget:
     """Fulfils `lgx_plugins.replay.Target`.
 
@@ -68,6 +55,7 @@ class HttpTarget:
         client: Client,
         history: HistoryReader,
         holdings: Holdings,
+        graphs: Graphs,
         context: Context,
         *,
         thread_id: str,
@@ -85,8 +73,9 @@ class HttpTarget:
         """
         self.body_bytes = body_bytes
         self._client = client
-        self._history = history
+        self._standing = Standing(client, history, holdings, thread_id, context)
         self._holdings = holdings
+        self._graphs = graphs
         self._context = context
         self._thread_id = thread_id
         self._path = path_of(thread_id)
@@ -94,7 +83,8 @@ class HttpTarget:
         self._label = label
         self._graph_id = graph_id
         self._ttl = ttl
-        self._attempt = ""
+        self._attempt: str | None = None
+        self._failures = 0
 
     # -- writing ----------------------------------------------------------------------
 
@@ -106,20 +96,13 @@ class HttpTarget:
             RefusedUpdateError: see `Target`.
         """
         self._attempt = uuid.uuid4().hex
-        label = msgspec.structs.replace(self._label, unfinished=self._attempt)
-        body: dict[str, object] = {
-            "thread_id": self._thread_id,
-            "metadata": {**self._metadata, KEY: label},
-            "if_exists": "raise",
-        }
-        if self._ttl is not None:
-            body["ttl"] = self._ttl
-        content = _with_supersteps(body, supersteps)
+        first, *rest = _portions(supersteps) or [()]
+        content = self._body("raise", first)
         what = f"creation of thread {self._thread_id}"
-        tries = failures = 0
+        tries = 0
 
         async def call() -> Answer:
-            nonlocal tries, failures
+            nonlocal tries
             tries += 1
             if tries > 1:
                 await self._remove_own()
@@ -127,34 +110,52 @@ class HttpTarget:
                 return await self._client.ask("POST", "/threads", content, opening=b"{", what=what)
             except RefusedError as error:
                 if error.status == 409:
-                    raise TakenError(str(error)) from error
+                    # Something on the way may have sent it twice.
+                    await self._remove_own()
+                    raise RetryableError(str(error), status=409) from error
                 raise _refusal(error) from error
             except RetryableError as error:
-                failures += error.status == 500
-                if failures >= _PATIENCE:
-                    raise RefusedUpdateError(str(error)) from error
+                if error.status == 500:
+                    self._count_failure(error)
                 raise
 
-        async with self._room(len(content)):
+        async with self._room(content):
             answer = await self._context.request(call, what=what, bulk=True)
-        _check_thread(answer.body)
+        self._check(answer.body)
+        for portion in rest:
+            await self._continue(portion)
 
     async def go_on(self, supersteps: Sequence[bytes]) -> None:
-        content = _with_supersteps(
-            {"thread_id": self._thread_id, "if_exists": "do_nothing"}, supersteps
-        )
-        async with self._room(len(content)):
+        for portion in _portions(supersteps):
+            await self._continue(portion)
+
+    async def _continue(self, supersteps: Sequence[bytes]) -> None:
+        # With all that creating it takes: should it have gone, what comes of this is labelled.
+        content = self._body("do_nothing", supersteps)
+        async with self._room(content):
             answer = await self._send("/threads", content, "continuation")
-        _check_thread(answer.body)
+        self._check(answer.body)
 
     async def branch(self, parent_id: str, update: bytes) -> str:
         place = {"checkpoint": {"checkpoint_id": parent_id, "checkpoint_ns": ""}}
         content = msgspec.json.encode(place)[:-1] + b"," + update[1:]
-        async with self._room(len(content)):
+        async with self._room(content):
             answer = await self._send(f"{self._path}/state", content, "branch")
-        return self._decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
+        return decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
 
     async def remove(self) -> None:
+        """Removes what this target made, if anything.
+
+        Raises:
+            TakenError: meanwhile somebody else made a thread of that id.
+        """
+        if self._attempt is not None:
+            what = f"removal of thread {self._thread_id}"
+            await self._context.request(self._remove_own, what=what)
+            self._attempt = None
+
+    async def discard(self) -> None:
+        """Removes what stands there, whoever made it."""
         what = f"removal of thread {self._thread_id}"
         try:
             await self._client.light(self._context, "DELETE", self._path, opening=None, what=what)
@@ -172,7 +173,25 @@ class HttpTarget:
             opening=b"{",
             what=f"mark of thread {self._thread_id}",
         )
-        return self._decoded(answer.body, Built, "thread")
+        return decoded(answer.body, Built, "thread")
+
+    def _body(self, if_exists: str, supersteps: Sequence[bytes]) -> bytes:
+        """
+        Raises:
+            ThreadError: it is more than a server takes.
+        """
+        label = msgspec.structs.replace(self._label, unfinished=self._attempt)
+        body: dict[str, object] = {
+            "thread_id": self._thread_id,
+            "metadata": {**self._metadata, KEY: label},
+            "if_exists": if_exists,
+        }
+        if self._ttl is not None:
+            body["ttl"] = self._ttl
+        content = msgspec.json.encode(body)
+        if supersteps:
+            content = b'%b,"supersteps":[%b]}' % (content[:-1], b",".join(supersteps))
+        return content
 
     async def _send(self, path: str, content: bytes, what: str) -> Answer:
         try:
@@ -188,8 +207,14 @@ class HttpTarget:
             raise _refusal(error) from error
         except UnknownFateError as error:
             if error.status == 500:
-                raise RefusedUpdateError(str(error)) from error
+                self._count_failure(error)
             raise
+
+    def _count_failure(self, error: Exception) -> None:
+        """An internal error passes, or is the server's way to refuse a value: the second says."""
+        self._failures += 1
+        if self._failures >= _PATIENCE:
+            raise RefusedUpdateError(str(error)) from error
 
     async def _remove_own(self) -> None:
         """Removes the thread if this attempt made it; another's is not touched."""
@@ -197,15 +222,31 @@ class HttpTarget:
         if holding is None:
             return
         if holding.label is None or holding.label.unfinished != self._attempt:
-            raise TakenError("somebody else made a thread of that id meanwhile")
+            raise _taken()
         try:
             await self._client.ask("DELETE", self._path, opening=None, what="removal of a thread")
         except RefusedError as error:
             if error.status != 404:
                 raise
 
+    def _check(self, body: bytes) -> None:
+        """An answer of success that is no thread tells of steps that were not taken; one that
+        has another label, of steps that went into somebody else's thread."""
+        fields = split_object(body)
+        if "thread_id" not in fields:
+            raise RefusedUpdateError(f"the target answered with success, and said: {excerpt(body)}")
+        label = label_of(split_object(fields.get("metadata", Raw(b"{}"))))
+        if label is None or label.unfinished != self._attempt:
+            raise _taken()
+
     @asynccontextmanager
-    async def _room(self, size: int) -> AsyncIterator[None]:
+    async def _room(self, content: bytes) -> AsyncIterator[None]:
+        size = len(content)
+        if size > LARGEST_BODY:
+            raise ThreadError(
+                f"a step of it needs a request of {size >> 20} MiB, and servers refuse more than "
+                f"{LARGEST_BODY >> 20}"
+            )
         await self._context.budget.take(size)
         try:
             yield
@@ -214,72 +255,31 @@ class HttpTarget:
 
     # -- reading ----------------------------------------------------------------------
 
-    async def head(self) -> str:
-        page = await self._history.page(self._thread_id, "", self._context, limit=1)
-        self._context.budget.give_page(page.taken)
-        if not page.rows:
-            raise ThreadError("the target gives no history of a thread that was just built")
-        return page.rows[0].checkpoint_id
+    async def look(self) -> Built:
+        """The thread's record as it stands there."""
+        return await self._standing.look()
 
-    async def history(self) -> AsyncIterator[Checkpoint]:
-        """
-        Raises:
-            RetryableError, ThreadError: it cannot be had whole.
-        """
-        limit = self._history.limit_for(None)
-        try:
-            page = await self._history.page(self._thread_id, "", self._context, limit=limit)
-        except RefusedError as error:
-            if error.status == 404 and not await self._holdings.find(
-                [self._thread_id], self._context
-            ):
-                return  # it was refused before anything was made of it
-            raise
-        while page.rows:
-            rows, size = page.rows, len(page.body)
-            try:
-                for row in rows:
-                    yield row
-            finally:
-                self._context.budget.give_page(page.taken)
-            last = rows[-1]
-            if last.parent_checkpoint_id is None and len(rows) < limit:
-                return
-            step = size // len(rows) + 1
-            limit = self._history.limit_for(step)
-            page = await self._history.after(
-                self._thread_id, "", self._context, last=last, limit=limit, expected=limit * step
-            )
-        self._context.budget.give_page(page.taken)
+    async def newest(self) -> str | None:
+        """The id of the newest checkpoint, if there is any."""
+        return await self._standing.head()
+
+    async def head(self) -> str:
+        head = await self._standing.head()
+        if head is None:
+            raise ThreadError("the target gives no history of a thread that was just built")
+        return head
+
+    def history(self) -> AsyncIterator[Checkpoint]:
+        return self._standing.history()
 
     async def topology(self) -> Topology | None:
         if self._graph_id is None:
             return None
-        path = f"/assistants/{quote(self._graph_id, safe='')}/graph"
-        try:
-            answer = await self._client.light(
-                self._context, "GET", path, opening=b"{", what=f"graph {self._graph_id!r}"
-            )
-            graph = self._decoded(answer.body, _Graph, "graph")
-        except (ThreadError, RetryableError):
-            return None  # some graphs cannot be drawn; replay does without
-        return Topology(
-            nodes=frozenset(node.id for node in graph.nodes),
-            edges=tuple(Edge(e.source, e.target, e.conditional) for e in graph.edges),
-        )
-
-    def _decoded(self, body: bytes, kind: type[T], what: str) -> T:
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ThreadError(f"the target's answer about a {what} is malformed: {error}") from None
+        return await self._graphs.topology(self._graph_id, self._context)
 
 
-def _with_supersteps(body: dict[str, object], supersteps: Sequence[bytes]) -> bytes:
-    head = msgspec.json.encode(body)
-    if not supersteps:
-        return head
-    return b'%b,"supersteps":[%b]}' % (head[:-1], b",".join(supersteps))
+def _portions(supersteps: Sequence[bytes]) -> list[Sequence[bytes]]:
+    return [supersteps[at : at + _STEPS] for at in range(0, len(supersteps), _STEPS)]
 
 
 def _refusal(error: RefusedError) -> ThreadError:
@@ -287,8 +287,5 @@ def _refusal(error: RefusedError) -> ThreadError:
     return RefusedUpdateError(str(error)) if error.status in (400, 404, 422) else error
 
 
-def _check_thread(body: bytes) -> None:
-    """An answer of success that is no thread tells of steps that were not taken."""
-    fields = split_object(body)
-    if "thread_id" not in fields:
-        raise RefusedUpdateError(f"the target answered with success, and said: {excerpt(body)}")
+def _taken() -> TakenError:
+    return TakenError("meanwhile somebody else made a thread of that id; a later run looks at it")

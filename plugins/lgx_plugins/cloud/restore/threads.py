@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from lgx import Loss, Thread, canonical, raw, split_object
-from lgx_plugins.cloud.restore.label import KEY, without_label
+from lgx import Loss, Thread, ThreadError, canonical, raw, split_object
+from lgx_plugins.cloud.restore.label import KEY, label_of
 
-__all__ = ["RESERVED", "Built", "missing", "thread_metadata", "thread_ttl"]
+__all__ = ["RESERVED", "Built", "Sent", "graph_of", "missing", "sent_of", "thread_ttl"]
 
 RESERVED = frozenset(
     {"thread_id", "assistant_id", "run_id", "cron_id", "counters_since_delta_snapshot"}
@@ -17,6 +18,7 @@ RESERVED = frozenset(
 """Keys of metadata that servers set by themselves, and strip from what they are given."""
 
 _UNATTAINABLE = ("error", "busy")
+_NOTHING = (b"null", b"{}", b"[]")
 
 
 class Built(Struct, frozen=True):
@@ -26,17 +28,46 @@ class Built(Struct, frozen=True):
     metadata: Raw = Raw(b"{}")
 
 
-def thread_metadata(thread: Thread | None, graph_id: str | None) -> dict[str, Raw]:
-    """What the thread is created with; the graph's id is the target's."""
+class Sent(Struct, frozen=True):
+    """A thread's metadata as it is given to a server, without a label.
+
+    Attributes:
+        kept_back: names of what servers would not take, and set by themselves.
+        taken: whether what stood under lgx's own key was none of its labels, and has no place.
+    """
+
+    fields: dict[str, Raw]
+    kept_back: frozenset[str] = frozenset()
+    taken: bool = False
+
+
+def graph_of(thread: Thread | None) -> str | None:
+    """The graph that a thread belongs to; None where it names none.
+
+    Raises:
+        ThreadError: what it names is none.
+    """
     if thread is None or isinstance(thread.metadata, UnsetType):
-        fields: dict[str, Raw] = {}
-    else:
-        fields = without_label(thread.metadata)
-    for name in RESERVED:
+        return None
+    said = split_object(thread.metadata).get("graph_id")
+    try:
+        return None if said is None else msgspec.json.decode(said, type=str | None)
+    except msgspec.ValidationError:
+        raise ThreadError("its metadata names as graph_id what is no text") from None
+
+
+def sent_of(thread: Thread | None, graph_id: str | None) -> Sent:
+    """What the thread is created with; the graph's id is the target's."""
+    fields: dict[str, Raw] = {}
+    if thread is not None and not isinstance(thread.metadata, UnsetType):
+        fields = split_object(thread.metadata)
+    kept_back = fields.keys() & RESERVED
+    taken = KEY in fields and label_of(fields) is None
+    for name in (*kept_back, KEY):
         fields.pop(name, None)
     if graph_id is not None:
         fields["graph_id"] = raw(graph_id)
-    return fields
+    return Sent(fields, frozenset(kept_back), taken)
 
 
 def thread_ttl(thread: Thread | None) -> Raw | None:
@@ -54,31 +85,52 @@ def thread_ttl(thread: Thread | None) -> Raw | None:
 
 
 def missing(
-    thread_id: str, thread: Thread | None, sent: Mapping[str, Raw], built: Built
+    thread_id: str, thread: Thread | None, sent: Sent, built: Built, *, bare: bool
 ) -> list[Loss]:
-    """What the record lacks of its source, once all of the history is there."""
+    """What the record lacks of its source, once all of the history is there.
+
+    Args:
+        bare: whether the thread came without a history, and without a word about that.
+    """
     losses: list[Loss] = []
 
     def lost(what: str, why: str, *, holdable: bool = True) -> None:
         losses.append(Loss(what=what, why=why, thread_id=thread_id, holdable=holdable))
 
     held = split_object(built.metadata)
-    lacking = sorted(
-        name
-        for name, value in sent.items()
-        if name not in held or canonical(bytes(held[name])) != canonical(bytes(value))
-    )
+    lacking = unlike(sent.fields, held)
     if lacking:
-        names = ", ".join(repr(name) for name in lacking[:3])
+        names = ", ".join(map(repr, lacking[:3])) + " …" * (len(lacking) > 3)
         lost(f"metadata {names}", "the server did not keep it as it was given")
-    surplus = held.keys() - sent.keys() - RESERVED - {KEY}
+    surplus = held.keys() - sent.fields.keys() - RESERVED - {KEY}
     if surplus:
-        why = "the server, or a hook of it, added it by itself"
+        why = "the target added it by itself, or had it before"
         lost(f"the absence of metadata {min(surplus)!r}", why, holdable=False)
-    if thread is not None and thread.status is not None and thread.status != built.status:
+    if sent.taken:
+        why = "lgx keeps its own mark under that key, and found something else there"
+        lost(f"metadata {KEY!r}", why, holdable=False)
+    if thread is None:
+        return losses
+    if bare and _says(thread.values):
+        why = "no history came with them, and servers take values as steps of one alone"
+        lost("its values", why)
+    if thread.status is not None and thread.status != built.status:
         lost(
             f"status {thread.status}",
             f"servers take no status; by its next nodes this one calls it {built.status}",
             holdable=thread.status not in _UNATTAINABLE and built.status != "interrupted",
         )
     return losses
+
+
+def unlike(sent: Mapping[str, Raw], held: Mapping[str, Raw]) -> list[str]:
+    """The keys that are not held as they were sent."""
+    return sorted(
+        name
+        for name, value in sent.items()
+        if name not in held or canonical(bytes(held[name])) != canonical(bytes(value))
+    )
+
+
+def _says(value: Raw | UnsetType) -> bool:
+    return not isinstance(value, UnsetType) and bytes(value).strip() not in _NOTHING

@@ -1,0 +1,118 @@
+"""What is to become of a thread of which something stands on the target already."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from lgx import Loss, ThreadError, WriteOutcome
+from lgx_plugins.cloud.restore.jobs import Job
+from lgx_plugins.cloud.restore.target import HttpTarget
+from lgx_plugins.cloud.restore.threads import Built, missing
+from lgx_plugins.replay import Outcome, compare_thread
+
+__all__ = ["Conflict", "Course", "Judge", "Judgement"]
+
+Conflict: TypeAlias = Literal["fail", "skip", "replace"]
+
+
+class Course(Enum):
+    """What is done about it."""
+
+    BUILD = auto()
+    """Nothing is there."""
+
+    REPLACE = auto()
+    """What is there goes, and the thread is built."""
+
+    ADOPT = auto()
+    """The same is there; it is marked as what it is."""
+
+    LEAVE = auto()
+    """Something else is there, and stays."""
+
+
+class Judgement(Struct, frozen=True):
+    """
+    Attributes:
+        outcome: of the thread as it is found; of `ADOPT` alone.
+        why: what stands there, for a sentence; of `LEAVE` alone.
+    """
+
+    course: Course
+    outcome: Outcome | None = None
+    why: str = ""
+
+
+class Judge:
+    """Looks at what stands there, and changes nothing."""
+
+    def __init__(self, conflict: Conflict) -> None:
+        self._conflict = conflict
+
+    async def judge(self, job: Job, target: HttpTarget) -> Judgement:
+        """
+        Raises:
+            RetryableError, ThreadError: the server does not tell.
+        """
+        there = job.place.holding
+        if there is None:
+            return Judgement(Course.BUILD)
+        label = there.label
+        if label is not None and label.unfinished is not None:
+            return Judgement(Course.REPLACE)  # of no use to anybody, whoever left it
+        why = "with other content"
+        if label is not None and there.is_copy(job.bundle.thread_id, job.run):
+            if await target.newest() == label.head:
+                return Judgement(Course.REPLACE)  # nobody has gone on with that copy
+            why = "as a copy with which somebody has gone on"
+        elif label is not None and label.source != job.run.source:
+            why = f"as a copy of a thread of {label.source} (--merge keeps those apart)"
+        elif label is not None:
+            why = "as a copy of another thread of this source"
+            return self._against(why)  # the same content would not make one of two
+        found = await self._same(job, target)
+        if found is not None:
+            return Judgement(Course.ADOPT, outcome=found)
+        return self._against(why)
+
+    def _against(self, why: str) -> Judgement:
+        course = Course.REPLACE if self._conflict == "replace" else Course.LEAVE
+        return Judgement(course, why=why)
+
+    def left(self, job: Job, judgement: Judgement) -> WriteOutcome:
+        """What is said of a thread in whose place another was left."""
+        thread_id, why = job.bundle.thread_id, judgement.why
+        if self._conflict == "skip":
+            loss = Loss(
+                what="thread",
+                why=f"it stands there {why}, and was left (--sink-on-conflict skip)",
+                thread_id=thread_id,
+                checkpoints=job.bundle.checkpoints,
+                holdable=False,
+            )
+            return WriteOutcome(thread_id=thread_id, losses=(loss,), written=False)
+        return WriteOutcome(
+            thread_id=thread_id,
+            error=f"it stands there {why}; --sink-on-conflict replace or skip says what becomes "
+            "of it",
+        )
+
+    async def _same(self, job: Job, target: HttpTarget) -> Outcome | None:
+        """What would be said of the thread there; None where it is not the same."""
+        try:
+            built = await target.look()
+            if not _alike(job, built):
+                return None
+            outcome = await compare_thread(job.bundle, target)
+        except ThreadError:
+            return None  # its history is out of reach, or none that an API gives
+        return outcome if outcome.exact else None
+
+
+def _alike(job: Job, built: Built) -> bool:
+    """Whether the record lacks nothing of the source's."""
+    losses = missing(job.bundle.thread_id, job.thread, job.sent, built, bare=False)
+    return not any(loss.holdable for loss in losses)
