@@ -18,11 +18,13 @@ __all__ = [
     "Update",
     "Writes",
     "overwrite",
+    "overwrites",
 ]
 
 Writes: TypeAlias = Sequence[tuple[str, Raw]]
 """What a task writes: a channel may come more than once."""
 
+_OVERWRITE = b'{"__overwrite__":'
 _encoder = msgspec.json.Encoder()
 
 
@@ -102,7 +104,12 @@ def values_text(writes: Writes | None) -> bytes:
 
 def overwrite(value: Raw) -> Raw:
     """The write that puts a value in place of what a reducer has gathered."""
-    return Raw(b'{"__overwrite__":%b}' % bytes(value))
+    return Raw(b"%b%b}" % (_OVERWRITE, bytes(value)))
+
+
+def overwrites(value: Raw) -> bool:
+    """Whether it is such a write."""
+    return bytes(memoryview(value)[: len(_OVERWRITE)]) == _OVERWRITE
 
 
 def _single(writes: Writes) -> bool:

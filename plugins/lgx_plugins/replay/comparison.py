@@ -7,10 +7,11 @@ from collections import Counter
 from msgspec import Struct, UnsetType, field
 
 from lgx import Checkpoint
+from lgx_plugins.replay.actions import overwrites
 from lgx_plugins.replay.channels import ChannelComparison
 from lgx_plugins.replay.messages import messages_of
 from lgx_plugins.replay.outline import NONE, Outline
-from lgx_plugins.replay.steps import metadata_of, next_of, tasks_of, values_of
+from lgx_plugins.replay.steps import Values, metadata_of, next_of, tasks_of, values_of
 
 __all__ = ["Comparison", "Difference", "Differences"]
 
@@ -20,6 +21,8 @@ class Difference(Struct):
 
     Attributes:
         channels: whose values differ; `messages`: those that hold messages.
+        literal: those that took an overwriting value as it was sent.
+        still: whether they have on the target what they had there one checkpoint before.
         given: whether nothing is written there, so that what differs was so before.
         missing, extra: names in `next` that the target lacks, and that it has besides.
         sent: which of the missing ones a `Send` made; `all_sent`: whether no other did.
@@ -31,6 +34,8 @@ class Difference(Struct):
 
     channels: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
+    literal: tuple[str, ...] = ()
+    still: bool = False
     given: bool = False
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -86,7 +91,9 @@ class Comparison:
         self._outline = outline
         self._offsets: dict[int, int] = {}
         self._channels = ChannelComparison()
+        self._later: tuple[Difference, Values] | None = None
         self._due: dict[int, list[int]] = {}
+        self._kept: dict[int, list[tuple[int, Values]]] = {}
         self._parents: dict[str, list[int]] = {}
 
     def add(self, index: int, source: Checkpoint, target: Checkpoint) -> None:
@@ -95,16 +102,48 @@ class Comparison:
         found.channels, excused = self._channels.compare(source.values, target.values)
         self.differences.excused.update(excused)
         if found.channels:
-            values = values_of(source.values)
-            found.messages = tuple(
-                name for name in found.channels if name in values and messages_of(values[name])
-            )
-            found.given = metadata_of(source)[0] in ("input", "fork")
+            self._look_closer(index, source, target, found)
+        if self._later is not None:
+            (place, kept), self._later = self._later, None
+            before = values_of(target.values)
+            place.still = all(before.get(name) == kept.get(name) for name in place.channels)
+        if found.channels:
+            self._later = found, values_of(target.values)
         self._compare_next(index, source, target, found)
         self._compare_metadata(index, source, target, found)
         self._compare_parent(index, target)
         if found.differs:
             self._place(index, found)
+
+    def _look_closer(
+        self, index: int, source: Checkpoint, target: Checkpoint, found: Difference
+    ) -> None:
+        values = values_of(source.values)
+        found.messages = tuple(
+            name for name in found.channels if name in values and messages_of(values[name])
+        )
+        there = values_of(target.values)
+        found.literal = tuple(
+            name for name in found.channels if name in there and overwrites(there[name])
+        )
+        came = metadata_of(source)[0]
+        found.given = came in ("input", "fork")
+        parent = self._outline.parents[index]
+        if came == "input" and parent != NONE:
+            kept = {name: there[name] for name in found.channels if name in there}
+            self._kept.setdefault(parent, []).append((index, kept))
+
+    def _settle_kept(self, index: int, source: Checkpoint) -> None:
+        """Excuses channels that an input emptied, together with the tasks that it dropped."""
+        before = values_of(source.values)
+        for child, kept in self._kept.pop(index):
+            place = self.differences.places[child]
+            same = {name for name, value in kept.items() if before.get(name) == value}
+            if same and next_of(source):
+                self.differences.excused["cut"] += 1
+                place.channels = tuple(name for name in place.channels if name not in same)
+            if not place.differs:
+                del self.differences.places[child]
 
     def _place(self, index: int, found: Difference) -> None:
         known = self.differences.places.get(index)
@@ -115,6 +154,8 @@ class Comparison:
     def _compare_next(
         self, index: int, source: Checkpoint, target: Checkpoint, found: Difference
     ) -> None:
+        if index in self._kept:
+            self._settle_kept(index, source)
         if index in self._due:
             self._settle(index, source)
         if index == len(self._outline) - 1 and _run_again(source, target):
@@ -139,7 +180,9 @@ class Comparison:
         """Tells of the children that lead elsewhere what was due before them."""
         names = next_of(source)
         for child in self._due.pop(index):
-            place = self.differences.places[child]
+            place = self.differences.places.get(child)
+            if place is None:
+                continue
             place.ran = names
             left = tuple(name for name in place.extra if name not in names)
             if place.input and left != place.extra:
@@ -162,7 +205,7 @@ class Comparison:
 
     def _compare_parent(self, index: int, target: Checkpoint) -> None:
         for child in self._parents.pop(target.checkpoint_id, ()):
-            if self._outline.parents[child] == index:
+            if self._outline.parents[child] in (index, NONE):
                 continue
             if child in self._outline.copied:
                 self.differences.excused["fork"] += 1

@@ -10,7 +10,7 @@ from lgx_plugins.replay.method import RENAMED, Form, GraphMemory, Method
 
 __all__ = ["improve", "improve_refused"]
 
-_CANDIDATES = 3
+_CANDIDATES = 6
 _LEVELS = 6
 _NO_NODE = "does not exist"
 
@@ -20,14 +20,21 @@ def improve(method: Method, differences: Differences) -> bool:
     wrong = [index for index, place in differences.places.items() if place.channels]
     first = min(wrong, default=len(differences.places) and max(differences.places))
     changed = False
-    if first in method.staged and not method.fix(first).otherwise:
+    lost = first in method.staged and bool(wrong) and differences.places[first].still
+    if lost and not method.fix(first).otherwise:
         # What was stored did not become part of it: its node was not due there.
         method.fix(first).otherwise = changed = True
         wrong = []
     for index in sorted(wrong):
         place = differences.places[index]
         for channel in () if place.given else place.channels:
-            changed |= _next_form(method, index, channel, messages=channel in place.messages)
+            if channel in place.literal:
+                form = Form.TAIL if method.graph.reduces(channel) else Form.VALUE
+                changed |= method.fix(index).forms.get(channel) is not form
+                method.fix(index).forms[channel] = form
+            else:
+                messages = channel in place.messages
+                changed |= _next_form(method, index, channel, messages=messages)
     held = {name for place in differences.places.values() for name in place.held}
     if not held <= method.held and method.stages:
         method.held |= held
@@ -62,8 +69,8 @@ def _order(graph: GraphMemory, channel: str, *, messages: bool) -> Sequence[Form
     if messages:
         return (Form.MESSAGES, Form.REPLACED, Form.WRITTEN, Form.OVERWRITE, Form.VALUE)
     if graph.reduces(channel):
-        return (Form.MESSAGES, Form.OVERWRITE, Form.VALUE)
-    return (Form.MESSAGES, Form.VALUE, Form.OVERWRITE)
+        return (Form.MESSAGES, Form.OVERWRITE, Form.TAIL, Form.VALUE)
+    return (Form.MESSAGES, Form.VALUE, Form.OVERWRITE, Form.TAIL)
 
 
 def _reroute(method: Method, index: int, place: Difference) -> bool:

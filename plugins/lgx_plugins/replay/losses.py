@@ -15,7 +15,7 @@ __all__ = ["foresee", "losses_of"]
 _EXCUSES = {
     "usage_metadata": "servers move it into additional_kwargs",
     "invalid_tool_calls": "servers move them into additional_kwargs",
-    "cut": "tasks that a new input dropped are still due in that checkpoint, and not after it",
+    "cut": "an update as input leaves due, until the next step, what an input of a run drops",
     "waiting": "tasks that had finished beside those that wait will run again",
     "step": "the history begins in the middle, and servers count from the beginning",
     "fork": "the copy stands beside what it was copied from, not below it",
@@ -48,6 +48,13 @@ def losses_of(
         yield Loss(
             what=f"the input of {method.guessed} tasks that wait",
             why="a command made them, and no history tells what it sent",
+            thread_id=thread_id,
+            holdable=False,
+        )
+    if method is not None and method.due_again:
+        yield Loss(
+            what=f"that {', '.join(sorted(method.due_again))} had run",
+            why="updates cannot tell it, so that these nodes run again in the thread's next run",
             thread_id=thread_id,
             holdable=False,
         )

@@ -23,6 +23,7 @@ class Form(Enum):
     MESSAGES = "as the tasks wrote it, messages as they stand afterwards"
     EDITS = "removals, edits and additions that make the new list of messages of the old"
     REPLACED = "all messages removed, then all added"
+    TAIL = "what was added to the end of a list"
     VALUE = "the value that it has afterwards"
     OVERWRITE = "the value that it has afterwards, in place of what a reducer would make"
 
@@ -96,6 +97,7 @@ class Method(Struct):
     Attributes:
         latest: whether the last state alone is written.
         staged: the steps that are staged, as far as it is planned.
+        due_again: nodes whose steps should be staged and cannot be: they stay due.
         by_value: whether a step was sent by value, and not by its tasks.
         guessed: tasks that wait at the head, and whose input no history tells.
     """
@@ -110,6 +112,7 @@ class Method(Struct):
     stages: bool
     fixes: dict[int, Fix]
     staged: set[int] = field(default_factory=set)
+    due_again: set[str] = field(default_factory=set)
     by_value: bool = False
     guessed: int = 0
 

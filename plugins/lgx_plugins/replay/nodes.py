@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+from lgx_plugins.replay.actions import Writes
 from lgx_plugins.replay.method import GraphMemory
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.steps import Step
 
-__all__ = ["candidates"]
+__all__ = ["Named", "candidates", "variants"]
 
 END, START = "__end__", "__start__"
+
+Named: TypeAlias = tuple[tuple[str, Writes | None], ...]
+"""The nodes of a step, and what each wrote."""
+
+_LIKELY = 3  # how many of the candidates are tried before what may have been left over
+
+
+def variants(step: Step, parent: Parent | None, graph: GraphMemory) -> list[Named]:
+    """Under which nodes a step may have been made, the likeliest first; at least one.
+
+    A run's step is that of all tasks that were due. Somebody's update may be of tasks that
+    have results by it, or of a node that no task tells of, beside results of tasks that had
+    finished and were not applied.
+    """
+    unknown: list[Named] = [((node, ()),) for node in candidates(step, parent, graph)]
+    if parent is None:
+        return unknown
+    tasks = sorted(parent.tasks, key=lambda task: task.order)
+    if step.source != "update":
+        told = [(task.name, task.writes) for task in tasks]
+        told += [(node, ()) for node in parent.hidden]
+        return [tuple(told)] if told else unknown
+    done = tuple((task.name, task.writes) for task in tasks if task.result is not None)
+    if not done:
+        return unknown
+    known: list[Named] = [done]
+    if len(done) > 1:
+        known += [(one,) for one in done]
+    if len(done) < len(tasks) and step.next == parent.next:
+        return [*unknown[:_LIKELY], *known, *unknown[_LIKELY:]]
+    return known + unknown
 
 
 def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[str]:

@@ -29,7 +29,6 @@ class Outline(Struct):
         branched: those that are updated or copied when they are no longer the newest.
         parents_again: those that get a child when they are no longer the newest.
         copied: of each checkpoint that is a copy (source `fork`) the index of the original.
-        hidden: whether a run went on where nothing was due, as far as the API tells.
         elsewhere: how many checkpoints stand in other namespaces.
     """
 
@@ -41,7 +40,6 @@ class Outline(Struct):
     branched: frozenset[int] = frozenset()
     parents_again: frozenset[int] = frozenset()
     copied: dict[int, int] = {}
-    hidden: bool = False
     elsewhere: int = 0
 
     def __len__(self) -> int:
@@ -71,7 +69,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
     forks: list[_Fork] = []
     orphans = elsewhere = 0
     idle: set[int] = set()
-    hidden = cut = based = guesses = False
+    cut = based = guesses = False
     for record in records:
         if not isinstance(record, Checkpoint):
             continue
@@ -89,7 +87,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
         digest = 0 if isinstance(record.values, UnsetType) else hash(bytes(record.values))
         if record.next == _NOBODY:
             idle.add(index)
-        hidden |= source == "loop" and parent in idle
+        guesses |= source == "loop" and parent in idle
         guesses |= source == "update" or parent < index - 1
         if source == "fork":
             forks.append(_Fork(index, parent, step, digest))
@@ -111,11 +109,10 @@ def outline_of(records: Iterable[Record]) -> Outline:
         orphans=orphans,
         cut=cut,
         based=based,
-        guesses=guesses or hidden,
+        guesses=guesses,
         branched=frozenset(branched),
         parents_again=frozenset(again),
         copied=copied,
-        hidden=hidden,
         elsewhere=elsewhere,
     )
 

@@ -10,7 +10,7 @@ lets finished tasks be applied as a run applies them, then makes the checkpoint 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Raw, structs
 
@@ -18,17 +18,18 @@ from lgx import Record
 from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update
 from lgx_plugins.replay.joins import Arrived, Joins
 from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
-from lgx_plugins.replay.nodes import candidates
+from lgx_plugins.replay.nodes import candidates, variants
 from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.poison import poison
-from lgx_plugins.replay.steps import Step, Task, root_checkpoints, step_of
+from lgx_plugins.replay.steps import Step, Values, root_checkpoints, step_of
 from lgx_plugins.replay.writing import written
 
 __all__ = ["plan"]
 
 COPY, END, INPUT, START = "__copy__", "__end__", "__input__", "__start__"
 
+_NULL = Raw(b"null")
 _NOTHING = Fix()
 
 
@@ -48,6 +49,7 @@ class _Planner:
         self._joins = Joins(method.graph.topology)
         self._newest: Parent | None = None
         self._old: dict[int, Parent] = {}
+        self._channels: Values = {}  # all that were seen, with nothing as their value
 
     def plan(self, records: Iterable[Record]) -> Iterator[Action]:
         step: Step | None = None
@@ -140,29 +142,29 @@ class _Planner:
 
     def _appended(self, step: Step, parent: Parent | None) -> Iterator[Action]:
         fix = self._method.fixes.get(step.index, _NOTHING)
-        run = parent is not None and step.source != "update"
-        hidden = parent.hidden if parent is not None and run else ()
-        left = parent.left if parent is not None and run else ()
-        named = [(task.name, task.writes) for task in self._tasks(step, parent, fix)]
-        named += [(name, ()) for name in hidden]
-        key = frozenset(name for name, _ in named)
+        found = variants(step, parent, self._graph)
+        named = found[min(fix.candidate, len(found) - 1)]
+        key = frozenset(name for name, _ in found[0])
         level = self._method.levels.get(key, 0)
-        if level >= BY_VALUE and named:
-            named = [(named[0][0], ())]
-            self._method.by_value = True
-        unknown = run and not named
-        if level >= RENAMED or not named:
-            named = [(self._candidate(step, parent, fix, level), ())]
-        if named == [(END, ())]:
+        if level >= RENAMED:
+            named = ((self._candidate(step, parent, fix, level), ()),)
+        elif level >= BY_VALUE:
+            named = ((named[0][0], ()),)
+        self._method.by_value |= level >= BY_VALUE
+        run = parent if step.source != "update" else None
+        hidden, left = (run.hidden, run.left) if run is not None else ((), ())
+        if named == ((END, ()),):
             yield Superstep(step.index, (Update(END),), (), key)
             return
         updates = written(step, parent, named, fix, level, self._method)
         updates[-1] = self._routed(step, updates, fix)
         names = [name for name, _ in named]
         staged = bool(hidden or left) or not self._method.held.isdisjoint(names)
-        staged |= unknown and named[0][0] in self._joins
-        staged = staged != fix.otherwise and self._method.stages
-        bitter = poison(step, self._graph, names) if staged else ()
+        staged |= run is not None and not run.tasks and names[0] in self._joins
+        staged = staged != fix.otherwise
+        bitter = self._poison(step, names) if staged else ()
+        if staged and not bitter:
+            self._method.due_again.update(hidden or left or names)
         if bitter:
             self._method.staged.add(step.index)
             yield Superstep(step.index, tuple(updates), bitter, key)
@@ -174,17 +176,6 @@ class _Planner:
         """The node to send under what no task tells of, or under another name than the task's."""
         found = candidates(step, parent, self._graph)
         return found[min(fix.candidate + max(level - RENAMED + 1, 0), len(found) - 1)]
-
-    def _tasks(self, step: Step, parent: Parent | None, fix: Fix) -> list[Task]:
-        """The tasks of the parent that made this checkpoint, in the order of their writes."""
-        if parent is None:
-            return []
-        tasks = sorted(parent.tasks, key=lambda task: task.order)
-        if step.source == "update":
-            tasks = [task for task in tasks if task.result is not None]
-            if 0 < fix.candidate <= len(tasks):
-                tasks = [tasks[fix.candidate - 1]]
-        return tasks
 
     def _routed(self, step: Step, updates: list[Update], fix: Fix) -> Update:
         """The last update, with the ways that no edge leads."""
@@ -207,7 +198,7 @@ class _Planner:
         after one that waits cannot be told of.
         """
         waiting = {task.name for task in step.tasks if task.result is None}
-        if not waiting or not self._method.stages:
+        if not waiting:
             return
         held: set[str] = set()
         updates = []
@@ -216,14 +207,22 @@ class _Planner:
                 held.add(task.name)
             elif task.name not in held:
                 updates.append(Update(task.name, task.writes))
-        bitter = poison(step, self._graph, {task.name for task in step.tasks})
+        bitter = self._poison(step, {task.name for task in step.tasks})
         if updates and bitter:
             yield Superstep(step.index, tuple(updates), bitter)
+
+    def _poison(self, step: Step, names: Collection[str]) -> tuple[Update, ...]:
+        if not self._method.stages:
+            return ()
+        return poison(self._channels | step.values, self._graph, names)
 
     # -- what is learnt -----------------------------------------------------------------
 
     def _learn(self, step: Step, parent: Parent | None) -> None:
         """Notes what a step shows of its channels, and of what comes next."""
+        for task in step.tasks:
+            self._channels |= dict.fromkeys(task.result or (), _NULL)
+        self._channels |= dict.fromkeys(step.values, _NULL)
         if parent is None or step.source != "loop":
             return
         if len(parent.tasks) == 1:

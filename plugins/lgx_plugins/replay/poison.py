@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from lgx_plugins.replay.actions import Update, overwrite
 from lgx_plugins.replay.method import GraphMemory
-from lgx_plugins.replay.steps import Step
+from lgx_plugins.replay.steps import Values
 
 __all__ = ["poison"]
 
@@ -14,20 +14,21 @@ _CHANNELS = 4
 _START, _END = "__start__", "__end__"
 
 
-def poison(step: Step, graph: GraphMemory, tasks: Collection[str]) -> tuple[Update, ...]:
-    """Two updates that contradict each other; none where the state has no channel for it.
+def poison(values: Values, graph: GraphMemory, tasks: Collection[str]) -> tuple[Update, ...]:
+    """Two updates that contradict each other; none where there is no channel for it.
 
     They overwrite the same channels, which neither a reducer nor a channel without one takes
     twice in a step. A function that chooses an edge might fail on such a value, before the
     step's own writes are stored: they are sent under a node that no function leads on from.
 
     Args:
+        values: of channels that the graph has.
         tasks: the nodes that are due: one of these names would take a task's place.
     """
-    small = sorted(step.values, key=lambda name: len(step.values[name]))[:_CHANNELS]
+    small = sorted(values, key=lambda name: len(values[name]))[:_CHANNELS]
     if not small:
         return ()
-    writes = tuple((name, overwrite(step.values[name])) for name in small)
+    writes = tuple((name, overwrite(values[name])) for name in small)
     update = Update(_bystander(graph, tasks), writes)
     return (update, update)
 

@@ -117,7 +117,7 @@ class _Replay:
         self._last: _Attempt | None = None
 
     async def run(self) -> Outcome:
-        if self._whole.hidden or self._whole.cut:
+        if len(self._whole):
             await self._draw()
         if self._whole.guesses and not self._graph.equal and not self._graph.unequal:
             for _ in plan(self._whole, _Whole(self._bundle), Method.first(self._graph)):
@@ -141,7 +141,6 @@ class _Replay:
         for _ in range(attempts - 1):
             if not attempt.weight or in_vain == _IN_VAIN:
                 break
-            await self._draw()
             if not self._improve(method, attempt):
                 break
             attempt = await self._attempt(method)
