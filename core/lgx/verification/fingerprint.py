@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -29,6 +30,10 @@ __all__ = [
 
 SIZE = 16
 """Bytes of a digest."""
+
+# The same small texts come again and again: [], null, the name of the graph.
+_SMALL = 64  # bytes; no message is so small
+_KEPT = 10_000
 
 # What a name begins with, so that none can be taken for another, whatever data calls its keys:
 # a field, one that lgx does not know, a channel, a key of a thread's metadata.
@@ -139,7 +144,7 @@ def head_of(record: Record) -> Head:
     if isinstance(record, Checkpoint):
         metadata = _look(record.metadata)
         step = canonical(metadata.step) if isinstance(metadata.step, Raw) else None
-        ended = isinstance(record.next, Raw) and canonical(record.next) == b"[]"
+        ended = isinstance(record.next, Raw) and _digest(record.next) == _EMPTY_LIST
         return Head(step, metadata.source, ended)
     if isinstance(record, Assistant) and isinstance(record.extra, dict):
         made = _look(record.extra.get("metadata", UNSET)).created_by == "system"
@@ -200,10 +205,13 @@ def _parts(name: str, value: Raw, settled: dict[str, bytes]) -> Iterator[tuple[s
         yield _FIELD + name, _digest(value)
         return
     for key, text in members.items():
-        form = canonical(text)
         if name == "metadata":
-            yield _KEY + key, _hash(form)
+            yield _KEY + key, _digest(text)
             continue
+        if memoryview(text).nbytes <= _SMALL:
+            yield _CHANNEL + key, _digest(text)
+            continue
+        form = canonical(text)
         yield _CHANNEL + key, _hash(form)
         if movable(form):
             settled[_CHANNEL + key] = _hash(moved(form))
@@ -217,6 +225,12 @@ def _text(value: object) -> bytes:
 
 
 def _digest(text: Raw | bytes) -> bytes:
+    data = bytes(text)
+    return _digest_again(data) if len(data) <= _SMALL else _hash(canonical(data))
+
+
+@lru_cache(_KEPT)
+def _digest_again(text: bytes) -> bytes:
     return _hash(canonical(text))
 
 
@@ -224,5 +238,6 @@ def _hash(form: bytes) -> bytes:
     return blake2b(form, digest_size=SIZE).digest()
 
 
+_EMPTY_LIST = _hash(b"[]")
 NOTHING = frozenset(map(_hash, (b"null", b"{}")))
 """Digests of values and metadata in which there is nothing."""
