@@ -288,18 +288,11 @@ class _Execution:
     async def _preview(self, bundle: Bundle) -> None:
         """Tallies what would become of a thread."""
         try:
-            assert bundle.ref is not None
             outcome = WriteOutcome(thread_id=bundle.thread_id)
             if self._plan.sink.previews:
                 async with self._previewing:
                     outcome = await self._plan.sink.preview(bundle, self._context)
-            if outcome.error is not None:
-                self._tally.failed(bundle.thread_id, outcome.error, outcome.losses, 0)
-                return
-            if not outcome.written:
-                self._tally.would_leave(bundle, outcome)
-                return
-            self._tally.would_move(bundle.ref, (*bundle.losses, *outcome.losses))
+            self._tally.previewed(bundle, outcome)
         except (ThreadError, RetryableError) as error:
             self._tally.failed(bundle.thread_id, str(error), bundle.losses, bundle.checkpoints)
         finally:

@@ -119,10 +119,16 @@ class Tally:
         self.report.failures.append(Failure(thread_id=None, what=f"{kind} records", why=why))
         self.lost(losses, None)
 
-    def would_leave(self, bundle: Bundle, outcome: WriteOutcome) -> None:
-        """A dry run found that a thread stands there already, or would be left as it is."""
-        self.unchanged(bundle.checkpoints)
-        self.lost((*bundle.losses, *outcome.losses), bundle.thread_id)
+    def previewed(self, bundle: Bundle, outcome: WriteOutcome) -> None:
+        """A dry run has found what would become of a thread."""
+        assert bundle.ref is not None
+        if outcome.error is not None:
+            self.failed(bundle.thread_id, outcome.error, outcome.losses, 0)
+        elif outcome.written:
+            self.would_move(bundle.ref, (*bundle.losses, *outcome.losses))
+        else:
+            self.unchanged(bundle.checkpoints)
+            self.lost((*bundle.losses, *outcome.losses), bundle.thread_id)
 
     def would_move(self, ref: ThreadRef, losses: Sequence[Loss] = ()) -> None:
         self.report.would_move.append(
