@@ -31,7 +31,7 @@ def clean(found: Verification, redact: Callable[[str], str]) -> Verification:
             structs.replace(loss, what=redact(loss.what), why=redact(loss.why))
             for loss in one.unread
         ]
-        return structs.replace(one, unread=unread)
+        return structs.replace(one, identity=redact(one.identity), unread=unread)
 
     return structs.replace(
         found,
@@ -51,13 +51,13 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
         return []
     names = " = ".join(side.plugin for _, side in sides)
     lines = [f"{names}: {_verdict(found)} ({_how(found)})", *_table(found, sides)]
-    lines += [f"  digest {role:<6}  {side.digest}" for role, side in sides if side.digest]
+    lines += [f"  digest {role:<6} {side.digest}" for role, side in sides if side.digest]
     if found.sample is not None:
         lines += wrapped(
             f"{found.sample:,} threads of the source; --seed {found.seed} chooses them again",
             _COLUMNS,
-            first="  sample         ",
-            rest=" " * 17,
+            first="  sample        ",
+            rest=" " * 16,
         )
     checks = [(None, fact.name, fact.value) for fact in found.checks]
     lines += section("checked", checks, None, shown=len(checks))
