@@ -76,7 +76,9 @@ async def database_facts(connection: Connection, place: str, names: Names) -> tu
     kept = "" if layout == "plain" else f", layout {layout}"
     facts.append(Fact(name="schema", value=f"version {schema} under {names}{kept}"))
     rows = await connection.fetch(
-        f"SELECT source_url, count(*), count(source_version) FROM {names('threads')} "
+        "SELECT source_url, count(*), "
+        "count(*) FILTER (WHERE source_version IS NOT NULL OR size IS NULL) "
+        f"FROM {names('threads')} "
         "GROUP BY source_url ORDER BY source_url"
     )
     for source, count, whole in rows:

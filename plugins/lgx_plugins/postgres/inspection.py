@@ -50,9 +50,8 @@ async def reading_facts(connection: Connection, place: str, layout: Layout) -> t
                 )
             )
     source = layout.column("source_url")
-    whole = layout.column("source_version") if layout.own else "''"
     rows = await connection.fetch(
-        f"SELECT coalesce({source}, ''), count(*), count({whole}) "
+        f"SELECT coalesce({source}, ''), count(*), count(*) FILTER (WHERE {layout.whole}) "
         f"FROM {names('threads')} AS t GROUP BY 1 ORDER BY 1"
     )
     for origin, count, complete in rows:

@@ -114,6 +114,14 @@ class Layout:
         """Whether its rows say which transaction wrote them; views of lgx's own do."""
         return self.keeps_rows(table) or (self.own and self.has(table, "xmin"))
 
+    @property
+    def whole(self) -> str:
+        """SQL for whether the copy of a thread, `t`, is whole, as far as that was noted: a row
+        without a size was not written by lgx's sink."""
+        if not (self.own and self.has("threads", "source_version") and self.has("threads", "size")):
+            return "true"
+        return "(t.source_version IS NOT NULL OR t.size IS NULL)"
+
     def counted(self, table: str) -> bool:
         """Whether its rows have a number for an id."""
         return self._types.get(table, {}).get("id") in _WHOLE

@@ -19,7 +19,7 @@ from lgx_plugins.postgres.line_decoding import LineDecoder, can_be_lines
 from lgx_plugins.postgres.loose import Chosen
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page
-from lgx_plugins.tables import CHECKPOINTS, THREADS, Table
+from lgx_plugins.tables import CHECKPOINTS, THREADS, Table, not_whole
 
 __all__ = ["Reader", "groups"]
 
@@ -223,16 +223,19 @@ class Reader:
         layout, decoder = self._layout, self._threads
         wanted = ", ".join(cell_literal(layout, ref.thread_id) for ref in refs)
         sql = (
-            f"SELECT {decoder.columns}, {layout.key} FROM {layout.names('threads')} AS t "
+            f"SELECT {decoder.columns}, {layout.whole}, {layout.key} "
+            f"FROM {layout.names('threads')} AS t "
             f"WHERE {layout.thread_id('t')} IN ({wanted}){self._condition} ORDER BY {layout.key}"
         )
-        async with aclosing(self.pages(sql, (*decoder.skips, 0), context, what=what)) as pages:
+        async with aclosing(self.pages(sql, (*decoder.skips, 0, 0), context, what=what)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
                 for cells in page.rows:
-                    key = cells[-1]
+                    *_, whole, key = cells
                     assert key is not None
                     thread_id, items = decoder.thread(cells)
+                    if whole == b"\0":
+                        items = [not_whole(thread_id), *items]
                     yield _Keyed(thread_id, key), items, share
 
     async def _part_rows(

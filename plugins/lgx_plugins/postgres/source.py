@@ -54,6 +54,8 @@ _Messages: TypeAlias = list[str]
 class PostgresSource(Source[PostgresSourceConfig]):
     """Tables that the sink wrote, or those of an older tool, as far as they go.
 
+    A thread that the sink stored without a mark comes as partial, so that no copy of it gets one.
+
     Everything is read of one moment, that of the first use, through as many connections as are
     allowed: what others write meanwhile is not seen. A version covers edits by hand, of any row.
     """

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ from msgspec import Raw
 
 from lgx import (
     Checkpoint,
+    Failure,
     FatalError,
     Query,
     Record,
@@ -639,3 +641,34 @@ async def test_a_thread_that_grew_by_hand_is_read_alone(shop: Any) -> None:
     found = await shop.records()
     assert {name: len(lines) for name, lines in found.items()} == {"a": 5, "b": 45, "c": 5}
     assert shop.context.budget.peak - before < 10 << 20
+
+
+async def test_a_thread_that_is_not_whole_stays_so_in_copies(shop: Any, tmp_path: Path) -> None:
+    """It was stored without a mark: each copy of it is stored so, and says that it lacks
+    something; a thread beside it is whole."""
+    await shop.write(shop.thread("a"))
+    await shop.write(shop.thread("b"), partial=True)
+    failure = Failure(
+        thread_id="b",
+        what="what its source could not give",
+        why="this copy of it is not whole: the run that wrote it could not read all of the thread",
+    )
+    here, lines = use("postgres", dsn=shop.dsn), tmp_path / "lines.ndjson"
+    copy = use("postgres", dsn=shop.dsn, table_prefix="copy_")
+    for source, sink in (
+        (here, use("ndjson", path=lines)),
+        (here, copy),
+        (here, copy),  # it is tried again
+        (copy, use("ndjson", path=lines)),
+    ):
+        report = await run_async(source, sink)
+        assert (report.failures, report.exit_code) == ([failure], 3)
+        assert (report.threads.partial, report.threads.failed) == (1, 0)
+    assert b'"kind":"thread","thread_id":"b"' in lines.read_bytes()
+
+
+async def test_rows_that_the_sink_did_not_write_bear_no_marks_to_lack(shop: Any) -> None:
+    """A thread that was put in by hand is as whole as its rows are."""
+    await shop.write(shop.thread("a"))
+    shop.query("INSERT INTO langgraph_threads (thread_id, source_url) VALUES ('b', 'http://one')")
+    assert list(await shop.records()) == ["a", "b"]
