@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import groupby
 
 from msgspec import Struct
@@ -12,7 +14,7 @@ from lgx import Fact, LgxError, Probe, ThreadError, decode_line
 from lgx_plugins.archive.copying import LocalCopy
 from lgx_plugins.archive.index import Entry, Frame
 from lgx_plugins.archive.manifest import PartInfo
-from lgx_plugins.archive.reader import STREAM_BYTES, PartReader
+from lgx_plugins.archive.reader import STREAM_BYTES, PartReader, build_table
 from lgx_plugins.archive.state import State, load_state
 from lgx_plugins.archive.store import Store
 
@@ -25,6 +27,7 @@ def describe(store: Store, state: State) -> Probe:
     facts = [
         Fact(name="archive", value=manifest.archive),
         Fact(name="parts", value=str(len(parts))),
+        *_threads(store, state),
         Fact(name="versions of threads", value=str(sum(part.threads for part in parts))),
         Fact(name="records", value=str(sum(sum(part.records.values()) for part in parts))),
         Fact(name="bytes", value=str(sum(part.size + part.index_size for part in parts))),
@@ -32,8 +35,10 @@ def describe(store: Store, state: State) -> Probe:
         Fact(name="last written", value=state.last_written_at or "never"),
     ]
     facts += [Fact(name="source", value=source) for source in state.sources]
-    if state.unfinished:
-        words = "no manifest yet: it is at work, or was cut short; the next run goes on from there"
+    if state.unfinished or not manifest.is_finished:
+        words = "at work, or was cut short; the next run goes on from there"
+        if manifest.finished_at is None:
+            words = f"none has finished yet: it is {words}"
         facts.append(Fact(name="last run", value=words, level="warn"))
     if not state.listed:
         words = (
@@ -58,6 +63,28 @@ def describe(store: Store, state: State) -> Probe:
     if not verified.problems:
         facts.append(Fact(name="content", value="every part was read, and is as it was written"))
     return Probe(facts=tuple(facts))
+
+
+def _threads(store: Store, state: State) -> Iterator[Fact]:
+    """How many threads there are now of each source; nothing where that cannot be read, which
+    is found to be damage anyway."""
+    reader = PartReader(store, state.parts)
+    for source in state.sources:
+        numbers = [
+            number
+            for number, part in enumerate(state.parts)
+            if part.source == source and part.extras is None
+        ]
+        try:
+            with closing(build_table(reader, numbers, marks_only=True)) as table:
+                count, whole = table.count()
+        except LgxError:
+            continue
+        if whole == count:
+            yield Fact(name="threads", value=f"{count} of {source}")
+        else:
+            words = f"{count} of {source}, {count - whole} of them not whole"
+            yield Fact(name="threads", value=words, level="warn")
 
 
 class Verification(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import hashlib
 import re
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from lgx import IntegrityError, UsageError
 
@@ -83,6 +83,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     Attributes:
         lgx: the version that wrote this manifest.
         archive: a UUID, made when the archive was.
+        finished_at: when the last run that came to its end did, None where none has yet; old
+            archives do not say. Another run may have begun since: see `is_finished`.
         generation: counts manifests; the journal of what came after bears this number.
         sources: identities of the sources whose records are held.
         versions: what the last run said of itself and of its source.
@@ -95,11 +97,17 @@ class Manifest(Struct, frozen=True, kw_only=True):
     archive: str
     created_at: str
     updated_at: str
+    finished_at: str | UnsetType | None = UNSET
     generation: int
     sources: tuple[str, ...] = ()
     versions: dict[str, str] = {}
     encryption: None = None
     parts: tuple[PartInfo, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run that wrote it came to its end, as far as can be told."""
+        return self.finished_at is UNSET or self.finished_at == self.updated_at
 
 
 class _Head(Struct):

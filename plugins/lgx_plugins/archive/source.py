@@ -96,6 +96,11 @@ class StoreSource(Source[C]):
     async def versions(self, context: Context) -> Mapping[str, str]:
         assert self._state is not None
         manifest = self._state.manifest
+        if manifest.finished_at is None:
+            context.note(
+                f"no run has finished yet of those into {self._store.place!r}: it holds what had "
+                "come before the first one was cut short, or one is at work"
+            )
         if not self._state.listed:
             context.note(
                 f"what lies at {self._store.place!r} may not be listed: a part that is missing "

@@ -46,6 +46,11 @@ _PARTIAL = """
 SELECT sha256, losses, version, deleted FROM entry WHERE id = ? ORDER BY batch DESC, piece DESC
 LIMIT 1"""
 
+_COUNT = """
+SELECT count(*), count(version) FROM (
+  SELECT version, deleted, max(batch * 4294967296 + piece) FROM entry GROUP BY id
+) WHERE NOT deleted"""
+
 _losses = msgspec.json.Decoder(tuple[Loss, ...])
 
 
@@ -101,7 +106,8 @@ class ThreadTable:
 
         Args:
             number: by which `Place` will name the part.
-            marks_only: leave out what only reading needs; `mark` and `partial` do without.
+            marks_only: leave out what only reading needs; `mark`, `partial` and `count`
+                do without.
         """
         with self._lock:
             self._database.insert(_INSERT, _rows(number, batch, head, entries, marks_only))
@@ -136,6 +142,12 @@ class ThreadTable:
         with self._lock:
             row = self._database.row(f"{_SUMMARY} id = ? GROUP BY id", (id_bytes(thread_id),))
         return self._summary(row) if row else None
+
+    def count(self) -> tuple[int, int]:
+        """How many threads stand here, and how many of them whole."""
+        with self._lock:
+            ((threads, whole),) = self._database.rows(_COUNT, ())
+        return threads, whole
 
     def summaries(self) -> Iterator[list[Summary]]:
         """The newest versions of all threads, page by page, by the bytes of their ids."""

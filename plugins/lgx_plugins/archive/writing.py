@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import chain, zip_longest
 
 import msgspec
+from msgspec import UNSET
 
 from lgx import (
     Bundle,
@@ -222,14 +223,16 @@ class ArchiveWriter:
         self._journal_bytes += len(line)
 
     def finish(self) -> None:
-        """Folds the journal into a new manifest; a run that wrote nothing changes nothing."""
-        if not self._broken and self._journal_begun:
-            self._fold()
+        """Folds the journal into a new manifest, which says that a run has finished; one that
+        wrote nothing changes nothing where the manifest says so already."""
+        if not self._broken and (self._journal_begun or not self._manifest.is_finished):
+            self._fold(finished=True)
 
-    def _fold(self) -> None:
+    def _fold(self, *, finished: bool = False) -> None:
         manifest = msgspec.structs.replace(self._manifest, versions=self._run.versions)
         state = State(manifest=manifest, parts=tuple(self._parts))
-        self._manifest = _fold(self._store, state, self._run.versions.get("lgx"))
+        lgx = self._run.versions.get("lgx")
+        self._manifest = _fold(self._store, state, lgx, finished=finished)
         self._journal_begun = False
         self._journal_bytes = 0
 
@@ -241,6 +244,7 @@ def _new_state(run: RunInfo) -> State:
         archive=str(uuid.uuid4()),
         created_at=now,
         updated_at=now,
+        finished_at=None,
         generation=1,
         versions=run.versions,
     )
@@ -264,9 +268,10 @@ def _create(store: Store, state: State) -> State:
 
 
 def clean_archive(store: Store) -> list[str]:
-    """Takes the lock, and removes what crashed runs left; names of what was removed.
+    """Takes the lock, and removes what crashed runs left; what was removed, in a few words each.
 
-    What such a run committed becomes part of the manifest, as at the begin of the next run.
+    What such a run committed becomes part of the manifest, as at the begin of the next run; that
+    it never finished stays known.
     """
     if not store.check(writing=True) and not store.leftovers():
         return []
@@ -278,9 +283,22 @@ def clean_archive(store: Store) -> list[str]:
             return found
         state = load_state(store)
         _recover(store, state, state.manifest.lgx)
-        return [*state.orphans, *found]
+        return [*_describe_journal(state), *state.orphans, *found]
     finally:
         store.unlock()
+
+
+def _describe_journal(state: State) -> list[str]:
+    if not state.unfinished:
+        return []
+    name = f"journal-{state.manifest.generation:08d}"
+    count = len(
+        {part.batch for part in state.parts} - {part.batch for part in state.manifest.parts}
+    )
+    if not count:
+        return [f"{name}, which held nothing"]
+    what = "one batch" if count == 1 else f"{count} batches"
+    return [f"{name}, whose {what} of records the manifest now holds"]
 
 
 def _recover(store: Store, state: State, lgx: str | None) -> State:
@@ -298,12 +316,15 @@ def _recover(store: Store, state: State, lgx: str | None) -> State:
     return State(manifest=manifest, parts=state.parts)
 
 
-def _fold(store: Store, state: State, lgx: str | None) -> Manifest:
+def _fold(store: Store, state: State, lgx: str | None, *, finished: bool = False) -> Manifest:
     old = state.manifest
+    now = _now()
+    before = old.updated_at if old.finished_at is UNSET else old.finished_at
     manifest = msgspec.structs.replace(
         old,
         lgx=lgx or "unknown",
-        updated_at=_now(),
+        updated_at=now,
+        finished_at=now if finished else before,
         generation=old.generation + 1,
         sources=state.sources,
         parts=state.parts,

@@ -10,6 +10,9 @@ import pytest
 import lgx
 from lgx import LockedError
 from lgx.testing import make_context
+from lgx_plugins.archive.directory import DirectoryStore
+from lgx_plugins.archive.journal import JournalHead, encode_entry
+from lgx_plugins.archive.manifest import decode_manifest
 
 
 def leave_behind(path: Path) -> list[str]:
@@ -38,19 +41,66 @@ async def test_cleaning_removes_leftovers_and_keeps_what_was_committed(
     went, and a second time there is nothing."""
     path = tmp_path / "archive"
     threads = {"a": archives.thread("a")}
+    await archives.write(path, {})
     await archives.write(path, threads, finish=False)
     kept = {name for name in archives.files(path) if not name.startswith("journal")}
     leave_behind(path)
     (path / "parts" / "notes.txt").write_text("not ours")
     sink = lgx.use("archive", path=str(path))
     removed = lgx.clean(sink)
-    assert removed[0] == "00000002-0000-0123456789abcdef.ndjson.zst"
-    assert len(removed) == 3
+    assert removed == [
+        "journal-00000002, whose one batch of records the manifest now holds",
+        "00000002-0000-0123456789abcdef.ndjson.zst",
+        f".manifest.json.{'0' * 16}.tmp",
+        f".part.{'0' * 16}.tmp",
+    ]
     assert list(lgx.clean(sink)) == []
-    facts = lgx.probe(sink=sink).facts
-    assert {fact.name for fact in facts} & {"leftovers", "last run"} == set()
+    facts = {fact.name: fact for fact in lgx.probe(sink=sink).facts}
+    assert "leftovers" not in facts
+    assert facts["last run"].level == "warn"
+    assert "was cut short; the next run goes on from there" in facts["last run"].value
     assert set(archives.files(path)) == {*kept, "manifest.json", "parts/notes.txt"}
     assert await archives.read(path) == archives.lines(threads)
+
+
+@pytest.mark.parametrize("name", ["", "a"], ids=["nothing committed", "a thread committed"])
+async def test_cleaning_does_not_make_a_finished_backup_of_a_first_one_that_was_cut_short(
+    archives: Any, tmp_path: Path, name: str
+) -> None:
+    """Doctor and reader say before and after it that no run has finished yet; until one has."""
+    path = tmp_path / "archive"
+    at_once = {"a": archives.thread("a")} if name else {}
+    await archives.write(path, at_once, finish=False)
+    if not name:
+        store = DirectoryStore(path)
+        manifest = decode_manifest(store.read_manifest() or b"", store.place)
+        head = JournalHead(archive=manifest.archive, generation=1, started_at=manifest.created_at)
+        store.append_journal(1, encode_entry(head))
+    sink, source = lgx.use("archive", path=str(path)), lgx.use("archive", path=str(path))
+
+    async def warned() -> bool:
+        context = make_context()
+        async with archives.reader(path) as reader:
+            await reader.versions(context)
+        noted = any("no run has finished yet" in m.message for m in context.notes.values())
+        for probe in (await lgx.probe_async(sink=sink), await lgx.probe_async(source=source)):
+            facts = {fact.name: (fact.level, fact.value) for fact in probe.facts}
+            said = "last run" in facts and facts["last run"][1].startswith("none has finished yet")
+            assert said == noted
+            assert not said or facts["last run"][0] == "warn"
+        return noted
+
+    assert await warned()
+    (removed,) = await lgx.clean_async(sink)
+    held = "whose one batch of records the manifest now holds" if name else "which held nothing"
+    assert removed == f"journal-00000001, {held}"
+    assert await warned()
+    assert await archives.read(path) == archives.lines(at_once)
+    await archives.write(path, at_once)
+    assert not await warned()
+    before = archives.files(path)
+    await archives.write(path, {})
+    assert archives.files(path) == before
 
 
 async def test_a_clean_archive_is_not_changed_by_cleaning(archives: Any, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import zstandard
 
+import lgx
 from lgx import Fact, IntegrityError, LockedError, Query, ThreadRef, UsageError
 from lgx.testing import make_context
 from lgx_plugins.archive import manifest
@@ -218,7 +219,7 @@ async def test_leftovers_of_a_crash_are_told_and_then_removed(
     assert (facts["parts"].value, facts["records"].value) == ("1", "3")
     assert facts["foreign files"].level == "warn"
     assert "leftovers" not in facts
-    assert "last run" not in facts
+    assert facts["last run"].value.startswith("none has finished yet")
 
 
 async def test_a_probe_reads_every_byte(archives: Any, tmp_path: Path) -> None:
@@ -291,3 +292,31 @@ async def test_a_journal_before_its_first_batch_is_an_unfinished_run(
         for file in path.glob("parts/*"):
             file.unlink()
         await archives.write(path, {"a": archives.thread("a")})
+
+
+async def test_the_doctor_counts_threads_and_those_that_are_not_whole(
+    archives: Any, tmp_path: Path
+) -> None:
+    """For each source: what counts now, not every version of it."""
+    path = tmp_path / "archive"
+    other = "http://two.test"
+    await archives.write(path, {name: archives.thread(name) for name in "abc"})
+    await archives.write(path, {"c": archives.thread("c", 5)}, version="v2", forget=["b"])
+    await archives.write(path, {"a": archives.thread("a")}, source=other, merge=True)
+
+    def facts() -> list[tuple[str, str, str]]:
+        found = lgx.probe(sink=lgx.use("archive", path=str(path))).facts
+        return [(f.name, f.value, f.level) for f in found if "threads" in f.name]
+
+    versions = ("versions of threads", "6", "ok")
+    rest = ("threads", f"1 of {other}", "ok")
+    assert facts() == [("threads", f"2 of {archives.source}", "ok"), rest, versions]
+    context = archives.context()
+    bundle = archives.bundle(context, "a", archives.thread("a", 1), marked=False)
+    async with archives.sink(path) as sink:
+        await sink.begin(archives.run(), make_context())
+        await sink.write([bundle], context)
+        await sink.finish(context)
+    bundle.close()
+    words = f"2 of {archives.source}, 1 of them not whole"
+    assert facts() == [("threads", words, "warn"), rest, ("versions of threads", "7", "ok")]
