@@ -60,7 +60,7 @@ class CloudConfig(Config, frozen=True, kw_only=True):
 
 
 class CloudSourceConfig(CloudConfig, frozen=True, kw_only=True):
-    role = "source"
+    role: ClassVar[Literal["source", "sink"]] = "source"
     key_variable = "LANGSMITH_SOURCE_API_KEY"
 
     api_key: Annotated[

@@ -73,9 +73,10 @@ class CloudSource(Source[CloudSourceConfig]):
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         withheld = self._client.key.withheld
         if withheld:
+            flag = f"--{self.config.role}-api-key"
             context.note(
                 f"{withheld} was not sent to {self._client.address.parts.hostname}, which is "
-                f"not one of LangChain's hosts; --source-api-key env:{withheld} sends it"
+                f"not one of LangChain's hosts; {flag} env:{withheld} sends it"
             )
         threads = ThreadList(self._client, self._lookup, query, context)
         self._unsure = threads.unsure

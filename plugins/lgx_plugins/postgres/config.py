@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from lgx import Config, Secret, option
 
-__all__ = ["PostgresConfig", "PostgresSinkConfig", "PostgresSourceConfig"]
+__all__ = ["PostgresConfig", "PostgresSinkConfig", "PostgresSourceConfig", "PostgresTargetConfig"]
 
 _DSN = (
     "Where the database is: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; what it leaves out "
@@ -46,3 +46,9 @@ class PostgresSourceConfig(PostgresConfig, frozen=True, kw_only=True):
         str | None,
         option("Read the threads of this source alone, where several were merged."),
     ] = None
+
+
+class PostgresTargetConfig(PostgresSourceConfig, frozen=True, kw_only=True):
+    """Of the source where it reads what the sink wrote: with the sink's default."""
+
+    dsn: Annotated[Secret, option(_DSN, example=_EXAMPLE, env="DATABASE_URL")]

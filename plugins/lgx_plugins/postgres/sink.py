@@ -26,7 +26,7 @@ from lgx import (
 from lgx_plugins.blocking import run_to_end
 from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
 from lgx_plugins.postgres.columns import check_columns
-from lgx_plugins.postgres.config import PostgresSinkConfig
+from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresTargetConfig
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
 from lgx_plugins.postgres.counting import all_of
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
@@ -65,6 +65,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     name = "postgres"
     summary = "Tables of a PostgreSQL database, to be queried with SQL."
     config_type = PostgresSinkConfig
+    read_config_type = PostgresTargetConfig
     accepts = ANY_KIND
     max_writers = 4
     batch_bytes = 8 << 20

@@ -1,4 +1,4 @@
-"""The options of the `cloud` sink."""
+"""The options of the `cloud` sink, and of the source that reads what it wrote."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ import msgspec
 from msgspec import Meta
 
 from lgx import Secret, option
-from lgx_plugins.cloud.config import CloudConfig
+from lgx_plugins.cloud.config import CloudConfig, CloudSourceConfig
 
-__all__ = ["CloudSinkConfig"]
+__all__ = ["CloudSinkConfig", "CloudTargetConfig"]
+
+_KEY_VARIABLE = "LANGSMITH_TARGET_API_KEY"
+_KEY = option(
+    "Key for x-api-key. Without it: LANGSMITH_TARGET_API_KEY, then, for LangChain's "
+    "own domains and this machine only, LANGSMITH_API_KEY and LANGGRAPH_API_KEY.",
+    example="env:LANGSMITH_TARGET_API_KEY",
+)
+_HEADERS = option(
+    "Headers to send with each request; the values are never shown.",
+    example="authorization=env:TARGET_TOKEN",
+)
 
 _BODY = Meta(
     description="MiB of one request at most; servers refuse more than 300. A longer thread is "
@@ -22,23 +33,10 @@ _BODY = Meta(
 
 class CloudSinkConfig(CloudConfig, frozen=True, kw_only=True):
     role = "sink"
-    key_variable = "LANGSMITH_TARGET_API_KEY"
+    key_variable = _KEY_VARIABLE
 
-    api_key: Annotated[
-        Secret | None,
-        option(
-            "Key for x-api-key. Without it: LANGSMITH_TARGET_API_KEY, then, for LangChain's "
-            "own domains and this machine only, LANGSMITH_API_KEY and LANGGRAPH_API_KEY.",
-            example="env:LANGSMITH_TARGET_API_KEY",
-        ),
-    ] = None
-    headers: Annotated[
-        dict[str, Secret],
-        option(
-            "Headers to send with each request; the values are never shown.",
-            example="authorization=env:TARGET_TOKEN",
-        ),
-    ] = msgspec.field(default_factory=dict)
+    api_key: Annotated[Secret | None, _KEY] = None
+    headers: Annotated[dict[str, Secret], _HEADERS] = msgspec.field(default_factory=dict)
     map_graph: Annotated[
         dict[str, str],
         option(
@@ -71,3 +69,13 @@ class CloudSinkConfig(CloudConfig, frozen=True, kw_only=True):
         bool, option("Create crons as they were; else they are created disabled.")
     ] = False
     body_size: Annotated[int, _BODY] = 4
+
+
+class CloudTargetConfig(CloudSourceConfig, frozen=True, kw_only=True):
+    """Of the source where it reads a target: with the target's key, never the source's."""
+
+    role = "sink"
+    key_variable = _KEY_VARIABLE
+
+    api_key: Annotated[Secret | None, _KEY] = None
+    headers: Annotated[dict[str, Secret], _HEADERS] = msgspec.field(default_factory=dict)

@@ -27,7 +27,7 @@ from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.probing import probe, server_versions
 from lgx_plugins.cloud.restore.assistants import restore_assistants
-from lgx_plugins.cloud.restore.config import CloudSinkConfig
+from lgx_plugins.cloud.restore.config import CloudSinkConfig, CloudTargetConfig
 from lgx_plugins.cloud.restore.crons import CronRestorer
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
@@ -48,6 +48,7 @@ class CloudSink(Sink[CloudSinkConfig]):
     name = "cloud"
     summary = "threads rebuilt on a LangGraph server, step by step, and compared"
     config_type = CloudSinkConfig
+    read_config_type = CloudTargetConfig
     accepts = frozenset({"thread", "checkpoint", "assistant", "cron", "store_item"})
     max_writers: ClassVar[int] = 8
     batch_threads: ClassVar[int] = 1
