@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import httpx
@@ -21,12 +23,14 @@ import pytest
 import lgx
 from lgx import Failure, FatalError, LgxError, Report, UsageError
 from lgx.testing import PostgresServer, S3Process, StubProcess
+from lgx_plugins.demo.server import RealServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SET_UP, EXAMPLES = BLOCKS[0][1].splitlines(), BLOCKS[1:]
 PLACEHOLDER = "https://my-agent-0a1b2c.us.langgraph.app"
+OTHER_PLACEHOLDER = "https://my-other-agent-1b2c3d.us.langgraph.app"
 NIGHT = "2026-11-20T03:00Z"
 PROGRAMS = Path(sys.executable).parent
 
@@ -88,7 +92,9 @@ def test_every_task_works_as_it_is_written(
     printed = {
         text: execute(language, filled_in(text, server, bucket), tmp_path, environ)
         for language, text in EXAMPLES
-        if language not in ("json", "crontab") and not text.startswith("export ")
+        if language not in ("json", "crontab")
+        and not text.startswith("export ")
+        and OTHER_PLACEHOLDER not in text
     }
     assert {path.name for path in tmp_path.iterdir()} >= {
         "back.ndjson",
@@ -115,6 +121,60 @@ def test_every_task_works_as_it_is_written(
     rows, loops = [output for text, output in printed.items() if "SELECT" in text]
     assert len(rows.splitlines()) == 5
     assert len(loops.splitlines()) == 6
+
+
+def serving(folder: Path, *graphs: str) -> RealServer:
+    """A server of the demo's graph under these names."""
+    shutil.copytree(resources.files("lgx_plugins.demo") / "app", folder)  # type: ignore[arg-type]  # a path
+    config = json.loads((folder / "langgraph.json").read_text())
+    [graph] = config["graphs"].values()
+    config["graphs"] = dict.fromkeys(graphs, graph)
+    (folder / "langgraph.json").write_text(json.dumps(config))
+    return RealServer(folder)
+
+
+def test_moving_works_as_it_is_written(tmp_path: Path) -> None:
+    """From one server to another, straight and through an archive, the second time into a
+    graph of another name."""
+    work = tmp_path / "work"
+    work.mkdir()
+    with (
+        serving(tmp_path / "from", "old_agent") as old,
+        serving(tmp_path / "to", "old_agent", "agent") as new,
+        httpx.Client() as client,
+    ):
+        for city in ("Oslo", "Kyoto"):  # one ends, one waits for an answer
+            made = client.post(f"{old.url}/threads", json={"metadata": {"owner": "zoe"}}).json()
+            message = {"type": "human", "content": f"To {city}, please."}
+            run = {"assistant_id": "old_agent", "input": {"messages": [message]}}
+            client.post(f"{old.url}/threads/{made['thread_id']}/runs/wait", json=run, timeout=60)
+        environ = {
+            "HOME": str(tmp_path),
+            "LANG": "C.UTF-8",
+            "LGX_SOURCE_URL": old.url,
+            "LANGSMITH_TARGET_API_KEY": "a-key",
+            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+        }
+
+        def states(url: str) -> dict[str, tuple[str, str, object]]:
+            rows = client.post(f"{url}/threads/search", json={}).json()
+            return {
+                row["thread_id"]: (row["metadata"]["graph_id"], row["status"], row["values"])
+                for row in rows
+            }
+
+        before = states(old.url)
+        blocks = [text for _, text in EXAMPLES if OTHER_PLACEHOLDER in text]
+        assert len(blocks) == 2
+        for text in blocks:
+            execute("sh", text.replace(OTHER_PLACEHOLDER, new.url), work, environ)
+            if "map-graph" in text:
+                renamed = {i: ("agent", *state[1:]) for i, state in before.items()}
+                assert states(new.url) == renamed
+            else:
+                assert states(new.url) == before
+                for thread_id in before:
+                    client.delete(f"{new.url}/threads/{thread_id}").raise_for_status()
 
 
 def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
