@@ -45,6 +45,14 @@ def _dedup_tables(n: Names) -> tuple[str, ...]:
         )""",
         _view(n),
         f"INSERT INTO {n('info')} VALUES ('layout', 'dedup')",
+        (
+            f"COMMENT ON TABLE {n('checkpoint_rows')} IS "
+            "'what the view of checkpoints shows, with hashes in place of values'"
+        ),
+        (
+            f"COMMENT ON TABLE {n('channel_values')} IS "
+            "'each different value of a thread once: an element of a list, or a whole value'"
+        ),
     )
 
 
@@ -133,7 +141,7 @@ async def saving(connection: Connection, names: Names) -> str | None:
     )
     about = "" if percent == 100 else "about "
     if kept < size:
-        verdict = f"{size / kept:.1f} times less"
+        verdict = f"{size / kept:.1f} times less for the values alone"
     else:
         verdict = "they repeat little, and would do better in the plain layout"
     return (

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from lgx import LockedError, RetryableError
+from lgx_plugins.postgres.comments import lease_comment
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, transaction
 from lgx_plugins.postgres.failures import explained, of_connection
 from lgx_plugins.postgres.names import Names, quoted
@@ -216,6 +217,7 @@ class TargetLease:
                 await _make_schema(connection, n)
                 if not await _has_lease(connection, n):
                     await connection.execute(lease_table(n))
+                    await connection.execute(lease_comment(n))
             async with transaction(connection):
                 # A transaction of a former holder may still be at work; then it ends first.
                 await connection.execute(
@@ -241,10 +243,13 @@ class TargetLease:
         )
 
     async def _taken(self, *, again: bool) -> LockedError:
-        return LockedError(
+        text = (
             f"the tables {self._names} in {self._address.place} are being written by "
             f"{await self._who(again=again)}; wait for it to end, or write elsewhere"
         )
+        if not again and self._mode == "fail":
+            text = text.replace(", or", ",") + ", or add --sink-lock wait"
+        return LockedError(text)
 
     async def _who(self, *, again: bool) -> str:
         connection = await self._address.connect(again=again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lgx_plugins.postgres.comments import comments
 from lgx_plugins.postgres.messages import messages_view
 from lgx_plugins.postgres.names import Names
 
@@ -52,7 +53,7 @@ def tables(n: Names) -> tuple[str, ...]:
 
 def other_tables(n: Names) -> tuple[str, ...]:
     """All but threads and checkpoints, which an older tool may have made."""
-    return (*_parts(n), *_extras(n), messages_view(n))
+    return (*_parts(n), *_extras(n), messages_view(n), *comments(n))
 
 
 def _threads(n: Names) -> str:

@@ -76,7 +76,7 @@ async def test_a_second_run_stops_and_names_the_first(address: Address, names: N
     text = str(caught.value)
     assert text.startswith("the tables 'public.langgraph_*' in database 'lgx_test_")
     assert f"written by process {os.getpid()} on host {socket.gethostname()} since 2" in text
-    assert text.endswith("; wait for it to end, or write elsewhere")
+    assert text.endswith("; wait for it to end, write elsewhere, or add --sink-lock wait")
 
 
 async def test_the_lock_is_free_when_release_returns(address: Address, names: Names) -> None:

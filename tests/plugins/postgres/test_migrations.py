@@ -11,10 +11,11 @@ import pytest
 from lgx import LockedError, Thread, UsageError
 from lgx.testing import make_run, same_records
 from lgx_plugins.postgres.cells import escape_text
-from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.connection import Address, close, transaction
 from lgx_plugins.postgres.lock import TargetLease
-from lgx_plugins.postgres.migrations import MIGRATIONS, Migration, migrate, prepare
+from lgx_plugins.postgres.migrations import MIGRATIONS, Migration, found_tables, migrate, prepare
 from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.older import is_older
 
 
 def _second(n: Names) -> Sequence[str]:
@@ -48,6 +49,35 @@ def _relations(sql: Any) -> list[tuple[Any, ...]]:
 
 def _versions(sql: Any) -> list[int]:
     return [v for (v,) in sql("SELECT version FROM langgraph_migrations ORDER BY version")]
+
+
+async def test_a_first_run_that_another_one_overtakes_sees_its_tables_or_none(
+    address: Address, names: Names, sql: Any
+) -> None:
+    """Of one moment: tables that appear between two looks are not taken for somebody else's."""
+    connection = await address.connect()
+    try:
+        async with transaction(connection, one_moment=True):
+            assert await is_older(connection, names) is False
+            await _prepare(address, names)
+            assert await found_tables(connection, address.place, names) == (0, False)
+        async with transaction(connection, one_moment=True):
+            assert await found_tables(connection, address.place, names) == (1, False)
+    finally:
+        await close(connection)
+
+
+async def test_tables_say_what_they_are_for(address: Address, names: Names, sql: Any) -> None:
+    """Whatever the prefix and the schema are, to whoever looks at them with psql."""
+    for some in (names, Names('o\'dd \\ "schema"', "pre'fix \\")):
+        await _prepare(address, some)
+        described = sql(
+            "SELECT count(DISTINCT d.objoid), count(*) FROM pg_description AS d "
+            "JOIN pg_class AS c ON c.oid = d.objoid JOIN pg_namespace AS n "
+            "ON n.oid = c.relnamespace WHERE n.nspname = $1",
+            some.schema,
+        )
+        assert described == [(11, 36)]
 
 
 async def test_a_new_target_gets_every_version(address: Address, names: Names, sql: Any) -> None:

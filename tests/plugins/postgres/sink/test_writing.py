@@ -301,6 +301,16 @@ async def test_a_second_source_needs_merge(shop: Any, lines: Any) -> None:
     assert await shop.read(origin="kit://second") == {"t": lines(shop.thread("t", 2))}
 
 
+async def test_what_a_run_is_refused_for_is_told_before_it_waits(shop: Any) -> None:
+    """Another source's threads, another layout: they will be there when the other has ended."""
+    await shop.write(shop.thread("t"))
+    async with shop.sink():
+        with pytest.raises(UsageError, match="were filled from 'kit://first'"):
+            await shop.write(run=make_run(source="kit://second"), lock="wait")
+        with pytest.raises(UsageError, match="hold checkpoints in the layout 'plain'"):
+            await shop.write(layout="dedup", lock="wait")
+
+
 async def test_two_runs_at_once_never_interleave(shop: Any, lines: Any) -> None:
     """The second is told who writes, or waits until the first has ended."""
     async with shop.sink() as first:
