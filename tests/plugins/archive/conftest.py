@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -201,7 +199,7 @@ def archives() -> Archives:
 
 
 class Worker:
-    """A process that runs exports in children of its own, which may be killed."""
+    """A process that runs exports in children of its own."""
 
     def __init__(self) -> None:
         script = Path(__file__).with_name("worker.py")
@@ -209,33 +207,15 @@ class Worker:
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
-    def start(self, **command: Any) -> int:
-        """Begins a child; its process id."""
-        self._tell(command)
-        self._said: dict[str, Any] = {}
-        while "pid" not in self._said:
-            self._said |= self._line()
-        return int(self._said["pid"])
-
-    def finish(self) -> dict[str, Any]:
-        """Waits for the child: what it said, and its exit status."""
-        self._tell({"do": "wait"})
-        while "exit" not in self._said:
-            self._said |= self._line()
-        return self._said
-
-    def _tell(self, command: dict[str, Any]) -> None:
+    def run(self, **command: Any) -> dict[str, Any]:
+        """What a child said, and its exit status."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
-
-    def run(self, **command: Any) -> dict[str, Any]:
-        self.start(**command)
-        return self.finish()
-
-    def kill(self, pid: int) -> dict[str, Any]:
-        os.kill(pid, signal.SIGKILL)  # not waited for yet, so the id is still its own
-        return self.finish()
+        said: dict[str, Any] = {}
+        while "exit" not in said:
+            said |= self._line()
+        return said
 
     def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -9,11 +9,11 @@ import json
 import os
 import random
 import re
+import shutil
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,7 +22,7 @@ from lgx.testing import make_context
 from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.inspection import verify_archive
 
-THREADS = 120
+THREADS = 60
 
 
 async def contents(archives: Any, path: Path) -> tuple[dict[str, list[bytes]], list[Any]]:
@@ -67,29 +67,62 @@ def assert_names_tell_the_truth(path: Path) -> None:
         assert file.name.split("-")[2].startswith(digest[:16])
 
 
+class Reference(NamedTuple):
+    """What exports end with when nothing disturbs them.
+
+    Attributes:
+        base: an archive of the older state.
+        old: the threads in it.
+        whole: what an export over it ends with: threads and extras.
+        operations: how many calls that may change files that took.
+    """
+
+    base: Path
+    old: dict[str, list[bytes]]
+    whole: Any
+    operations: int
+
+
+@pytest.fixture
+async def reference(
+    archives: Any, worker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Reference:
+    path = tmp_path_factory.mktemp("whole")
+    base, after = path / "base", path / "after"
+    run = {"do": "export", "operations": True}
+    assert worker.run(**run, path=str(base), threads=THREADS // 2, version="v0")["exit"] == 0
+    shutil.copytree(base, after)
+    said = worker.run(**run, path=str(after), threads=THREADS, version="v1")
+    assert said["exit"] == 0
+    whole = await contents(archives, after)
+    assert len(whole[0]) == THREADS
+    return Reference(base, await archives.read(base), whole, said["operations"])
+
+
+def copy_durably(base: Path, target: Path, log: Path) -> None:
+    """A copy of an archive of which a power cut takes nothing."""
+    shutil.copytree(base, target)
+    with log.open("w") as notes:
+        for file in (target, *target.rglob("*")):
+            about = file.stat()
+            names = [entry.name for entry in file.iterdir()] if file.is_dir() else None
+            note = {"inode": about.st_ino, "size": about.st_size, "names": names}
+            notes.write(json.dumps(note) + "\n")
+
+
 async def crash_loop(
-    archives: Any,
-    worker: Any,
-    path: Path,
-    seed: int,
-    whole: Any,
-    seconds: float,
-    **options: Any,
+    archives: Any, worker: Any, path: Path, seed: int, reference: Reference, **options: Any
 ) -> int:
     """Exports over an older archive, killed again and again; how many kills it took."""
     rng = random.Random(seed)
     target, log = path / f"killed-{seed}", path / f"log-{seed}"
-    run = {"do": "export", "path": str(target), "log": str(log), **options}
-    worker.run(**run, threads=THREADS // 2, version="v0")
-    old = await archives.read(target)
+    copy_durably(reference.base, target, log)
+    old, whole = reference.old, reference.whole
+    run = {"do": "export", "path": str(target), "log": str(log), "operations": True, **options}
     kills = 0
     while True:
-        pid = worker.start(**run, threads=THREADS, version="v1")
-        if kills < 4:
-            await asyncio.sleep(rng.uniform(0, seconds))  # the moment is what this test varies
-            said = worker.kill(pid)
-        else:
-            said = worker.finish()
+        moment = {"moment": rng.randrange(reference.operations), "portion": rng.random()}
+        said = worker.run(**run, **moment if kills < 4 else {}, threads=THREADS, version="v1")
         if said["exit"] == 0:
             break
         assert said["exit"] == -9, said
@@ -107,57 +140,39 @@ async def crash_loop(
     return kills
 
 
-@pytest.fixture
-async def uninterrupted(
-    archives: Any, worker: Any, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Any, float]:
-    """What an export over an older archive ends with when nothing disturbs it, and its time."""
-    path = tmp_path_factory.mktemp("whole") / "archive"
-    assert worker.run(do="export", path=str(path), threads=THREADS // 2, version="v0")["exit"] == 0
-    started = time.monotonic()
-    assert worker.run(do="export", path=str(path), threads=THREADS, version="v1")["exit"] == 0
-    seconds = time.monotonic() - started
-    return await contents(archives, path), seconds
-
-
-async def loops(
-    count: int, archives: Any, worker: Any, path: Path, uninterrupted: tuple[Any, float]
-) -> None:
-    whole, seconds = uninterrupted
-    assert len(whole[0]) == THREADS
-    kills = 0
-    for seed in range(3 * count):
-        if seed >= count and kills >= count:
-            return
-        kills += await crash_loop(archives, worker, path, seed, whole, seconds)
-    assert kills >= count, "the moments came too late to mean anything"
+async def loops(count: int, archives: Any, worker: Any, path: Path, reference: Reference) -> None:
+    """So many kills, and what belongs to the last."""
+    kills = seed = 0
+    while kills < count:
+        kills += await crash_loop(archives, worker, path, seed, reference)
+        seed += 1
 
 
 async def test_killed_exports_end_as_one_that_was_not(
-    archives: Any, worker: Any, tmp_path: Path, uninterrupted: tuple[Any, float]
+    archives: Any, worker: Any, tmp_path: Path, reference: Reference
 ) -> None:
-    """After SIGKILL at random moments, with unsynced bytes and names torn off, every state
-    reads whole, and running again ends with the records of an uninterrupted export."""
-    await loops(20, archives, worker, tmp_path, uninterrupted)
+    """After SIGKILL at any call that may change a file, before it, after it or amid a write, with
+    unsynced bytes and names torn off, every state reads whole, and running again ends with the
+    records of an uninterrupted export."""
+    await loops(20, archives, worker, tmp_path, reference)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1200)
 async def test_many_killed_exports_end_as_one_that_was_not(
-    archives: Any, worker: Any, tmp_path: Path, uninterrupted: tuple[Any, float]
+    archives: Any, worker: Any, tmp_path: Path, reference: Reference
 ) -> None:
     """The same, oftener."""
-    await loops(200, archives, worker, tmp_path, uninterrupted)
+    await loops(400, archives, worker, tmp_path, reference)
 
 
 async def test_a_missing_fsync_would_be_found(
-    archives: Any, worker: Any, tmp_path: Path, uninterrupted: tuple[Any, float]
+    archives: Any, worker: Any, tmp_path: Path, reference: Reference
 ) -> None:
     """The loop above tells an export that does not sync from one that does."""
-    whole, seconds = uninterrupted
     with pytest.raises((AssertionError, IntegrityError)):
         for seed in range(100):
-            await crash_loop(archives, worker, tmp_path, seed, whole, seconds, unsynced=True)
+            await crash_loop(archives, worker, tmp_path, seed, reference, unsynced=True)
 
 
 def failing(

@@ -1,7 +1,6 @@
 """Runs commands in forked children: exports that a test may kill, bound or measure.
 
-Reads one JSON object a line; says the child's process id, whatever the child says, and in
-the end the child's exit status.
+Reads one JSON object a line; says whatever the child says, and in the end the child's exit status.
 """
 
 from __future__ import annotations
@@ -12,10 +11,12 @@ import hashlib
 import json
 import os
 import resource
+import signal
 import sqlite3  # noqa: F401
 import stat
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,12 @@ from lgx import (
 from lgx.testing import make_context
 from lgx_plugins.archive import ArchiveSink, ArchiveSource
 
+_write = os.write  # what `die_at` counts is the export's own
+_CHANGES = ("open", "write", "pwrite", "ftruncate", "fsync", "rename", "unlink", "mkdir")
+
 
 def say(**words: Any) -> None:
-    os.write(1, json.dumps(words).encode() + b"\n")
+    _write(1, json.dumps(words).encode() + b"\n")
 
 
 def noise(size: int, *seed: object) -> str:
@@ -73,7 +77,6 @@ async def export(path: str, threads: int, version: str, **_: Any) -> None:
     async with ArchiveSink(ArchiveSink.config_type(path=Path(path), part_size=1 << 16)) as sink:
         run = RunInfo(source="worker", started_at="now", fingerprint="f")
         await sink.begin(run, make_context())
-        say(begun=True)
         for start in range(0, threads, 6):
             batch = [records_of(number, version) for number in range(start, start + 6)]
             refs = [ThreadRef(thread_id=thread_id, version=version) for thread_id, _ in batch]
@@ -204,9 +207,36 @@ def watch_syncs(log: str) -> None:
         about = os.fstat(file)
         names = os.listdir(file) if stat.S_ISDIR(about.st_mode) else None
         note = {"inode": about.st_ino, "size": about.st_size, "names": names}
-        os.write(descriptor, json.dumps(note).encode() + b"\n")
+        _write(descriptor, json.dumps(note).encode() + b"\n")
 
     os.fsync = noting  # type: ignore[assignment]
+
+
+def die_at(moment: int | None, portion: float) -> list[int]:
+    """Counts calls that may change files, from here on; the one numbered `moment` is the last
+    thing that happens.
+
+    Args:
+        portion: how much of it: nothing, all, or in between the first bytes of a write.
+    """
+    count = [0]
+
+    def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            count[0] += 1
+            last = count[0] - 1 == moment
+            if last and name == "write":
+                args = (args[0], args[1][: round(portion * len(args[1]))])
+            done = real(*args, **kwargs) if not last or name == "write" or portion > 0.5 else None
+            if last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return done
+
+        return call
+
+    for name in _CHANGES:
+        setattr(os, name, watched(name, getattr(os, name)))
+    return count
 
 
 def run_child(command: dict[str, Any]) -> int:
@@ -218,11 +248,16 @@ def run_child(command: dict[str, Any]) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (command["file_limit"], command["file_limit"]))
     if command.get("unprivileged") and os.getuid() == 0:
         os.setuid(65534)
+    count = None
+    if "operations" in command:
+        count = die_at(command.pop("moment", None), command.pop("portion", 0.0))
     try:
         asyncio.run(COMMANDS[command.pop("do")](**command))
     except LgxError as error:
         say(error=str(error), type=type(error).__name__)
         return 1
+    if count is not None:
+        say(operations=count[0])
     return 0
 
 
@@ -238,8 +273,6 @@ def main() -> None:
                 traceback.print_exc()
             finally:
                 os._exit(status)
-        say(pid=pid)
-        sys.stdin.buffer.readline()  # until then the child may be killed: nobody else has its id
         say(exit=os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
