@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -56,7 +56,7 @@ class Comparison:
         self._unread = [dict(reasons) for reasons in unread]
         self._found = found
         self._chosen = chosen
-        self._digests = [blake2b(digest_size=32) for _ in sides]
+        self._digests = [0 for _ in sides]  # sums, so that the order does not count
         self._excused: Counter[str] = Counter()
 
     def steps(self) -> Iterator[None]:
@@ -68,24 +68,48 @@ class Comparison:
         else:
             first, second = (ledger.groups() for ledger in self._ledgers)
             for left, right in merged(first, second, itemgetter(0)):
-                self._thread(left[1] if left else [], right[1] if right else [])
+                self._pair(left[1] if left else [], right[1] if right else [])
                 yield
         self._never_read()
         self._extras()
-        for side, digest in zip(self._sides, self._digests, strict=True):
-            side.digest = digest.hexdigest()
+        for side, total in zip(self._sides, self._digests, strict=True):
+            side.digest = blake2b(b"%x" % total, digest_size=32).hexdigest()
         self._found.left_out = [*self._scope.left_out(self._ledgers), *self._excuses()]
 
     # -- one side ---------------------------------------------------------------------
 
     def _sum_up(self, entries: list[Entry]) -> None:
         for entry in entries:
-            for _ in self._rows(0, entry):
-                pass
+            deque(self._rows(0, entry), 0)
         self._doubled(entries, [])
         self._unread_on(0, entries)
 
     # -- two sides --------------------------------------------------------------------
+
+    def _pair(self, left: list[Entry], right: list[Entry]) -> None:
+        """Threads of one id. One that has no counterpart of its id may have been rebuilt under
+        another."""
+        if left and not right:
+            partner = self._partner(0, left[0])
+            self._thread(left, [] if partner is None else [partner])
+        elif left or self._partner(1, right[0]) is None:  # else it comes with the other
+            self._thread(left, right)
+
+    def _partner(self, number: int, entry: Entry) -> Entry | None:
+        """The thread of the other side that was made of this one, or of which this was made;
+        neither has another counterpart."""
+        found = self._candidate(number, entry)
+        if found is None or self._ledgers[number].named(found.id) is not None:
+            return None
+        back = self._candidate(1 - number, found)
+        return found if back is not None and back.id == entry.id else None
+
+    def _candidate(self, number: int, entry: Entry) -> Entry | None:
+        other = self._ledgers[1 - number]
+        found = other.made_of(entry.id)
+        if found is None and entry.origin is not None:
+            found = other.named(entry.origin)
+        return found
 
     def _thread(self, left: list[Entry], right: list[Entry]) -> None:
         if not left and self._chosen:
@@ -155,12 +179,12 @@ class Comparison:
         """A thread's records that count; each is counted for its side as it is passed on, and
         digested."""
         side, ledger = self._sides[number], self._ledgers[number]
-        digest = blake2b(entry.thread_id.encode("utf-8", "surrogatepass"), digest_size=32)
+        digest = blake2b(entry.id, digest_size=32)
         side.threads += 1
         if entry.names is not None and self._scope.has("thread"):
             _put(digest, *self._scope.within("thread", entry.names, entry.digests))
         yield from self._counted(number, ledger.rows(entry.number), digest)
-        self._digests[number].update(digest.digest())
+        self._digests[number] += int.from_bytes(digest.digest(), "big")
 
     def _counted(self, number: int, rows: Iterator[Row], digest: blake2b) -> Iterator[Row]:
         side = self._sides[number]
@@ -178,18 +202,23 @@ class Comparison:
 
     def _extras(self) -> None:
         """The deployment's own records."""
+        digests = [blake2b(digest_size=32) for _ in self._ledgers]
         sides = [
-            self._counted(number, ledger.rows(0), self._digests[number])
-            for number, ledger in enumerate(self._ledgers)
+            self._counted(number, ledger.rows(0), digest)
+            for number, (ledger, digest) in enumerate(zip(self._ledgers, digests, strict=True))
         ]
         if len(sides) == 1:
-            for _ in sides[0]:
-                pass
-            return
+            deque(sides[0], 0)
+        else:
+            self._compare_extras(sides[0], sides[1])
+        for number, digest in enumerate(digests):
+            self._digests[number] += int.from_bytes(digest.digest(), "big")
+
+    def _compare_extras(self, left: Iterator[Row], right: Iterator[Row]) -> None:
         rebuilt = bool(self._found.replayed)
         for what, first in compare_extras(
             self._scope,
-            (sides[0], sides[1]),
+            (left, right),
             self._found.records,
             self._excused if rebuilt else None,
         ):

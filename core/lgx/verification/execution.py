@@ -164,7 +164,7 @@ class _Execution:
             held.keep(self._sample.ids)
         ids = []
         for entry in held.entries():
-            ids.append(entry.thread_id)
+            ids += [own.decode("utf-8", "surrogatepass") for own in (entry.id, entry.origin) if own]
             if len(ids) > _BY_ID:
                 break
         query = Query(extras=self._spec.query.extras)
@@ -175,7 +175,10 @@ class _Execution:
         def wanted(thread_ids: Sequence[str]) -> set[str]:
             # A server has a thread whose id is no UUID under one that is made of it, and only
             # its metadata tell which it is.
-            return {name for name in thread_ids if held.holds(id_bytes(name)) or _may_be_made(name)}
+            def known(own: bytes) -> bool:
+                return held.named(own) is not None or held.made_of(own) is not None
+
+            return {name for name in thread_ids if _may_be_made(name) or known(id_bytes(name))}
 
         await self._read(parts[1:], query, wanted)
 

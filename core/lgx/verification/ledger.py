@@ -9,12 +9,13 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from lgx.errors import FatalError
-from lgx.verification.fingerprint import Fingerprint, Head, id_bytes
+from lgx.verification.fingerprint import Fingerprint, Head
 
 __all__ = ["Entry", "Ledger", "Row"]
 
@@ -24,10 +25,11 @@ _PAGE = 500  # threads that are looked up together
 
 _SCHEMA = (
     """CREATE TABLE thread (
-      number INTEGER PRIMARY KEY, key BLOB, id BLOB, mark BLOB, fidelity TEXT, unfinished INT,
-      status TEXT, shape INT, digests BLOB, settled BLOB
+      number INTEGER PRIMARY KEY, id BLOB, origin BLOB, mark BLOB, fidelity TEXT,
+      unfinished INT, status TEXT, shape INT, digests BLOB, settled BLOB
     )""",
-    "CREATE INDEX thread_key ON thread (key)",
+    "CREATE INDEX thread_id ON thread (id)",
+    "CREATE INDEX thread_origin ON thread (origin) WHERE origin IS NOT NULL",
     """CREATE TABLE record (
       thread INT, kind TEXT, place BLOB, id BLOB, copy INT, step BLOB, source TEXT, ended INT,
       shape INT, digests BLOB, settled BLOB, PRIMARY KEY (thread, kind, place, id, copy)
@@ -36,10 +38,11 @@ _SCHEMA = (
 )
 _ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_THREADS = (
-    "SELECT key, number, id, mark, fidelity, unfinished, status, shape, digests, settled "
-    "FROM thread WHERE (key, number) > (?, ?) ORDER BY key, number LIMIT ?"
+_ENTRY = (
+    "SELECT id, number, origin, mark, fidelity, unfinished, status, shape, digests, settled "
+    "FROM thread "
 )
+_THREADS = f"{_ENTRY} WHERE (id, number) > (?, ?) ORDER BY id, number LIMIT ?"
 _RECORDS = (
     "SELECT kind, place, id, copy, step, source, ended, shape, digests, settled FROM record "
     "WHERE thread = ? ORDER BY kind, place, id, copy"
@@ -51,17 +54,16 @@ class Entry(Struct, frozen=True):
     """A thread of a ledger.
 
     Attributes:
-        key: by which both sides are merged: its id at the source, also where it was rebuilt
-            under another one.
+        origin: the id that it had where it came from, if it was rebuilt under another one.
         mark: digest of what lgx keeps in it on a server; None where that is nothing.
         fidelity: how far it was rebuilt; None where it was not.
         unfinished: whether rebuilding it was cut short.
         names, digests, settled: of its own record; without names it has none.
     """
 
-    key: bytes
+    id: bytes
     number: int
-    thread_id: str
+    origin: bytes | None = None
     mark: bytes | None = None
     fidelity: str | None = None
     unfinished: bool = False
@@ -69,6 +71,10 @@ class Entry(Struct, frozen=True):
     names: tuple[str, ...] | None = None
     digests: bytes = b""
     settled: dict[str, bytes] = {}
+
+    @property
+    def thread_id(self) -> str:
+        return self.id.decode("utf-8", "surrogatepass")
 
 
 class Row(Struct, frozen=True):
@@ -138,7 +144,7 @@ class Ledger:
         self._database.execute(
             _ADD_THREAD,
             (
-                *(found.number, found.key, id_bytes(found.thread_id), found.mark, found.fidelity),
+                *(found.number, found.id, found.origin, found.mark, found.fidelity),
                 *(found.unfinished, found.status, shape, found.digests, _packed(found.settled)),
             ),
         )
@@ -187,43 +193,52 @@ class Ledger:
 
     # -- giving out -------------------------------------------------------------------
 
-    def keep(self, keys: frozenset[bytes]) -> None:
+    def keep(self, ids: frozenset[bytes]) -> None:
         """Forgets all threads but these."""
         for entry in self.entries():
-            if entry.key not in keys:
+            if entry.id not in ids:
                 with self._room():
                     self._database.execute("DELETE FROM record WHERE thread = ?", (entry.number,))
                     self._database.execute("DELETE FROM thread WHERE number = ?", (entry.number,))
 
-    def holds(self, key: bytes) -> bool:
-        """Whether a thread of that key is there."""
+    def named(self, own: bytes) -> Entry | None:
+        """The thread of that id."""
+        return self._first("WHERE id = ? ORDER BY number LIMIT 1", own)
+
+    def made_of(self, origin: bytes) -> Entry | None:
+        """The thread that had that id where it came from."""
+        return self._first("WHERE origin = ? ORDER BY id, number LIMIT 1", origin)
+
+    def _first(self, where: str, value: bytes) -> Entry | None:
         with self._room():
-            return bool(
-                self._database.execute("SELECT 1 FROM thread WHERE key = ?", (key,)).fetchone()
-            )
+            row = self._database.execute(_ENTRY + where, (value,)).fetchone()
+        return None if row is None else self._entry(row)
 
     def entries(self) -> Iterator[Entry]:
-        """All threads by key; those that share one together."""
+        """All threads by the bytes of their ids; those that share one together."""
         at = (b"", -1)
         while True:
             with self._room():
                 page = self._database.execute(_THREADS, (*at, _PAGE)).fetchall()
-            for key, number, own, mark, fidelity, unfinished, status, shape, *rest in page:
-                at = (key, number)
-                digests, settled = rest
-                names = None if shape is None else self._shape_names(shape)
-                thread_id = own.decode("utf-8", "surrogatepass")
-                yield Entry(
-                    *(key, number, thread_id, mark, fidelity, bool(unfinished), status),
-                    *(names, digests, _unpacked(settled)),
-                )
+            for row in page:
+                yield self._entry(row)
             if len(page) < _PAGE:
                 return
+            at = page[-1][:2]
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        own, number, origin, mark, fidelity, unfinished, status, shape, digests, settled = row
+        return Entry(
+            *(own, number, origin, mark, fidelity, bool(unfinished), status),
+            None if shape is None else self._shape_names(shape),
+            digests,
+            _unpacked(settled),
+        )
 
     def groups(self) -> Iterator[tuple[bytes, list[Entry]]]:
-        """The threads of each key, which should be one."""
-        for key, same in groupby(self.entries(), key=attrgetter("key")):
-            yield key, list(same)
+        """The threads of each id, which should be one."""
+        for own, same in groupby(self.entries(), key=attrgetter("id")):
+            yield own, list(same)
 
     def rows(self, number: int) -> Iterator[Row]:
         """The records of a thread, or with 0 those of the deployment: by kind, place and id."""

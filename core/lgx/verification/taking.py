@@ -113,23 +113,22 @@ class LedgerSink(Sink[Config]):
 
 def _entry(number: int, thread_id: str, own: Thread | None) -> Entry:
     if own is None:
-        return Entry(id_bytes(thread_id), number, thread_id)
+        return Entry(id_bytes(thread_id), number)
     label = label_of(own.metadata)
     found = fingerprint(own)
     if label is None:
         return Entry(
             id_bytes(thread_id),
             number,
-            thread_id,
             status=own.status,
             names=found.names,
             digests=found.digests,
             settled=found.settled,
         )
     return Entry(
-        id_bytes(thread_id if label.thread_id is None else label.thread_id),
+        id_bytes(thread_id),
         number,
-        thread_id,
+        None if label.thread_id is None else id_bytes(label.thread_id),
         label.digest,
         label.fidelity,
         label.unfinished,

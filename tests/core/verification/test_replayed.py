@@ -132,22 +132,64 @@ async def test_two_copies_of_one_rebuilt_thread_are_compared_exactly(pair: Any, 
     assert (found.differences[0].fidelity, found.replayed) == (None, {})
 
 
-async def test_a_thread_is_found_under_the_id_that_was_made_of_its_own(
-    pair: Any, make: Any
-) -> None:
-    """Servers take UUIDs alone; the label says what it was."""
-    records = make.history("user/7")
-    own = "6c677800-7468-5265-a164-732d69647321"
-    for place, number in ((pair.sink, 0),):
-        copy = rebuilt(records, thread_id="user/7")
-        place.put([msgspec.structs.replace(r, thread_id=own) for r in copy][number:])
-    pair.source.put(records)
+MADE = "6c677800-7468-5265-a164-732d69647321"
 
-    found = await pair.verify()
-    chosen = await pair.verify(thread_ids=["user/7"])
 
-    assert (found.equal, found.threads) == (True, Compared(equal=1))
-    assert (chosen.equal, chosen.threads) == (True, Compared(equal=1))
+def under(thread_id: str, records: list[Record]) -> list[Record]:
+    """The thread with another id."""
+    return [msgspec.structs.replace(record, thread_id=thread_id) for record in records]
+
+
+class TestOtherIds:
+    async def test_a_thread_is_found_under_the_id_that_was_made_of_its_own(
+        self, pair: Any, make: Any
+    ) -> None:
+        """Servers take UUIDs alone; the label says what it was. In both directions."""
+        records = make.history("user/7")
+        pair.source.put(records)
+        pair.sink.put(under(MADE, rebuilt(records, thread_id="user/7")))
+
+        for source, sink, own in (("here", "there", "user/7"), ("there", "here", MADE)):
+            found = await pair.verify(source, sink)
+            chosen = await pair.verify(source, sink, thread_ids=[own])
+            for one in (found, chosen):
+                assert (one.equal, one.threads) == (True, Compared(equal=1))
+                assert (one.source.threads, one.sink.threads) == (1, 1)
+        assert (await pair.verify()).source.digest == (
+            await pair.verify("here", None)
+        ).source.digest
+
+    async def test_two_copies_of_it_are_compared_by_the_ids_that_they_have(
+        self, pair: Any, make: Any
+    ) -> None:
+        """Whatever the label says: as of a server and an export of it."""
+        pair.put(under(MADE, rebuilt(make.history("user/7"), thread_id="user/7")))
+
+        assert (await pair.verify()).threads == Compared(equal=1)
+
+    async def test_a_label_of_the_source_does_not_hide_the_thread(
+        self, pair: Any, make: Any
+    ) -> None:
+        """It was brought there under another id, and from there to here under its own."""
+        records = rebuilt(make.history("t"), thread_id="user/7", fidelity="values")
+        pair.put(records, rebuilt(records))
+
+        found = await pair.verify()
+
+        assert (found.threads, found.replayed) == (Compared(equal=1), {"replayed": 1})
+
+    async def test_of_two_that_were_made_of_one_id_one_is_its_copy(
+        self, pair: Any, make: Any
+    ) -> None:
+        """As after two runs with --merge: the other one is another source's."""
+        records = make.history("user/7")
+        pair.source.put(records)
+        for own in (MADE, MADE.replace("21", "22")):
+            pair.sink.put(under(own, rebuilt(records, thread_id="user/7")))
+
+        found = await pair.verify()
+
+        assert found.threads == Compared(equal=1, additional=1)
 
 
 async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
