@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lgx import Bundle, Loss, ThreadError
 from lgx_plugins.postgres.cells import escape_text
 from lgx_plugins.postgres.copying import Row
-from lgx_plugins.postgres.counting import all_of
+from lgx_plugins.postgres.counting import none_left
 from lgx_plugins.postgres.names import Names, quoted
 from lgx_plugins.postgres.rows import Shape, digest_of, fields_of
 from lgx_plugins.postgres.writer import copy
@@ -87,7 +87,7 @@ async def write_extras(
         )
         cell = escape_text(source).decode()
         await connection.execute(f"DELETE {gone}", cell)
-        all_of(0, await connection.execute(f"SELECT {gone}", cell), table)
+        none_left(await connection.execute(f"SELECT {gone}", cell), table)
     keys = ", ".join(key)
     update = ", ".join(
         f"{quoted(name)} = excluded.{quoted(name)}"
@@ -105,7 +105,7 @@ async def write_extras(
         f"SELECT FROM ({last}) AS s WHERE NOT EXISTS "
         f"(SELECT FROM {table} AS t WHERE {same} AND t.digest = s.digest)"
     )
-    all_of(0, left, table)
+    none_left(left, table)
     return tuple(losses)
 
 

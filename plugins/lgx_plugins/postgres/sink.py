@@ -28,7 +28,7 @@ from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
 from lgx_plugins.postgres.columns import check_columns
 from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresTargetConfig
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
-from lgx_plugins.postgres.counting import all_of
+from lgx_plugins.postgres.counting import none_left
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.facts import sink_facts
@@ -278,7 +278,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             cells = [escape_text(thread_id).decode() for thread_id in thread_ids]
             source = escape_text(self._source).decode()
             await connection.execute(f"DELETE {gone}", source, cells)  # the parts go by cascade
-            all_of(0, await connection.execute(f"SELECT {gone}", source, cells), threads)
+            none_left(await connection.execute(f"SELECT {gone}", source, cells), threads)
         self._marks.change(thread_ids)
 
     # -- extras ----------------------------------------------------------------------

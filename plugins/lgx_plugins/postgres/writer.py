@@ -12,7 +12,7 @@ from lgx import Bundle, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking, run_to_end
 from lgx_plugins.postgres.cells import escape_text, instant
 from lgx_plugins.postgres.copying import Row, stream
-from lgx_plugins.postgres.counting import all_of
+from lgx_plugins.postgres.counting import all_of, none_left
 from lgx_plugins.postgres.dedup import COLUMNS as VALUE_COLUMNS
 from lgx_plugins.postgres.dedup import SHAPE as DEDUP_SHAPE
 from lgx_plugins.postgres.dedup import clear, known_hashes, value_rows
@@ -177,7 +177,7 @@ class Writer:
             f"SELECT FROM pg_temp.{_STAGED} AS s LEFT JOIN {threads} AS t ON t.id = s.id "
             f"WHERE {differs}"
         )
-        all_of(0, left, threads)
+        none_left(left, threads)
 
     def _heads(self, shape: Shape, placed: Sequence[Placed], *, strictly: bool) -> Iterator[Row]:
         for item in placed:
