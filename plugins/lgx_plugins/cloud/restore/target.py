@@ -116,7 +116,7 @@ class HttpTarget:
                 raise _refusal(error) from error
             except RetryableError as error:
                 if error.status == 500:
-                    self._count_failure(error)
+                    self._count_failure(str(error))
                 raise
 
         async with self._room(content):
@@ -207,14 +207,14 @@ class HttpTarget:
             raise _refusal(error) from error
         except UnknownFateError as error:
             if error.status == 500:
-                self._count_failure(error)
+                self._count_failure(str(error))
             raise
 
-    def _count_failure(self, error: Exception) -> None:
-        """An internal error passes, or is the server's way to refuse a value: the second says."""
+    def _count_failure(self, said: str) -> None:
+        """An internal error passes, or is the server's way to refuse a value: the second tells."""
         self._failures += 1
         if self._failures >= _PATIENCE:
-            raise RefusedUpdateError(str(error)) from error
+            raise RefusedUpdateError(said)
 
     async def _remove_own(self) -> None:
         """Removes the thread if this attempt made it; another's is not touched."""
@@ -234,7 +234,9 @@ class HttpTarget:
         has another label, of steps that went into somebody else's thread."""
         fields = split_object(body)
         if "thread_id" not in fields:
-            raise RefusedUpdateError(f"the target answered with success, and said: {excerpt(body)}")
+            said = f"the target answered with success, and said: {excerpt(body)}"
+            self._count_failure(said)
+            raise UnknownFateError(said, status=None)
         label = label_of(split_object(fields.get("metadata", Raw(b"{}"))))
         if label is None or label.unfinished != self._attempt:
             raise _taken()

@@ -1,0 +1,171 @@
+"""What becomes of a thread where something stands on the target already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .comparison import compare
+from .fill import Filled
+from .moving import contents, labels, move, named
+from .requests import Server
+
+NAME = "loop-turns"
+
+
+@pytest.fixture
+def thread_id(source: Filled) -> str:
+    return source.threads[NAME]
+
+
+async def equal(source: Filled, target: str) -> bool:
+    found = await compare(source.url, target, {NAME: source.threads[NAME]})
+    return not found.differences
+
+
+async def occupy(url: str, thread_id: str, **body: Any) -> None:
+    async with Server(url) as server:
+        await server.post("/threads", {"thread_id": thread_id, **body})
+
+
+async def go_on(url: str, thread_id: str) -> None:
+    async with Server(url) as server:
+        update = {"values": {"log": ["went on"]}, "as_node": "turn"}
+        await server.post(f"/threads/{thread_id}/state", update)
+
+
+async def test_other_content_fails(source: Filled, target: str, thread_id: str) -> None:
+    """By default; it stays as it is, and the message says what can be done."""
+    await occupy(target, thread_id, metadata={"mine": True})
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id])
+    assert await contents(target) == before
+    assert report.threads.failed == 1
+    assert named(report, thread_id) == [
+        "thread: it stands there with other content; --sink-on-conflict replace or skip says "
+        "what becomes of it"
+    ]
+
+
+async def test_other_content_may_be_left(source: Filled, target: str, thread_id: str) -> None:
+    """It is in the report, and no failure."""
+    await occupy(target, thread_id, metadata={"mine": True})
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id], on_conflict="skip")
+    assert await contents(target) == before
+    assert (report.exit_code, report.threads.written, report.threads.unchanged) == (0, 0, 1)
+    assert [loss.why for loss in report.losses if loss.what == "thread"] == [
+        "it stands there with other content, and was left (--sink-on-conflict skip)"
+    ]
+
+
+async def test_other_content_may_be_replaced(source: Filled, target: str, thread_id: str) -> None:
+    await occupy(target, thread_id, metadata={"mine": True})
+    report = await move(source.url, target, [thread_id], on_conflict="replace")
+    assert (report.exit_code, report.threads.written) == (0, 1)
+    assert await equal(source, target)
+
+
+async def test_the_same_content_is_adopted(source: Filled, target: str, thread_id: str) -> None:
+    """Whoever brought it there: it is not written again, and the next run knows it."""
+    await move(source.url, target, [thread_id])
+    async with Server(target) as server:
+        await server.patch(f"/threads/{thread_id}", {"metadata": {"lgx": None}})
+        before = await server.history(thread_id)
+        report = await move(source.url, target, [thread_id])
+        assert await server.history(thread_id) == before
+    assert (report.exit_code, report.threads.unchanged, report.threads.written) == (0, 1, 0)
+    again = await move(source.url, target, [thread_id])
+    assert again.threads.unchanged == 1
+    assert again.requests < report.requests
+
+
+@pytest.mark.parametrize("conflict", ["fail", "skip", "replace"])
+async def test_a_copy_with_which_somebody_has_gone_on_is_a_conflict(
+    conflict: str, source: Filled, target: str, thread_id: str
+) -> None:
+    """It is never replaced without having been asked for."""
+    await move(source.url, target, [thread_id])
+    await go_on(target, thread_id)
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id], full=True, on_conflict=conflict)
+    if conflict == "replace":
+        assert await equal(source, target)
+        return
+    assert await contents(target) == before
+    assert (report.threads.failed, report.threads.unchanged) == (
+        (1, 0) if conflict == "fail" else (0, 1)
+    )
+    assert any("somebody has gone on" in loss.why for loss in (*report.losses, *report.failures))
+
+
+async def test_an_untouched_copy_is_replaced_by_a_newer_one(
+    source: Filled, target: str, thread_id: str
+) -> None:
+    """Without asking: it is lgx's own, and older."""
+    await move(source.url, target, [thread_id])
+    async with Server(target) as server:
+        label = (await server.get(f"/threads/{thread_id}"))["metadata"]["lgx"]
+        older = {"metadata": {"lgx": {**label, "version": "older"}}}
+        await server.patch(f"/threads/{thread_id}", older)
+    report = await move(source.url, target, [thread_id])
+    assert (report.exit_code, report.threads.written) == (0, 1)
+    assert await equal(source, target)
+
+
+@pytest.mark.parametrize("left_by", ["this source", "http://elsewhere"])
+async def test_what_is_labelled_unfinished_is_replaced(
+    left_by: str, source: Filled, target: str, thread_id: str
+) -> None:
+    """Whoever's attempt it was: it is no copy of anything."""
+    label = {"unfinished": "a", "source": source.url if left_by == "this source" else left_by}
+    metadata = {"lgx": label, "graph_id": "loop"}
+    step = {"updates": [{"values": {"rounds": 9}, "as_node": "__input__"}]}
+    await occupy(target, thread_id, metadata=metadata, supersteps=[step])
+    report = await move(source.url, target, [thread_id])
+    assert (report.exit_code, report.threads.written) == (0, 1)
+    assert await equal(source, target)
+    assert "unfinished" not in (await labels(target))[thread_id]
+
+
+async def test_a_copy_of_another_source_is_a_conflict(
+    source: Filled, target: str, thread_id: str
+) -> None:
+    """Unless it is the same; with --merge this one stands beside it."""
+    label = {"source": "http://elsewhere", "fidelity": "replayed", "version": "1"}
+    await occupy(target, thread_id, metadata={"lgx": label})
+    report = await move(source.url, target, [thread_id])
+    assert named(report, thread_id)[0].startswith(
+        "thread: it stands there as a copy of a thread of http://elsewhere (--merge keeps those "
+        "apart);"
+    )
+    merged = await move(source.url, target, [thread_id], merge=True)
+    assert (merged.exit_code, merged.threads.written) == (0, 1)
+    found = await labels(target)
+    [other] = found.keys() - {thread_id}
+    assert found[other]["thread_id"] == thread_id
+    compared = await compare(source.url, target, {NAME: thread_id}, ids={thread_id: other})
+    assert compared.differences == {}
+    again = await move(source.url, target, [thread_id], merge=True)
+    assert again.threads.unchanged == 1
+
+
+async def test_nothing_is_removed_for_what_cannot_be_built(source: Filled, target: str) -> None:
+    """A thread whose graph is not there does not cost what stands in its place."""
+    thread_id = source.threads["gone-plain"]
+    await occupy(target, thread_id, metadata={"mine": True})
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id], on_conflict="replace")
+    assert report.threads.failed == 1
+    assert await contents(target) == before
+
+
+async def test_other_metadata_is_a_conflict(source: Filled, target: str, thread_id: str) -> None:
+    """The same history is not the same thread."""
+    await move(source.url, target, [thread_id])
+    async with Server(target) as server:
+        change = {"metadata": {"lgx": None, "name": "renamed there"}}
+        await server.patch(f"/threads/{thread_id}", change)
+    report = await move(source.url, target, [thread_id])
+    assert named(report, thread_id)[0].startswith("thread: it stands there with other content")
