@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 import pytest
 
 import lgx
-from lgx.testing import StubProcess
+from lgx.testing import S3Proxy, StubProcess
+from lgx.testing.s3_proxy import Request
 from lgx_plugins.archive.inspection import verify_archive
 
-THREADS = 1500
+THREADS = 400
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def start(stub: StubProcess, bucket: Any, prefix: str) -> subprocess.Popen[bytes
     code = """
 import sys
 from lgx_plugins.archive.sink import StoreSink
-StoreSink.batch_threads = 100
+StoreSink.batch_threads = 40
 StoreSink.batch_seconds = 0.05
 sys.argv[0] = "lgx"
 from lgx.cli import main
@@ -43,13 +45,31 @@ sys.exit(main())
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE)
 
 
-def complete(stub: StubProcess, bucket: Any, prefix: str) -> float:
-    """Runs to the end, and returns how long it took."""
-    begun = time.monotonic()
+def complete(stub: StubProcess, bucket: Any, prefix: str) -> None:
+    """Runs to the end."""
     process = start(stub, bucket, prefix)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said.decode()
-    return time.monotonic() - begun
+
+
+def kill_at(stub: StubProcess, shaky: Any, proxy: S3Proxy, prefix: str, request: int) -> bool:
+    """Kills an export when it makes this request, which may be made all the same; False where
+    it makes fewer."""
+    started = threading.Event()
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def kill(_: Request) -> None:
+        started.wait()
+        processes[0].kill()
+        processes[0].wait()
+
+    proxy.heal()
+    proxy.fail("call", after=request, call=kill)
+    processes.append(start(stub, shaky, prefix))
+    started.set()
+    processes[0].communicate(timeout=120)
+    assert processes[0].returncode in (0, -signal.SIGKILL)
+    return processes[0].returncode != 0
 
 
 def records(bucket: Any, prefix: str, folder: Path) -> list[str]:
@@ -63,25 +83,24 @@ def records(bucket: Any, prefix: str, folder: Path) -> list[str]:
         return sorted(hashlib.blake2b(line, digest_size=16).hexdigest() for line in lines)
 
 
-def kill_and_finish(stub: StubProcess, bucket: Any, folder: Path, kills: int, seed: int) -> None:
+def kill_and_finish(
+    stub: StubProcess, bucket: Any, shaky: Any, proxy: S3Proxy, folder: Path, kills: int, seed: int
+) -> None:
     dice = random.Random(seed)
-    seconds = complete(stub, bucket, "whole")
+    complete(stub, shaky, "whole")
+    requests = len(proxy.log)
+    assert requests > 50
     reference = records(bucket, "whole", folder)
     assert len(reference) > 4 * THREADS
     landed = target = 0
-    for _ in range(kills):
+    while landed < kills:
         prefix = f"killed-{target}"
-        process = start(stub, bucket, prefix)
-        try:
-            process.wait(dice.uniform(0.3, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            landed += 1
-        process.kill()
-        process.communicate()
+        killed = kill_at(stub, shaky, proxy, prefix, dice.randrange(requests))
+        landed += killed
         if f"{prefix}/manifest.json" in bucket.objects(""):
             found = records(bucket, prefix, folder)
             assert set(found) <= set(reference)
-        if process.returncode == 0 or dice.random() < 0.4:
+        if not killed or dice.random() < 0.4 or landed == kills:
             complete(stub, bucket, prefix)
             assert records(bucket, prefix, folder) == reference
             assert verified(bucket, prefix) == ()
@@ -89,9 +108,6 @@ def kill_and_finish(stub: StubProcess, bucket: Any, folder: Path, kills: int, se
             assert {n for n in names if not n.startswith("parts/")} == {"manifest.json"}
             assert [key for key in bucket.uploads() if key.startswith(prefix)] == []
             target += 1
-    assert landed, "no kill came while the run was under way"
-    complete(stub, bucket, f"killed-{target}")
-    assert records(bucket, f"killed-{target}", folder) == reference
 
 
 def verified(bucket: Any, prefix: str) -> tuple[str, ...]:
@@ -102,18 +118,20 @@ def verified(bucket: Any, prefix: str) -> tuple[str, ...]:
 
 
 def test_a_killed_export_ends_with_the_same_records(
-    stub: StubProcess, bucket: Any, tmp_path: Path
+    stub: StubProcess, bucket: Any, shaky: Any, proxy: S3Proxy, tmp_path: Path
 ) -> None:
-    """After kills at random moments every state reads whole, and the next run, which is not kept
+    """After kills at random requests every state reads whole, and the next run, which is not kept
     out by the dead one's lock, ends with what an uninterrupted one does."""
-    kill_and_finish(stub, bucket, tmp_path, 4, seed=1)
+    kill_and_finish(stub, bucket, shaky, proxy, tmp_path, 4, seed=1)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
-def test_fifty_kills_change_nothing(stub: StubProcess, bucket: Any, tmp_path: Path) -> None:
-    """The same for fifty moments."""
-    kill_and_finish(stub, bucket, tmp_path, 50, seed=2)
+def test_a_hundred_kills_change_nothing(
+    stub: StubProcess, bucket: Any, shaky: Any, proxy: S3Proxy, tmp_path: Path
+) -> None:
+    """The same for a hundred requests."""
+    kill_and_finish(stub, bucket, shaky, proxy, tmp_path, 100, seed=2)
 
 
 def test_of_runs_that_start_at_once_one_gets_through(
