@@ -51,5 +51,9 @@ class Joins:
             if arrived.get(node) == names and node not in told
         )
 
+    def complete(self, arrived: Arrived, node: str) -> bool:
+        """Whether it waits for others, and all of them have arrived."""
+        return node in self._waited and arrived.get(node) == self._waited[node]
+
     def __contains__(self, node: str) -> bool:
         return node in self._waited

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lgx_plugins.replay.actions import Goto
-from lgx_plugins.replay.comparison import Difference, Differences
+from lgx_plugins.replay.differences import Difference, Differences
 from lgx_plugins.replay.method import RENAMED, Form, GraphMemory, Method
 
 __all__ = ["improve", "improve_refused"]
@@ -36,6 +36,9 @@ def improve(method: Method, differences: Differences) -> bool:
                 messages = channel in place.messages
                 changed |= _next_form(method, index, channel, messages=messages)
     held = {name for place in differences.places.values() for name in place.held}
+    for index, place in differences.places.items():
+        # Dropped by an input, and due even after the step that follows it.
+        held.update(set(place.extra).intersection(differences.cut.get(index - 1, ())))
     if not held <= method.held and method.stages:
         method.held |= held
         return True  # what is next at other steps may follow from these

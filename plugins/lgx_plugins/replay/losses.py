@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lgx import Bundle, Loss
-from lgx_plugins.replay.comparison import Differences
+from lgx_plugins.replay.differences import Differences
 from lgx_plugins.replay.method import Method
 from lgx_plugins.replay.outline import Outline, outline_of
 

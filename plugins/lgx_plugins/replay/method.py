@@ -50,6 +50,8 @@ class GraphMemory(Struct):
     Attributes:
         held: nodes whose trigger stays set until they really run (joins, deferred nodes):
             their steps are staged.
+        loose: nodes with edges from several others that were due before all of these had
+            run: no join is among them.
         routed: nodes that name their successors by commands.
         sending: nodes whose commands make tasks of their own, all that come of them.
         levels: of steps that were refused, by the nodes that they are of: 1, every channel
@@ -63,6 +65,7 @@ class GraphMemory(Struct):
     """
 
     held: set[str] = field(default_factory=set)
+    loose: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
     sending: set[str] = field(default_factory=set)
     levels: dict[frozenset[str], int] = field(default_factory=dict)

@@ -27,7 +27,7 @@ class Outline(Struct):
         based: whether it begins with an input in the middle: what that came upon has to be made.
         guesses: whether there are updates of which no task tells.
         branched: those that are updated or copied when they are no longer the newest.
-        parents_again: those that get a child when they are no longer the newest.
+        kept: those that are needed again when they are no longer the newest.
         copied: of each checkpoint that is a copy (source `fork`) the index of the original.
         elsewhere: how many checkpoints stand in other namespaces.
     """
@@ -38,7 +38,7 @@ class Outline(Struct):
     based: bool = False
     guesses: bool = False
     branched: frozenset[int] = frozenset()
-    parents_again: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
     copied: dict[int, int] = {}
     elsewhere: int = 0
 
@@ -96,14 +96,9 @@ def outline_of(records: Iterable[Record]) -> Outline:
         steps.append(NONE - 1 if step is None else step)
         digests.append(digest)
     copied = _originals(forks, parents, steps, digests)
-    branched = set()
-    again = set()
-    for index, parent in enumerate(parents):
-        base = copied.get(index, parent)
-        if base not in (NONE, index - 1):
-            branched.add(base)
-        if parent not in (NONE, index - 1):
-            again.add(parent)
+    bases = [copied.get(index, parent) for index, parent in enumerate(parents)]
+    branched = {base for index, base in enumerate(bases) if base not in (NONE, index - 1)}
+    again = {parent for index, parent in enumerate(parents) if parent not in (NONE, index - 1)}
     return Outline(
         parents=parents,
         orphans=orphans,
@@ -111,7 +106,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
         based=based,
         guesses=guesses,
         branched=frozenset(branched),
-        parents_again=frozenset(again),
+        kept=frozenset(again | branched),
         copied=copied,
         elsewhere=elsewhere,
     )

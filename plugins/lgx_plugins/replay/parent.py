@@ -18,7 +18,8 @@ class Parent(Struct, frozen=True, kw_only=True):
         stale: channels that have another value on the target by then.
         arrived: how far the joins of the graph are.
         hidden: nodes that are due besides those in `next`.
-        left: nodes that were due and were dropped, and that are still due on the target.
+        dropped: nodes that were due before an input, and that are due on the target until
+            the next step; `left`: those that stay due after it.
         values: None for one that is kept for long, with `digests` in its place.
     """
 
@@ -31,6 +32,7 @@ class Parent(Struct, frozen=True, kw_only=True):
     stale: frozenset[str]
     arrived: Arrived
     hidden: tuple[str, ...]
+    dropped: tuple[str, ...]
     left: tuple[str, ...]
     digests: dict[str, int] = {}
 
@@ -43,6 +45,7 @@ class Parent(Struct, frozen=True, kw_only=True):
         stale: frozenset[str],
         arrived: Arrived,
         hidden: tuple[str, ...],
+        dropped: tuple[str, ...],
         left: tuple[str, ...],
     ) -> Parent:
         return cls(
@@ -55,6 +58,7 @@ class Parent(Struct, frozen=True, kw_only=True):
             stale=stale,
             arrived=arrived,
             hidden=hidden,
+            dropped=dropped,
             left=left,
         )
 

@@ -62,45 +62,57 @@ class _Planner:
                 yield action
             self._learn(step, parent)
             self._newest = self._grown(step, parent, made)
-            if index in self._outline.parents_again:
+            if index in self._outline.kept:
                 self._old[index] = self._newest.shrunk()
         if step is not None:
             yield from self._unfinished(step)
 
     def _grown(self, step: Step, parent: Parent | None, made: tuple[str, ...]) -> Parent:
         """A checkpoint that has been made, as the parent of others."""
+        original = self._outline.copied.get(step.index)
+        if original is not None:
+            parent = self._known(original)
         arrived: Arrived = {} if parent is None else parent.arrived
         due = () if parent is None else (*parent.next, *parent.hidden)
-        left: tuple[str, ...] = ()
-        if step.source == "fork":
-            made = () if parent is None else parent.producers
+        dropped: tuple[str, ...] = ()
+        if original is not None and parent is not None:
+            made, dropped = parent.producers, parent.dropped
         elif step.source == "input":
             # What was due has been dropped; on a target it is still there after an input.
-            left = tuple(n for n in due if n in self._joins or n in self._method.held)
+            dropped = due
             arrived = self._joins.after(arrived, due, ())
             made = ()
         elif step.source == "update" and END not in made:
             arrived = self._joins.after(arrived, (), made)
         else:
             arrived = self._joins.after(arrived, due, made)
+        for task in step.tasks:
+            alone = task.name in self._joins and not self._joins.complete(arrived, task.name)
+            if alone and not task.pushed:
+                self._graph.loose.add(task.name)
         return Parent.of(
             step,
-            producers=made,
+            producers=tuple(node for node in made if node != END),
             stale=self._stale(step, parent),
             arrived=arrived,
             hidden=self._joins.hidden(arrived, step.next),
-            left=left,
+            dropped=dropped,
+            left=tuple(node for node in dropped if self._stays(node)),
         )
 
     def _parent(self, index: int) -> Parent | None:
-        parent = self._outline.parents[index]
-        if parent == NONE:
-            return None
-        return self._newest if parent == index - 1 else self._old.get(parent)
+        return self._known(self._outline.parents[index])
+
+    def _known(self, index: int) -> Parent | None:
+        if self._newest is not None and self._newest.index == index:
+            return self._newest
+        return self._old.get(index)
 
     def _stale(self, step: Step, parent: Parent | None) -> frozenset[str]:
         """Channels that an input changed in the source, as it also applied what the tasks had
         written that it cut off. On a target the first step after it has to do so."""
+        if parent is not None and step.source == "fork":
+            return parent.stale
         if step.source != "input" or parent is None:
             return frozenset()
         return frozenset(parent.changed(step.values)) | parent.stale
@@ -160,9 +172,11 @@ class _Planner:
         updates[-1] = self._routed(step, updates, fix)
         names = [name for name, _ in named]
         staged = bool(hidden or left) or not self._method.held.isdisjoint(names)
+        staged |= run is not None and any(self._joined(run, name) for name in names)
         staged |= run is not None and not run.tasks and names[0] in self._joins
         staged = staged != fix.otherwise
-        bitter = self._poison(step, names) if staged else ()
+        due = set(names).union(hidden, () if parent is None else (*parent.next, *parent.dropped))
+        bitter = self._poison(step, due) if staged else ()
         if staged and not bitter:
             self._method.due_again.update(hidden or left or names)
         if bitter:
@@ -176,6 +190,15 @@ class _Planner:
         """The node to send under what no task tells of, or under another name than the task's."""
         found = candidates(step, parent, self._graph)
         return found[min(fix.candidate + max(level - RENAMED + 1, 0), len(found) - 1)]
+
+    def _stays(self, node: str) -> bool:
+        """Whether a node that was due stays so until it really runs."""
+        loose = self._graph.loose
+        return node in self._method.held or (node in self._joins and node not in loose)
+
+    def _joined(self, parent: Parent, node: str) -> bool:
+        """Whether a node that is due may have waited for all that have run before it."""
+        return self._joins.complete(parent.arrived, node) and node not in self._graph.loose
 
     def _routed(self, step: Step, updates: list[Update], fix: Fix) -> Update:
         """The last update, with the ways that no edge leads."""
@@ -207,7 +230,8 @@ class _Planner:
                 held.add(task.name)
             elif task.name not in held:
                 updates.append(Update(task.name, task.writes))
-        bitter = self._poison(step, {task.name for task in step.tasks})
+        hidden = self._newest.hidden if self._newest is not None else ()
+        bitter = self._poison(step, {*step.next, *hidden})
         if updates and bitter:
             yield Superstep(step.index, tuple(updates), bitter)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from lgx import Bundle, Checkpoint
-from lgx_plugins.replay.comparison import Comparison, Differences
+from lgx_plugins.replay.comparison import Comparison
+from lgx_plugins.replay.differences import Differences
 from lgx_plugins.replay.ladder import improve, improve_refused
 from lgx_plugins.replay.losses import losses_of
 from lgx_plugins.replay.method import GraphMemory, Method
