@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from lgx.budget import Budget
@@ -56,6 +57,10 @@ class Context(Protocol):
 
     def note(self, message: str, *, thread_id: str | None = None) -> None:
         """Puts one sentence into the report, once; for facts that are neither failure nor loss."""
+
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """While open, whoever looks at the progress sees that the run waits for this, which is
+        not the other side's server: `process 7 on host db1`."""
 
     def received(self, size: int) -> None:
         """Counts bytes that came from a source, for progress and report."""

@@ -8,15 +8,17 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Numbers only; they change on the event loop, and any thread may read them.
+    """Numbers and a few words; they change on the event loop, and any thread may read them.
 
     `total` is the number of threads to be expected, None until the listing has ended
-    or the source has told; `waiting` are read and not yet written. All byte counts are of
-    record lines, but `received`, which counts what came over the wire.
+    or the source has told; `waiting` are read and not yet written. `waiting_for` names
+    somebody else who has to finish something first. All byte counts are of record lines,
+    but `received`, which counts what came over the wire.
     """
 
     def __init__(self) -> None:
         self.phase: Literal["opening", "listing", "moving", "finishing", "done"] = "opening"
+        self.waiting_for: str | None = None
         self.total: int | None = None
         self.listed = 0
         self.unchanged = 0

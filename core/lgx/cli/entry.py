@@ -111,4 +111,7 @@ class _Handler(logging.Handler):
         self._session = session
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._session.say(f"{record.name}: {self.format(record)}")
+        # The name of a module of lgx or its plugins says nothing to a user.
+        own = record.name.startswith("lgx")
+        text = printable(self.format(record)) if own else self.format(record)
+        self._session.say(text if own else f"{record.name}: {text}")

@@ -70,7 +70,8 @@ class Meter:
         """`1,234/5,000 threads`, or what goes on while there is nothing to count."""
         progress = self.progress
         if progress.phase == "opening":
-            return "connecting"
+            waiting = progress.waiting_for
+            return f"waiting for {waiting}" if waiting else "connecting"
         if self.total is None:
             return f"{counted(progress.settled, 'thread')} ({progress.listed:,} found so far)"
         return f"{progress.settled:,}/{counted(self.total, 'thread')}"
@@ -97,6 +98,8 @@ class Meter:
         left = self.seconds_left
         if progress.phase == "finishing":
             facts.append("finishing")
+        elif progress.waiting_for:
+            facts.append(f"waiting for {progress.waiting_for}")
         elif self.in_vain:
             facts.append("waiting for the server")
         elif left:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,6 +58,14 @@ class RunContext:
 
     def note(self, message: str, *, thread_id: str | None = None) -> None:
         self.notes.setdefault((thread_id, message), Note(message=message, thread_id=thread_id))
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        self.progress.waiting_for = what
+        try:
+            yield
+        finally:
+            self.progress.waiting_for = None
 
     def received(self, size: int) -> None:
         self.progress.received += size

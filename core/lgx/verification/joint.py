@@ -23,5 +23,7 @@ class PartProgress(Progress):
         if name == "phase":
             if value == "moving":
                 whole.phase = value
+        elif name == "waiting_for":
+            whole.waiting_for = value
         elif isinstance(value, int):
             setattr(whole, name, (getattr(whole, name) or 0) + value - before)

@@ -14,6 +14,7 @@ from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import lock_holder
 from lgx_plugins.postgres.migrations import OLDEST_SERVER, found_tables, schema_version
 from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.waits import watched
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -30,7 +31,10 @@ async def sink_facts(address: Address, names: Names, config: PostgresSinkConfig)
     connection = await address.connect()
     try:
         with explained(address.place):
-            async with transaction(connection, readonly=True, one_moment=True):
+            async with (
+                watched(address, connection, None),
+                transaction(connection, readonly=True, one_moment=True),
+            ):
                 facts = list(await database_facts(connection, address.place, names))
                 unfit = await _fitness(connection, address.place, names, config.layout)
                 if unfit is not None:

@@ -8,10 +8,11 @@ import logging
 import os
 import socket
 import uuid
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from lgx import LockedError, RetryableError
+from lgx import Context, LockedError, RetryableError
 from lgx_plugins.postgres.comments import lease_comment
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, transaction
 from lgx_plugins.postgres.failures import explained, of_connection
@@ -89,10 +90,13 @@ class TargetLease:
         self._alive: asyncio.Task[None] | None = None
         self._again = asyncio.Lock()
 
-    async def acquire(self) -> None:
+    async def acquire(self, context: Context | None = None) -> None:
         """Takes the lock, and makes the schema and the table `lease` where they are missing.
 
         Waits for another run to end, in mode `wait`; may be cancelled.
+
+        Args:
+            context: shows whom it waits for; None where nobody looks.
 
         Raises:
             LockedError: another run holds it; the message says which.
@@ -100,7 +104,7 @@ class TargetLease:
         """
         assert self._connection is None, "acquired twice"
         try:
-            await self._lock(again=False)
+            await self._lock(again=False, context=context)
             with explained(self._address.place):
                 await self._sign()
         except BaseException:
@@ -117,12 +121,15 @@ class TargetLease:
         if connection is not None:
             await _let_go(connection)
 
-    async def fence(self, connection: Connection) -> None:
+    async def fence(self, connection: Connection) -> int:
         """Called first in each transaction that writes, within `Context.request`: nobody else
         writes until that transaction ends. It may take as long as its largest thread does:
         limits that the server sets by default are lifted for it.
 
         A lock whose connection was lost is taken again first.
+
+        Returns:
+            The number of the server's process that works for this transaction.
 
         Raises:
             LockedError: another run has taken over.
@@ -132,22 +139,24 @@ class TargetLease:
             if self._connection is None or self._connection.is_closed():
                 await self._retake()
         row = await connection.fetchrow(
-            f"SELECT {_UNHURRIED} FROM {self._names('lease')} WHERE token = $1 FOR SHARE",
+            f"SELECT pg_backend_pid(), {_UNHURRIED} FROM {self._names('lease')} "
+            "WHERE token = $1 FOR SHARE",
             self._token,
         )
         if row is None:
             raise await self._taken(again=True)
+        return int(row[0])
 
     # -- inside ----------------------------------------------------------------------
 
-    async def _lock(self, *, again: bool) -> None:
+    async def _lock(self, *, again: bool, context: Context | None = None) -> None:
         """Opens the connection that holds the lock."""
         connection = await self._address.connect(again=again)
         try:
             with explained(self._address.place, again=again):
                 await connection.execute(f"BEGIN; {OWN_PATH}")
                 await connection.execute(f"{_FOR_EVER}; {_ASK}")
-                await self._hold(connection, again=again)
+                await self._hold(connection, again=again, context=context)
                 self._session = await connection.fetchval("SELECT pg_backend_pid()")
                 await connection.execute("SELECT 1")  # ends the portal, and so its snapshot
         except BaseException:
@@ -156,20 +165,22 @@ class TargetLease:
         self._connection = connection
         self._alive = asyncio.create_task(self._stay(connection))
 
-    async def _hold(self, connection: Connection, *, again: bool) -> None:
-        told = False
+    async def _hold(self, connection: Connection, *, again: bool, context: Context | None) -> None:
+        if await self._tried(connection):
+            return
+        if again or self._mode == "fail":
+            raise await self._taken(again=again)
+        who = await self._who(again=again)
+        _log.warning("waiting for %s, which writes to %s", who, self._names)
         # Asked for again and again: whoever waits inside the server holds back vacuum, and
         # firewalls and poolers end connections on which nothing happens.
-        while not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", self._key):
-            if again or self._mode == "fail":
-                raise await self._taken(again=again)
-            if not told:
-                told = True
-                _log.warning(
-                    "waiting for %s, which writes to %s", await self._who(again=again), self._names
-                )
-            await connection.execute("SELECT 1")  # as in `_lock`
-            await asyncio.sleep(_ASK_SECONDS)
+        with context.waiting(who) if context is not None else nullcontext():
+            while not await self._tried(connection):
+                await connection.execute("SELECT 1")  # as in `_lock`
+                await asyncio.sleep(_ASK_SECONDS)
+
+    async def _tried(self, connection: Connection) -> bool:
+        return bool(await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", self._key))
 
     async def _stay(self, connection: Connection) -> None:
         """Signs of life; ends with the connection, which `fence` then makes anew."""

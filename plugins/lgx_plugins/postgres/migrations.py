@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from lgx import FatalError, UsageError
+from lgx import Context, FatalError, UsageError
 from lgx_plugins.postgres.access import refusal
 from lgx_plugins.postgres.connection import Address, close, transaction
 from lgx_plugins.postgres.failures import explained
@@ -18,6 +18,7 @@ from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.older import is_older, upgrade
 from lgx_plugins.postgres.schema import ledger, tables
+from lgx_plugins.postgres.waits import watched
 from lgx_plugins.tables import TABLES
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ async def prepare(
     *,
     look: Callable[[Connection], Awaitable[None]] | None = None,
     then: Callable[[Connection], Awaitable[None]] | None = None,
+    context: Context | None = None,
 ) -> tuple[str, ...]:
     """Makes a target ready to be written to, and holds it: the lease is to be released.
 
@@ -61,6 +63,7 @@ async def prepare(
             before another run is waited for.
         then: called in the same transaction, with the tables as they then are; where it
             raises they stay as they were.
+        context: shows whom it waits for; None where nobody looks.
 
     Returns:
         Sentences for the report: what of an older tool's rows was put aside.
@@ -72,15 +75,15 @@ async def prepare(
     place = address.place
     # Before anything is made there, and again under the lock, when it counts: of one moment,
     # for another run may be making the tables now.
-    async with _transaction(address, one_moment=True) as connection:
+    async with _transaction(address, context, one_moment=True) as connection:
         await _check_server(connection, place)
         version, _ = await found_tables(connection, place, names, migrations)
         if (why := await refusal(connection, names, standing=version > 0)) is not None:
             raise UsageError(f"{place} cannot be written to: {why}")
         if version and look is not None:
             await look(connection)
-    await lease.acquire()  # which may wait for hours, with no other connection open
-    async with _transaction(address) as connection:
+    await lease.acquire(context)  # which may wait for hours, with no other connection open
+    async with _transaction(address, context) as connection:
         await lease.fence(connection)
         notes = await migrate(connection, address.place, names, migrations)
         if then is not None:
@@ -89,11 +92,16 @@ async def prepare(
 
 
 @asynccontextmanager
-async def _transaction(address: Address, *, one_moment: bool = False) -> AsyncIterator[Connection]:
+async def _transaction(
+    address: Address, context: Context | None, *, one_moment: bool = False
+) -> AsyncIterator[Connection]:
     connection = await address.connect()
     try:
         with explained(address.place):
-            async with transaction(connection, one_moment=one_moment):
+            async with (
+                watched(address, connection, context),
+                transaction(connection, one_moment=one_moment),
+            ):
                 yield connection
     finally:
         await close(connection)

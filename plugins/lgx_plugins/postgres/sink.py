@@ -37,6 +37,7 @@ from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.marks import Marks
 from lgx_plugins.postgres.migrations import found_tables, prepare
 from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.waits import watched
 from lgx_plugins.postgres.writer import Writer
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     # -- begin and finish ------------------------------------------------------------
 
     async def begin(self, run: RunInfo, context: Context) -> None:
-        self._run = run
+        self._run, self._context = run, context
         self._marks = Marks(self._names, run.source)
         if run.dry_run:
             moment = {"readonly": True, "one_moment": True}
@@ -133,6 +134,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             self._lease,
             look=lambda held: self._look(held, run),
             then=lambda held: self._enter(held, run),
+            context=context,
         )
         self._pool = await self._address.open_pool(self.config.connections)
 
@@ -324,10 +326,13 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         with explained(self._address.place, again=again):
             async with self._pool.acquire() as connection:
                 with _noticed(connection):
-                    async with connection.transaction(isolation="read_committed"):
+                    async with (
+                        watched(self._address, connection, self._context) as watch,
+                        connection.transaction(isolation="read_committed"),
+                    ):
                         with _noticed(connection):
                             await connection.execute(f"{OWN_PATH}; {_DURABLE}")
-                            await self._lease.fence(connection)
+                            watch.pid = await self._lease.fence(connection)
                             yield connection
 
 

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from lgx import FatalError, RetryableError
+from lgx import Context, FatalError, RetryableError
 from lgx_plugins.postgres.catalog import Relation
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close
 from lgx_plugins.postgres.failures import explained, of_connection
+from lgx_plugins.postgres.waits import watched
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -59,38 +60,51 @@ class Moment:
         self._open_all = ""
         self._alone_until = 0.0
 
-    async def take(self, tables: Callable[[Connection], Awaitable[Sequence[Relation]]]) -> None:
+    async def take(
+        self,
+        tables: Callable[[Connection], Awaitable[Sequence[Relation]]],
+        context: Context | None = None,
+    ) -> None:
         """Takes the moment; called once, before all else.
 
         Args:
             tables: finds those that nobody shall alter or empty meanwhile; the moment is taken
                 once they are as they will stay.
+            context: shows whom it waits for; None where nobody looks.
 
         Raises:
             LgxError: the database cannot be reached, or a table not be read.
         """
         keeper = await self._address.connect()
         try:
-            with explained(self._address.place):
-                await keeper.execute(f"BEGIN READ ONLY; {OWN_PATH}")
-                found = await tables(keeper)
-                await keeper.execute("COMMIT")
-                await keeper.execute(f"{_BEGIN}; {OWN_PATH}")
-                locked = ", ".join(table.sql for table in found if table.lockable)
-                if locked:
-                    await keeper.execute(f"LOCK TABLE {locked} IN ACCESS SHARE MODE")
-                await keeper.execute(_UNHURRIED)
-                # Whole rows, so that it is planned with all that a view or an index leads to.
-                opened = [table.sql for table in found if not table.foreign]
-                self._open_all = " UNION ALL ".join(
-                    ["SELECT ''", *(f"(SELECT (p.*)::text FROM {t} AS p LIMIT 0)" for t in opened)]
-                )
-                await keeper.execute(self._open_all)
-                self._snapshot = await _export(keeper)
+            async with watched(self._address, keeper, context):
+                await self._taken(keeper, tables)
         except BaseException:
             await close(keeper)
             raise
         self._keeper = keeper
+
+    async def _taken(
+        self,
+        keeper: Connection,
+        tables: Callable[[Connection], Awaitable[Sequence[Relation]]],
+    ) -> None:
+        with explained(self._address.place):
+            await keeper.execute(f"BEGIN READ ONLY; {OWN_PATH}")
+            found = await tables(keeper)
+            await keeper.execute("COMMIT")
+            await keeper.execute(f"{_BEGIN}; {OWN_PATH}")
+            locked = ", ".join(table.sql for table in found if table.lockable)
+            if locked:
+                await keeper.execute(f"LOCK TABLE {locked} IN ACCESS SHARE MODE")
+            await keeper.execute(_UNHURRIED)
+            # Whole rows, so that it is planned with all that a view or an index leads to.
+            opened = [table.sql for table in found if not table.foreign]
+            self._open_all = " UNION ALL ".join(
+                ["SELECT ''", *(f"(SELECT (p.*)::text FROM {t} AS p LIMIT 0)" for t in opened)]
+            )
+            await keeper.execute(self._open_all)
+            self._snapshot = await _export(keeper)
 
     async def close(self) -> None:
         """Lets the moment go."""

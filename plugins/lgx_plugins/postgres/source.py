@@ -100,16 +100,16 @@ class PostgresSource(Source[PostgresSourceConfig]):
         async with self._taking:
             if self._moment is None:
                 if context is None:
-                    self._moment = await self._take()
+                    self._moment = await self._take(None)
                 else:
                     self._moment = await context.request(
-                        self._taken, what="first connection", attempts=_ATTEMPTS
+                        lambda: self._taken(context), what="first connection", attempts=_ATTEMPTS
                     )
             return self._moment
 
-    async def _taken(self) -> Moment:
+    async def _taken(self, context: Context) -> Moment:
         try:
-            return await self._take()
+            return await self._take(context)
         except FatalError as error:
             cause = error.__cause__
             if not isinstance(cause, Exception):
@@ -121,9 +121,11 @@ class PostgresSource(Source[PostgresSourceConfig]):
                 str(error), throttled=passing.throttled, outage=passing.outage
             ) from cause
 
-    async def _take(self) -> Moment:
+    async def _take(self, context: Context | None) -> Moment:
         moment = Moment(self._address, self.config.connections)
-        await moment.take(lambda connection: found_tables(connection, self._place, self._names))
+        await moment.take(
+            lambda connection: found_tables(connection, self._place, self._names), context
+        )
         try:
             async with moment.keeper() as keeper:
                 with explained(self._place):

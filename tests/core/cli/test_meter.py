@@ -141,6 +141,18 @@ def test_a_server_that_does_not_answer_at_all_is_waited_for() -> None:
     assert meter.line() == "connecting, waiting for the server"
 
 
+def test_whoever_has_to_finish_first_is_named() -> None:
+    """Before the run begins and in its midst, as long as a plugin says so."""
+    progress = Progress()
+    meter = Meter(progress, clock=lambda: 0.0)
+    progress.waiting_for = "process 7"
+    assert meter.line() == "waiting for process 7"
+    progress.phase, progress.total = "moving", 5
+    assert meter.line() == "0/5 threads, 0 checkpoints, 0 B, waiting for process 7"
+    progress.waiting_for = None
+    assert meter.line() == "0/5 threads, 0 checkpoints, 0 B"
+
+
 def test_during_an_outage_it_waits_for_the_server() -> None:
     """Requests are tried again, nothing comes: no time that is left can be told."""
     now = 0.0

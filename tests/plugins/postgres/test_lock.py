@@ -112,11 +112,14 @@ async def test_waiting_ends_when_the_first_run_does(
     first = TargetLease(address, names)
     await first.acquire()
     second = TargetLease(address, names, "wait")
-    waiting = asyncio.create_task(second.acquire())
+    context = make_context()
+    waiting = asyncio.create_task(second.acquire(context))
     await told.wait()
     assert not waiting.done()
+    assert str(context.progress.waiting_for).startswith(f"process {os.getpid()} on host ")
     await first.release()
     await waiting
+    assert context.progress.waiting_for is None
     await fence(address, second)
     await second.release()
     (record,) = caplog.records
@@ -463,7 +466,7 @@ async def test_of_two_runs_the_second_stops_or_waits(
         waiting = await run(tmp_path, database, "--sink-lock", "wait")
         assert waiting.stderr is not None
         told = await waiting.stderr.readline()
-        assert f"waiting for process {os.getpid()} on host" in told.decode()
+        assert told.decode().startswith(f"lgx: waiting for process {os.getpid()} on host")
         assert waiting.returncode is None
     _, told = await waiting.communicate()
     assert waiting.returncode == 0, told.decode()
