@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 import lgx
-from lgx import Failure, FatalError, LgxError, Report, UsageError
+from lgx import Failure, FatalError, LgxError, Report, UsageError, Verification
 from lgx.testing import PostgresServer, S3Process, StubProcess
 from lgx_plugins.demo.server import RealServer
 
@@ -110,6 +110,7 @@ def test_every_task_works_as_it_is_written(
         "nightly.json",
         "restored.db",
         "then.json",
+        "verified.json",
     }
     [doctor] = [output for text, output in printed.items() if text == "lgx doctor --source cloud\n"]
     assert re.search(r"^ +key +from LANGSMITH_SOURCE_API_KEY$", doctor, re.MULTILINE)
@@ -180,12 +181,13 @@ def test_moving_works_as_it_is_written(tmp_path: Path) -> None:
 def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
     """Scripts depend on them."""
     missing = Failure(thread_id="a", what="thread", why="gone wrong")
-    outcomes: list[Report | LgxError] = [
+    outcomes: list[Report | Verification | LgxError] = [
         Report(),
         Report(aborted="the disk is full", failures=[missing]),
         FatalError("the disk is full"),
         UsageError("no such option"),
         Report(failures=[missing]),
+        Verification(aborted="the disk is full"),
         *(Report(signal=number, failures=[missing]) for number in (signal.SIGINT, signal.SIGTERM)),
     ]
     cells = re.findall(r"^\| (\d+(?:, \d+)*) \|", README, re.MULTILINE)
