@@ -20,6 +20,9 @@ _THROTTLED = ("53200", "53300", "53400", "55P03")
 _OF_DATA = ("22", "54")
 """Values that no cell holds."""
 
+_NO_UTF8 = "22021"
+"""Only of what is read: what lgx writes is UTF-8."""
+
 _OF_RULES = ("23", "P0", "38", "39", "2F")
 """What constraints and functions that others made for the tables do not let in; or a row that
 another program wrote at the same moment, which the next try finds."""
@@ -154,6 +157,11 @@ def _of_server(state: str, text: str, place: str, *, again: bool, inside: bool) 
         )
     if why := _match(_REFUSED, state) or _match(_BROKEN, state):
         return FatalError(f"{place} {why.format(text=text)}")
+    if state == _NO_UTF8:
+        return ThreadError(
+            "a text in it is not UTF-8, as a database without an encoding (SQL_ASCII) may hold: "
+            f"{text}; correct it there"
+        )
     if state.startswith(_OF_DATA) or (state == "XX000" and text.startswith(_TOO_MUCH)):
         what = "a value"
         if text.startswith("index row"):

@@ -170,8 +170,9 @@ async def _types(connection: Connection, n: Names, table: str, times: tuple[str,
         await connection.execute(f"ALTER SEQUENCE {sequence} AS BIGINT")
     # A restored dump may have left it behind the rows.
     await connection.execute(
-        f"SELECT setval('{sequence.replace(chr(39), chr(39) * 2)}', greatest(last_value, top)) "
-        f"FROM {sequence}, (SELECT max(id) AS top FROM {n(table)}) AS rows WHERE top IS NOT NULL"
+        "SELECT setval($1::text::regclass, greatest(last_value, top)) "
+        f"FROM {sequence}, (SELECT max(id) AS top FROM {n(table)}) AS rows WHERE top IS NOT NULL",
+        sequence,
     )
 
 

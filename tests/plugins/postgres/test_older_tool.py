@@ -267,6 +267,20 @@ async def test_a_dry_run_leaves_them_as_they_are(target: Any, older: Any) -> Non
     assert older(_COLUMNS, "public") == before
 
 
+async def test_they_may_stand_under_any_name(target: Any, older: Any, sql: Any) -> None:
+    """However the server reads a backslash between quotes."""
+    odd = "a\\b'c\"d"
+    older(FILL)
+    quoted = '"' + odd.replace('"', '""') + '"'
+    older(f"CREATE SCHEMA {quoted}")
+    for table in ("threads", "checkpoints"):
+        older(f"ALTER TABLE langgraph_{table} SET SCHEMA {quoted}")
+    ((name,),) = sql("SELECT current_database()")
+    sql(f"ALTER DATABASE {name} SET standard_conforming_strings = off")
+    await target.write([THREAD], run=make_run(merge=True), schema=odd)
+    assert "new" in await target.read(schema=odd, origin="kit://first")
+
+
 async def test_another_prefix_stands_beside_them(target: Any, older: Any) -> None:
     """Whoever wants them as they are writes elsewhere."""
     older(FILL)
