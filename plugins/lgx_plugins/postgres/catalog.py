@@ -67,12 +67,25 @@ WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) AND row_security_active(c.
 """
 
 
+_CLOSED = """
+SELECT has_schema_privilege(n.oid, 'USAGE'), quote_ident(n.nspname), quote_ident(current_user),
+    (SELECT c.relname::text FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid
+    AND c.relname = ANY ($2::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND NOT has_table_privilege(c.oid, 'SELECT') ORDER BY c.relname LIMIT 1)
+FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1
+"""
+
+_BESIDE = ("info", "migrations", "channel_values")
+"""Tables that are read besides those of records."""
+
+
 async def found_tables(connection: Connection, place: str, names: Names) -> tuple[Relation, ...]:
     """Those of lgx's tables that are there.
 
     Raises:
-        UsageError: some of their rows would not show.
+        UsageError: the user may not read one, or some of their rows would not show.
     """
+    await _check_rights(connection, place, names)
     _, relations = await _catalog(connection, names)
     hidden = await connection.fetchval(_HIDDEN, names.schema, [*map(names.plain, relations)])
     if hidden is not None:
@@ -82,6 +95,23 @@ async def found_tables(connection: Connection, place: str, names: Names) -> tupl
             "view that holds what you want"
         )
     return tuple(Relation(names(table), sort) for table, sort in relations.items())
+
+
+async def _check_rights(connection: Connection, place: str, names: Names) -> None:
+    wanted = [names.plain(name) for name in (*(table.name for table in TABLES), *_BESIDE)]
+    row = await connection.fetchrow(_CLOSED, names.schema, wanted)
+    if row is None:
+        return
+    may_use, schema, user, closed = row
+    if not may_use:
+        why, grant = f"use the schema {names.schema!r}", "USAGE ON SCHEMA"
+    elif closed is not None:
+        why, grant = f"read the table {closed!r}", "SELECT ON ALL TABLES IN SCHEMA"
+    else:
+        return
+    raise UsageError(
+        f"{place} cannot be read: the user may not {why}; GRANT {grant} {schema} TO {user}"
+    )
 
 
 async def find_layout(connection: Connection, place: str, names: Names) -> Layout:
