@@ -211,7 +211,7 @@ class StoreSource(Source[C]):
         reader = self._reader
         assert reader is not None
         table = await self._opened_table(Query())
-        found = await run_blocking(_locate, table, [ref.thread_id for ref in refs])
+        found = await run_blocking(table.locate, [ref.thread_id for ref in refs])
         frame: bytes | None = None
         at: tuple[int, int] | None = None
         held = 0
@@ -318,19 +318,6 @@ def _chosen(table: ThreadTable, thread_ids: Sequence[str]) -> Iterator[list[Summ
         summary = table.find(thread_id)
         if summary is not None:
             yield [summary]
-
-
-def _locate(table: ThreadTable, thread_ids: Sequence[str]) -> list[tuple[str, list[Place]]]:
-    """Threads and their pieces, in the order of the parts."""
-    found = [(thread_id, table.places(thread_id)) for thread_id in thread_ids]
-    return sorted(found, key=lambda item: _position(item[1]))
-
-
-def _position(places: Sequence[Place]) -> tuple[int, int, int]:
-    if not places:
-        return (-1, 0, 0)
-    first = places[0]
-    return (first.part, first.frame_offset, first.start)
 
 
 class ArchiveSourceConfig(Config, frozen=True, kw_only=True):

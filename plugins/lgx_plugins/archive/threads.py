@@ -7,7 +7,7 @@ Memory stays bounded whatever the number of threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -170,6 +170,11 @@ class ThreadTable:
             rows = self._database.rows(_PLACES, (id_bytes(thread_id),))
         return [msgspec.structs.replace(Place(*row), losses=_decode(row[-1])) for row in rows]
 
+    def locate(self, thread_ids: Sequence[str]) -> list[tuple[str, list[Place]]]:
+        """Threads and their pieces, in the order of the parts."""
+        found = [(thread_id, self.places(thread_id)) for thread_id in thread_ids]
+        return sorted(found, key=lambda item: _position(item[1]))
+
     def _summary(self, row: tuple[Any, ...]) -> Summary | None:
         key, batch, piece, sha256, size, deleted = row[:6]
         if deleted:
@@ -189,6 +194,13 @@ class ThreadTable:
             metadata=UNSET if row[9] is None else Raw(row[9]),
             metadata_left_out=bool(row[10]),
         )
+
+
+def _position(places: Sequence[Place]) -> tuple[int, int, int]:
+    if not places:
+        return (-1, 0, 0)
+    first = places[0]
+    return (first.part, first.frame_offset, first.start)
 
 
 def _decode(losses: bytes | None) -> tuple[Loss, ...]:

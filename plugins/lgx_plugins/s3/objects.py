@@ -18,7 +18,6 @@ from lgx_plugins.s3.failures import (
     CutShortError,
     DeniedError,
     UnreachedError,
-    code_of,
     explained,
     is_conflict,
     is_missing,
@@ -257,56 +256,6 @@ class Objects:
             return True
 
         return self.ask(f"remove {name}", call)
-
-    def uploads(self) -> list[tuple[str, str]]:
-        """Unfinished uploads of parts: key and id of each.
-
-        Raises:
-            DeniedError: they may not be listed.
-        """
-        prefix = self.place.key("parts/")
-        marker: dict[str, str] = {}
-        found = []
-        while True:
-            where = {"Bucket": self.place.bucket, "Prefix": prefix, **marker}
-            page = self.ask("find unfinished uploads", partial(self._uploads_page, where))
-            found += [
-                (upload["Key"], upload["UploadId"])
-                for upload in page.get("Uploads", ())
-                if "/" not in upload["Key"].removeprefix(prefix)  # else another archive's
-            ]
-            if not page.get("IsTruncated"):
-                return found
-            marker = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
-            }
-
-    def _uploads_page(self, where: dict[str, str]) -> dict[str, Any]:
-        from botocore.exceptions import ClientError
-
-        try:
-            page: dict[str, Any] = self.client.list_multipart_uploads(**where)
-        except ClientError as error:
-            if status_of(error) in (405, 501):  # a store that does not know this request
-                return {}
-            raise
-        return page
-
-    def abort(self, key: str, upload: str) -> None:
-        """Ends an unfinished upload; what it sent is gone. One that has ended is passed."""
-        from botocore.exceptions import ClientError
-
-        def call() -> None:
-            try:
-                self.client.abort_multipart_upload(
-                    Bucket=self.place.bucket, Key=key, UploadId=upload
-                )
-            except ClientError as error:
-                if code_of(error) != "NoSuchUpload" and status_of(error) != 404:
-                    raise
-
-        self.ask("abort an upload", call)
 
     def check_encryption(self, answer: dict[str, Any], name: str) -> None:
         """Makes sure that what was asked for was done."""

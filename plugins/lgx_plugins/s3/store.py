@@ -28,6 +28,7 @@ from lgx_plugins.s3.lock import BEAT_SECONDS, LOCK, STALE_SECONDS, Lease
 from lgx_plugins.s3.objects import Objects, Stored
 from lgx_plugins.s3.place import MANIFEST, PARTS
 from lgx_plugins.s3.ranges import RangeReader
+from lgx_plugins.s3.unfinished import abort_upload, find_uploads
 from lgx_plugins.s3.upload import Upload
 from lgx_plugins.s3.writes import ConflictError, write_object
 
@@ -133,9 +134,9 @@ class S3Store(Store):
         # which is no other run's. What cannot be removed now is a leftover.
         if self._begun:
             with suppress(LgxError):
-                for key, upload in self._objects.uploads():
+                for key, upload in find_uploads(self._objects):
                     if key in self._begun:
-                        self._objects.abort(key, upload)
+                        abort_upload(self._objects, key, upload)
         self._begun.clear()
         lease.release()
 
@@ -162,13 +163,13 @@ class S3Store(Store):
 
     def leftovers(self) -> list[str]:
         with suppress(DeniedError):
-            return sorted(key for key, _ in self._objects.uploads())
+            return sorted(key for key, _ in find_uploads(self._objects))
         return []
 
     def clear_leftovers(self) -> None:
         with suppress(DeniedError):  # `facts` tells of it
-            for key, upload in self._objects.uploads():
-                self._objects.abort(key, upload)
+            for key, upload in find_uploads(self._objects):
+                abort_upload(self._objects, key, upload)
 
     def facts(self) -> list[Fact]:
         """What concerns the store rather than the archive."""
@@ -179,7 +180,7 @@ class S3Store(Store):
             Fact(name="region", value=client.meta.region_name),
         ]
         try:
-            self._objects.uploads()
+            find_uploads(self._objects)
         except DeniedError:
             words = (
                 "may not be listed (s3:ListBucketMultipartUploads): those that a crash left cost "

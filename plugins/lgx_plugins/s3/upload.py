@@ -12,6 +12,7 @@ from lgx import LgxError
 from lgx_plugins.s3.checksums import Sums
 from lgx_plugins.s3.failures import code_of, status_of
 from lgx_plugins.s3.objects import Objects
+from lgx_plugins.s3.unfinished import abort_upload
 
 __all__ = ["Upload"]
 
@@ -100,7 +101,7 @@ class Upload:
         if self._upload is not None:
             # The error that led here is the one to tell; what stays is a leftover.
             with suppress(LgxError):
-                self._objects.abort(self._objects.place.key(self._name), self._upload)
+                abort_upload(self._objects, self._objects.place.key(self._name), self._upload)
 
     def _put_whole(self, data: bytes) -> Sums:
         sums = self._objects.checksums.of(data)
