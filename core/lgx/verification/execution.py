@@ -19,6 +19,7 @@ from lgx.progress import Progress
 from lgx.query import Query
 from lgx.records import ANY_KIND
 from lgx.registry import Registry
+from lgx.report import Note
 from lgx.verification.comparison import Comparison
 from lgx.verification.fingerprint import id_bytes
 from lgx.verification.ledger import Ledger
@@ -137,6 +138,7 @@ class _Execution:
             await self._read(parts, self._spec.query)
         self._describe(parts)
         if self._may_go_on(parts):
+            self._progress.phase = "finishing"
             await self._compare(parts)
 
     async def _check(self, part: Part) -> None:
@@ -160,8 +162,6 @@ class _Execution:
     async def _read_chosen(self, parts: Sequence[Part]) -> None:
         """Reads of the sink the threads that were read of the source, whatever its filters."""
         held = parts[0].ledger
-        if self._sample is not None:
-            held.keep(self._sample.ids)
         ids = []
         for entry in held.entries():
             ids += [own.decode("utf-8", "surrogatepass") for own in (entry.id, entry.origin) if own]
@@ -186,6 +186,8 @@ class _Execution:
         self, parts: Sequence[Part], query: Query, wanted: Wanted | None = None
     ) -> None:
         await read_parts(parts, query, wanted, self._spec, self._progress)
+        if self._sample is not None and wanted == self._sample.wanted:
+            parts[0].ledger.keep(self._sample.ids)
 
     # -- telling ----------------------------------------------------------------------
 
@@ -239,6 +241,8 @@ class _Execution:
             )
         elif len(parts) == 2:
             self._found.equal = self._found.exit_code == 0
+            if self._spec.chooses and not any(side.threads for side in self._sides()):
+                self._found.notes.append(Note(message="no thread of the source was chosen"))
 
     def _sides(self) -> list[Side]:
         return [side for side in (self._found.source, self._found.sink) if side is not None]

@@ -26,4 +26,6 @@ class PartProgress(Progress):
         elif name == "waiting_for":
             whole.waiting_for = value
         elif isinstance(value, int):
+            # A thread that was not chosen is settled, and no other display says "unchanged" of it.
+            name = "written" if name == "unchanged" else name
             setattr(whole, name, (getattr(whole, name) or 0) + value - before)

@@ -102,7 +102,8 @@ class Verification(Struct, kw_only=True):
             comparison did not come to its end.
         records: of all other kinds than threads and checkpoints.
         replayed: threads that were rebuilt by a server, by how far.
-        differences: by thread id; at most `MOST_DIFFERENCES`.
+        differences: by thread id, then threads of which nothing was read, then what belongs to
+            the deployment; at most `MOST_DIFFERENCES`.
         unlisted: how many more there are.
         left_out: what one side has no room for, or a rebuilt thread cannot have.
         checks: what a place says about itself, where one is looked at alone.

@@ -33,6 +33,7 @@ class Part(Struct, kw_only=True):
 
     Attributes:
         role: source or sink.
+        wanted: which threads count, where some were chosen.
         stopped: whether it was not read to its end because the other side failed.
     """
 
@@ -41,6 +42,7 @@ class Part(Struct, kw_only=True):
     source: SourceBase[Any]
     ledger: Ledger
     stop: Stop
+    wanted: Wanted | None = None
     sink: LedgerSink | None = None
     report: Report | None = None
     stopped: bool = False
@@ -64,14 +66,21 @@ class Part(Struct, kw_only=True):
             side.bytes, side.received = self.report.bytes, self.report.received
             side.requests, side.retries = self.report.requests, self.report.retries
             side.versions = self.report.versions
-            side.unread = [loss for loss in self.report.losses if loss.holdable]
+            side.unread = [
+                loss
+                for loss in self.report.losses
+                if loss.holdable and self._counts(loss.thread_id)
+            ]
         return side
+
+    def _counts(self, thread_id: str | None) -> bool:
+        return thread_id is None or self.wanted is None or bool(self.wanted([thread_id]))
 
     def unread(self) -> dict[str, str]:
         """The threads that could not be read whole, and the first reason of each."""
         found: dict[str, str] = {}
         for failure in self.report.failures if self.report is not None else ():
-            if failure.thread_id is not None:
+            if failure.thread_id is not None and self._counts(failure.thread_id):
                 whole = failure.what == "thread"
                 words = failure.why if whole else f"{failure.what}: {failure.why}"
                 found.setdefault(failure.thread_id, words)
@@ -126,6 +135,7 @@ async def _read(
     progress: Progress,
     memory: int,
 ) -> None:
+    part.wanted = wanted
     part.sink = LedgerSink(part.ledger, part.source, wanted)
     plan = Plan(
         source=part.source,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lgx import UsageError
+from lgx import Loss, UsageError
 from lgx.testing.memory import MemorySource
 from lgx.verification.report import Compared
 from lgx.verification.sampling import Sample
@@ -79,6 +79,15 @@ class TestFilters:
         assert (found.equal, found.threads) == (True, Compared(equal=2))
         assert found.source.threads == found.sink.threads == 2
 
+    async def test_where_nothing_was_chosen_that_is_told(self, pair: Any, make: Any) -> None:
+        """An equality of nothing is worth a word."""
+        fill(pair, make, 2)
+
+        found = await pair.verify(status="busy")
+
+        assert (found.equal, found.threads) == (True, Compared())
+        assert [note.message for note in found.notes] == ["no thread of the source was chosen"]
+
     async def test_more_than_can_be_asked_for_by_id(self, pair: Any, make: Any) -> None:
         """Then all are listed, and those that were not chosen are not read."""
         ids = fill(pair, make, 520)
@@ -131,6 +140,28 @@ class TestSample:
 
         assert chosen[0] == chosen[1] != chosen[2]
         assert set(chosen[0]) < set(ids)
+
+    async def test_of_one_side_alone(self, pair: Any, make: Any) -> None:
+        """What was read before others took its place does not count."""
+        fill(pair, make, 200)
+
+        found = await pair.verify("here", None, sample=10, seed="a")
+
+        assert (found.source.threads, found.source.checkpoints) == (10, 10)
+
+    async def test_losses_of_others_do_not_count(self, pair: Any, make: Any) -> None:
+        """Though a stream brings them, and threads are read that then are not chosen."""
+        ids = fill(pair, make, 50)
+        losses = {thread_id: Loss(what="x", why="y", thread_id=thread_id) for thread_id in ids}
+        reads = pair.there()
+        assert (await pair.verify(sample=5, seed="x")).equal
+        chosen = set(reads)
+        pair.here(losses={i: loss for i, loss in losses.items() if i not in chosen})
+        pair.there(losses={i: loss for i, loss in losses.items() if i not in chosen})
+
+        assert (await pair.verify(sample=5, seed="x")).equal
+        pair.here(losses=losses)
+        assert (await pair.verify(sample=5, seed="x")).threads == Compared(unread=5)
 
     async def test_without_a_seed_one_is_made(self, pair: Any, make: Any) -> None:
         """And can be used again."""
