@@ -38,6 +38,7 @@ class Comparison:
         made, count = metadata_of(target)
         found.input, found.given = came == "input", came in ("input", "fork")
         found.by_tasks = came != "update" and self._outline.parents[index] != NONE
+        found.detached = self._outline.parents[index] not in (NONE, index - 1)
         found.source = {"loop": "update"}.get(came, came) != made
         if number is not None and count is not None and number != count:
             self._offsets[index] = number - count

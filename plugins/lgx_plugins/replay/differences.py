@@ -22,6 +22,7 @@ class Difference(Struct):
         held: which of the extra ones are nodes that have just run.
         ran: the nodes that were due before, where `next` differs.
         by_tasks, input: whether tasks made it, and not somebody's update; whether it is an input.
+        detached: whether it was made of one that was not the newest.
         step, source, parent: whether these differ.
     """
 
@@ -38,6 +39,7 @@ class Difference(Struct):
     ran: tuple[str, ...] = ()
     by_tasks: bool = False
     input: bool = False
+    detached: bool = False
     step: bool = False
     source: bool = False
     parent: bool = False

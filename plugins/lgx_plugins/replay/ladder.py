@@ -27,6 +27,11 @@ def improve(method: Method, differences: Differences) -> bool:
         wrong = []
     for index in sorted(wrong):
         place = differences.places[index]
+        if index in method.told:
+            # The results may be those of tasks that had finished, and not of the update.
+            method.fix(index).candidate += 1
+            changed = True
+            continue
         for channel in () if place.given else place.channels:
             if channel in place.literal:
                 form = Form.TAIL if method.graph.reduces(channel) else Form.VALUE
@@ -79,9 +84,12 @@ def _order(graph: GraphMemory, channel: str, *, messages: bool) -> Sequence[Form
 def _reroute(method: Method, index: int, place: Difference) -> bool:
     """Changes where a step leads."""
     fix = method.fix(index)
-    if place.extra and not place.by_tasks and fix.candidate < _CANDIDATES:
-        fix.candidate += 1
-        return True
+    if place.detached or (place.extra and not place.by_tasks):
+        if fix.candidate < _CANDIDATES:
+            fix.candidate += 1
+            return True
+        if place.detached:
+            return False  # a branch takes no commands
     sent = list(place.sent)
     gotos = list(fix.gotos)
     for name in place.missing:

@@ -99,6 +99,7 @@ class Method(Struct):
 
     Attributes:
         latest: whether the last state alone is written.
+        told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
         by_value: whether a step was sent by value, and not by its tasks.
@@ -114,6 +115,7 @@ class Method(Struct):
     forms: dict[str, Form]
     stages: bool
     fixes: dict[int, Fix]
+    told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
     by_value: bool = False

@@ -62,6 +62,11 @@ class Parent(Struct, frozen=True, kw_only=True):
             left=left,
         )
 
+    @property
+    def pulled(self) -> tuple[str, ...]:
+        """The nodes that edges led to."""
+        return tuple(task.name for task in self.tasks if not task.pushed)
+
     def shrunk(self) -> Parent:
         """The same without its bulk, to be kept until it gets another child."""
         return structs.replace(

@@ -73,7 +73,7 @@ class _Planner:
         if original is not None:
             parent = self._known(original)
         arrived: Arrived = {} if parent is None else parent.arrived
-        due = () if parent is None else (*parent.next, *parent.hidden)
+        due = () if parent is None else (*parent.pulled, *parent.hidden)
         dropped: tuple[str, ...] = ()
         if original is not None and parent is not None:
             made, dropped = parent.producers, parent.dropped
@@ -158,6 +158,8 @@ class _Planner:
         named = found[min(fix.candidate, len(found) - 1)]
         key = frozenset(name for name, _ in found[0])
         level = self._method.levels.get(key, 0)
+        if step.source == "update" and any(writes for _, writes in named):
+            self._method.told.add(step.index)
         if level >= RENAMED:
             named = ((self._candidate(step, parent, fix, level), ()),)
         elif level >= BY_VALUE:

@@ -178,7 +178,7 @@ class _Replay:
             key = attempt.performed.keys.get(attempt.found.count - self._whole.based)
             why = str(attempt.performed.refused)
             return key is not None and improve_refused(method, key, why)
-        method.staged = attempt.method.staged
+        method.staged, method.told = attempt.method.staged, attempt.method.told
         return improve(method, attempt.found.differences)
 
     async def _draw(self) -> None:
