@@ -296,9 +296,9 @@ def _describe_journal(state: State) -> list[str]:
         {part.batch for part in state.parts} - {part.batch for part in state.manifest.parts}
     )
     if not count:
-        return [f"{name}, which held nothing"]
+        return [f"{name} (with nothing in it)"]
     what = "one batch" if count == 1 else f"{count} batches"
-    return [f"{name}, whose {what} of records the manifest now holds"]
+    return [f"{name} (the manifest now holds its {what} of records)"]
 
 
 def _recover(store: Store, state: State, lgx: str | None) -> State:

@@ -49,7 +49,7 @@ async def test_cleaning_removes_leftovers_and_keeps_what_was_committed(
     sink = lgx.use("archive", path=str(path))
     removed = lgx.clean(sink)
     assert removed == [
-        "journal-00000002, whose one batch of records the manifest now holds",
+        "journal-00000002 (the manifest now holds its one batch of records)",
         "00000002-0000-0123456789abcdef.ndjson.zst",
         f".manifest.json.{'0' * 16}.tmp",
         f".part.{'0' * 16}.tmp",
@@ -92,8 +92,8 @@ async def test_cleaning_does_not_make_a_finished_backup_of_a_first_one_that_was_
 
     assert await warned()
     (removed,) = await lgx.clean_async(sink)
-    held = "whose one batch of records the manifest now holds" if name else "which held nothing"
-    assert removed == f"journal-00000001, {held}"
+    held = "the manifest now holds its one batch of records" if name else "with nothing in it"
+    assert removed == f"journal-00000001 ({held})"
     assert await warned()
     assert await archives.read(path) == archives.lines(at_once)
     await archives.write(path, at_once)
