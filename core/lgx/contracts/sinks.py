@@ -23,6 +23,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     Attributes:
         source: identity of the source. A target that holds threads of another one refuses
             with `UsageError`, unless `merge`; merged threads are kept apart by it.
+        source_name: the source's plugin.
         kinds: the kinds of records that may come.
         versions: of lgx and of the source's server.
         dry_run: nothing may be created or changed, only `held` and `preview` are called.
@@ -31,6 +32,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     source: str
     started_at: str
     fingerprint: str
+    source_name: str = ""
     kinds: frozenset[str] = frozenset()
     versions: dict[str, str] = {}
     merge: bool = False

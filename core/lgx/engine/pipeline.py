@@ -184,6 +184,7 @@ class _Execution:
                 source=identity,
                 started_at=report.started_at,
                 fingerprint=fingerprint,
+                source_name=report.source,
                 kinds=plan.kinds,
                 versions=report.versions,
                 merge=self._spec.merge,

@@ -39,7 +39,8 @@ class Comparison:
         found.input, found.given = came == "input", came in ("input", "fork")
         found.by_tasks = came != "update" and self._outline.parents[index] != NONE
         found.detached = self._outline.parents[index] not in (NONE, index - 1)
-        found.source = {"loop": "update"}.get(came, came) != made
+        # An original of the target's own has what a rebuilt one cannot.
+        found.source = made not in (came, {"loop": "update"}.get(came, came))
         if number is not None and count is not None and number != count:
             self._offsets[index] = number - count
         self._compare_values(source, target, found)

@@ -42,10 +42,8 @@ async def test_other_content_fails(source: Filled, target: str, thread_id: str) 
     report = await move(source.url, target, [thread_id])
     assert await contents(target) == before
     assert report.threads.failed == 1
-    assert named(report, thread_id) == [
-        "thread: it stands there with other content; --sink-on-conflict replace or skip says "
-        "what becomes of it"
-    ]
+    [why] = named(report, thread_id)
+    assert why.startswith("thread: it stands there with other content; --sink-on-conflict replace")
 
 
 async def test_other_content_may_be_left(source: Filled, target: str, thread_id: str) -> None:
@@ -97,7 +95,8 @@ async def test_a_copy_with_which_somebody_has_gone_on_is_a_conflict(
     assert (report.threads.failed, report.threads.unchanged) == (
         (1, 0) if conflict == "fail" else (0, 1)
     )
-    assert any("somebody has gone on" in loss.why for loss in (*report.losses, *report.failures))
+    told = [loss.why for loss in report.losses] + [failure.why for failure in report.failures]
+    assert any("somebody has gone on" in why for why in told)
 
 
 async def test_an_untouched_copy_is_replaced_by_a_newer_one(

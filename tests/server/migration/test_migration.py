@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -241,8 +243,39 @@ async def test_a_name_that_is_no_graph_ends_the_run_before_it_begins(
 
 
 async def test_a_server_is_not_brought_to_itself(source: Filled) -> None:
+    before = await thread_of(source.url, source.threads["relay-one"])
     with pytest.raises(lgx.UsageError, match="source and target are both"):
-        await move(source.url, source.url)
+        await move(source.url, source.url, on_conflict="replace")
+    assert await thread_of(source.url, source.threads["relay-one"]) == before
+
+
+async def thread_of(url: str, thread_id: str) -> Any:
+    async with Server(url) as server:
+        return await server.get(f"/threads/{thread_id}"), await server.reached(thread_id)
+
+
+async def test_a_backup_is_restored_to_its_own_server(
+    source: Filled, target: str, tmp_path: Path
+) -> None:
+    """What is there still stays as it is, what is gone comes back, what has changed is told."""
+    stays, goes, changes = made = [str(uuid.uuid4()) for _ in range(3)]
+    async with Server(target) as server:
+        for thread_id in made:
+            body = {"thread_id": thread_id, "metadata": {"owner": "ann"}}
+            await server.post("/threads", body)
+            run = {"assistant_id": "loop", "input": {"rounds": 3}}
+            await server.post(f"/threads/{thread_id}/runs/wait", run)
+        backup = lgx.use("ndjson", path=str(tmp_path / "backup.ndjson"))
+        assert (await lgx.run_async(lgx.use("cloud", url=target), backup)).exit_code == 0
+        history = await server.history(goes)
+        await server.delete(f"/threads/{goes}")
+        await server.post(f"/threads/{changes}/state", {"values": {"count": 99}, "as_node": "turn"})
+        before = [await thread_of(target, thread_id) for thread_id in (stays, changes)]
+        report = await lgx.run_async(backup, lgx.use("cloud", url=target))
+        assert [await thread_of(target, i) for i in (stays, changes)] == before
+        again = await server.history(goes)
+    assert (report.threads.unchanged, report.threads.written, report.threads.failed) == (1, 1, 1)
+    assert [s["values"] for s in again] == [s["values"] for s in history]
 
 
 @pytest.mark.parametrize(
@@ -265,8 +298,9 @@ async def test_an_interrupted_thread_can_be_resumed_there(
     assert report.exit_code == 0, report.failures
     assert executed() == []
     graph = name.partition("-")[0]
-    run = {"assistant_id": graph, "command": answer} if answer else {"assistant_id": graph}
-    run["config"] = {"recursion_limit": 1100}
+    run: dict[str, Any] = {"assistant_id": graph, "config": {"recursion_limit": 1100}}
+    if answer:
+        run["command"] = answer
     ends = []
     for url in (source.url, target):
         async with Server(url) as server:

@@ -1,8 +1,6 @@
-"""Bad networks and servers before the target: threads are whole, absent or labelled, never twice."""
+"""Bad networks before the target: threads are whole, absent or labelled, and never twice."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -10,6 +8,7 @@ import lgx
 from lgx.testing import FaultProxy
 from lgx.testing.proxy import CONFLICT, CREATED_WITH_PROBLEM
 from lgx.testing.stub import Answer, CutBody, Fault, Hang, Request, Reset, Status
+from lgx.testing.stub.faults import Match
 
 from .comparison import compare
 from .fill import Filled
@@ -61,7 +60,7 @@ async def check(report: lgx.Report, source: Filled, target: str, some: dict[str,
     assert (await labels(target)).keys() == set(some.values())
 
 
-ONCE: dict[str, tuple[Any, Fault, bool]] = {
+ONCE: dict[str, tuple[Match, Fault, bool]] = {
     "201 with an error": (creation, CREATED_WITH_PROBLEM, True),
     "201 with an error, nothing made": (creation, CREATED_WITH_PROBLEM, False),
     "500 before creation": (creation, Status(500), False),
@@ -106,7 +105,11 @@ async def test_a_hang_is_survived(
     match: str, source: Filled, target: str, proxy: FaultProxy, some: dict[str, str]
 ) -> None:
     """A request without an answer is given up; what the server did of it is removed."""
-    matches = {"creation": creation, "continuation": continuation, "branch": BRANCH}
+    matches: dict[str, Match] = {
+        "creation": creation,
+        "continuation": continuation,
+        "branch": BRANCH,
+    }
     rule = proxy.fail(matches[match], Hang(), passed=True)
     report = await move(source.url, proxy.url, some.values(), sink={"timeout": 1.5})
     assert rule.hits == 1
@@ -114,7 +117,7 @@ async def test_a_hang_is_survived(
     await check(report, source, target, some)
 
 
-LASTING: dict[str, tuple[Any, Fault, bool]] = {
+LASTING: dict[str, tuple[Match, Fault, bool]] = {
     "409": (creation, CONFLICT, False),
     "201 with an error": (creation, CREATED_WITH_PROBLEM, True),
     "500 after creation": (creation, Status(500), True),
@@ -187,7 +190,7 @@ async def test_a_thread_that_somebody_takes_in_the_middle_is_theirs(
 ) -> None:
     """Steps that went into another's thread are not taken for this run's."""
     thread_id = source.threads["weave-forked-twice"]
-    done = []
+    done: list[Request] = []
 
     async def take(request: Request) -> None:
         if continuation(request) and not done:
@@ -212,7 +215,7 @@ async def test_a_thread_that_vanishes_in_the_middle_is_built_anew(
     """What a continuation makes of nothing is labelled, and is no copy."""
     names = {"weave-forked-parallel": source.threads["weave-forked-parallel"]}
     [thread_id] = names.values()
-    done = []
+    done: list[Request] = []
 
     async def vanish(request: Request) -> None:
         if continuation(request) and not done:

@@ -90,7 +90,7 @@ class CloudSink(Sink[CloudSinkConfig]):
         return Probe(facts=(*found.facts, graphs))
 
     async def begin(self, run: RunInfo, context: Context) -> None:
-        if run.source == self._client.url:
+        if run.source_name == self.name and run.source == self._client.url:
             raise UsageError(
                 f"source and target are both {run.source}; name another server with --sink-url"
             )

@@ -25,7 +25,7 @@ from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
-from lgx_plugins.cloud.restore.holdings import Holdings
+from lgx_plugins.cloud.restore.holdings import Holding, Holdings
 from lgx_plugins.cloud.restore.jobs import Job, job_of
 from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget, TakenError
 from lgx_plugins.cloud.restore.threads import missing, thread_ttl
@@ -81,6 +81,8 @@ class ThreadWriter:
         if judgement.course is Course.LEAVE:
             return self._judge.left(job, judgement)
         if judgement.outcome is not None:
+            if job.place.holding is not None and self._is_original(job.place.holding, run):
+                return WriteOutcome(thread_id=bundle.thread_id, written=False)
             found = await self._finish(job, target, judgement.outcome, context)
             return msgspec.structs.replace(found, written=False)
         if judgement.course is Course.REPLACE:
@@ -88,6 +90,11 @@ class ThreadWriter:
                 pass  # what cannot be built at all is not to cost what stands there
             await target.discard()
         return await self._build(job, target, context)
+
+    def _is_original(self, holding: Holding, run: RunInfo) -> bool:
+        """Whether it is no copy, but where the source's came from: a backup is restored to the
+        server that it was made of. Those threads that are there still are not to be marked."""
+        return holding.label is None and run.source == self._client.url
 
     async def _job(self, bundle: Bundle, run: RunInfo, context: Context) -> Job:
         places = await self._holdings.places([bundle.thread_id], run, context)

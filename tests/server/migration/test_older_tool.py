@@ -1,0 +1,136 @@
+"""What the older export tool saved, restored into a deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lgx
+from lgx.testing import PostgresServer
+from lgx_plugins.demo.server import RealServer
+
+from .cleaning import clear
+from .comparison import same
+from .moving import labels
+from .requests import Server, State
+
+APP = Path(__file__).with_name("older")
+BACKUP = Path(__file__).parents[2] / "plugins" / "json" / "data" / "threads_backup.json.gz"
+
+TABLES = """
+CREATE TABLE langgraph_threads (id SERIAL PRIMARY KEY, thread_id TEXT UNIQUE NOT NULL,
+    metadata JSONB DEFAULT '{}', values JSONB DEFAULT '{}', created_at TIMESTAMP,
+    updated_at TIMESTAMP, source_url TEXT, exported_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE langgraph_checkpoints (id SERIAL PRIMARY KEY, thread_id TEXT, checkpoint_id TEXT,
+    parent_checkpoint_id TEXT, checkpoint_data JSONB DEFAULT '{}', values JSONB DEFAULT '{}',
+    metadata JSONB DEFAULT '{}', created_at TIMESTAMP, UNIQUE(thread_id, checkpoint_id));
+"""
+
+
+@pytest.fixture(scope="module")
+def deployment(start_server: Callable[[Path], RealServer]) -> str:
+    return start_server(APP).url
+
+
+@pytest.fixture
+def target(deployment: str) -> str:
+    asyncio.run(clear(deployment))
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def backup() -> list[dict[str, Any]]:
+    with gzip.open(BACKUP) as file:
+        threads: list[dict[str, Any]] = json.load(file)["threads"]
+    return threads
+
+
+async def restored(target: str, thread_id: str, history: list[State]) -> list[str]:
+    """What differs between a thread of the backup and the deployment's."""
+    async with Server(target) as server:
+        there = await server.history(thread_id)
+    if len(there) != len(history):
+        return [f"{thread_id}: {len(there)} of {len(history)} checkpoints"]
+    return [
+        f"{thread_id} {number} {name}: {old[name]} | {new[name]}"[:400]
+        for number, (old, new) in enumerate(zip(history, there, strict=True))
+        for name in ("values", "next")
+        if not same(plain(old[name]), plain(new[name]))
+    ]
+
+
+def plain(value: Any) -> Any:
+    """Without what servers add to messages, or move: nulls and empty lists."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if v is not None and v != []}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+async def test_a_backup_in_json_is_restored(target: str, backup: list[dict[str, Any]]) -> None:
+    """All checkpoints of all threads, with their ids and metadata; nothing the second time."""
+    source = lgx.use("json", path=str(BACKUP))
+    report = await lgx.run_async(source, lgx.use("cloud", url=target))
+    assert report.threads.listed == len(backup)
+    unlike = []
+    async with Server(target) as server:
+        for thread in backup:
+            unlike += await restored(target, thread["thread_id"], thread["history"])
+            held = (await server.get(f"/threads/{thread['thread_id']}"))["metadata"]
+            wanted = {k: v for k, v in thread["metadata"].items() if k != "assistant_id"}
+            assert {k: v for k, v in held.items() if k != "lgx"} == wanted
+    assert unlike == []
+    assert report.exit_code == 0, report.failures
+    assert report.fidelity == {"replayed": len(backup)}
+    again = await lgx.run_async(source, lgx.use("cloud", url=target))
+    assert again.threads.unchanged == report.threads.written
+
+
+async def test_its_tables_in_postgresql_are_restored(
+    target: str, backup: list[dict[str, Any]], postgres_server: PostgresServer, database: str
+) -> None:
+    """The states that they have room for, whatever the ids are; the tables stay as they are."""
+    postgres_server.execute(database, TABLES)
+    odd = "thread of user 7"
+    some = [(odd, backup[0]), *((t["thread_id"], t) for t in backup[2:6])]
+    for thread_id, thread in some:
+        postgres_server.execute(
+            database,
+            "INSERT INTO langgraph_threads (thread_id, metadata, values, source_url) "
+            "VALUES ($1, $2, $3, 'https://old.langgraph.app')",
+            *(thread_id, json.dumps(thread["metadata"]), json.dumps(thread["values"])),
+        )
+        for state in thread["history"]:
+            postgres_server.execute(
+                database,
+                "INSERT INTO langgraph_checkpoints (thread_id, checkpoint_id, "
+                "parent_checkpoint_id, checkpoint_data, values, metadata) "
+                "VALUES ($1, $2, $3, $4, $5, $6)",
+                *(thread_id, state["checkpoint_id"], state["parent_checkpoint_id"]),
+                *(json.dumps(state[k]) for k in ("checkpoint", "values", "metadata")),
+            )
+    before = postgres_server.execute(database, "SELECT * FROM langgraph_checkpoints")
+    source = lgx.use("postgres", dsn=database)
+    report = await lgx.run_async(source, lgx.use("cloud", url=target))
+    assert report.threads.failed == 0, report.failures
+    assert postgres_server.execute(database, "SELECT * FROM langgraph_checkpoints") == before
+    found = await labels(target)
+    assert len(found) == len(some)
+    [made] = [thread_id for thread_id, label in found.items() if label.get("thread_id")]
+    assert found[made]["thread_id"] == odd
+    assert uuid.UUID(made).version == 5
+    async with Server(target) as server:
+        for thread_id, thread in some:
+            there = await server.history(made if thread_id == odd else thread_id)
+            assert len(there) == len(thread["history"])
+            for old, new in zip(thread["history"], there, strict=True):
+                assert same(plain(old["values"]), plain(new["values"]))
+    again = await lgx.run_async(source, lgx.use("cloud", url=target))
+    assert again.threads.unchanged + again.threads.partial == len(some)
+    assert len(await labels(target)) == len(some)

@@ -1,0 +1,78 @@
+"""A dry run tells what would become of each thread, and changes nothing on the target."""
+
+from __future__ import annotations
+
+import pytest
+
+import lgx
+from lgx.testing import FaultProxy
+
+from .fill import Filled
+from .moving import contents, move, named, writes
+from .requests import Server
+
+
+async def test_nothing_is_changed(source: Filled, target: str, proxy: FaultProxy) -> None:
+    """Whatever the threads are: only questions are asked, and all is as before."""
+    some = source.named("relay") | source.named("bare")
+    await move(source.url, target, list(some.values())[:3])
+    before = await contents(target)
+    report = await move(source.url, proxy.url, dry_run=True)
+    assert await contents(target) == before
+    assert writes(proxy) == []
+    moved = {item.thread_id for item in report.would_move}
+    failed = {failure.thread_id for failure in report.failures}
+    assert report.threads.unchanged == 3
+    assert moved | failed == set(source.threads.values()) - set(list(some.values())[:3])
+
+
+async def test_it_tells_what_a_run_would_tell(source: Filled, target: str) -> None:
+    """Graphs that are not there, and what no server can be given."""
+    names = ("gone-plain", "bare-gone", "lost-graph", "weave-plain", "relay-inside", "chat-usage")
+    some = [source.threads[name] for name in names]
+    report = await move(source.url, target, some, dry_run=True)
+    for name in names[:3]:
+        assert any("--sink-map-graph" in why for why in named(report, source.threads[name])), name
+    done = await move(source.url, target, some)
+    subgraphs = {(loss.thread_id, loss.what) for loss in done.losses if "of subgraphs" in loss.what}
+    assert subgraphs
+    assert subgraphs <= {(loss.thread_id, loss.what) for loss in report.losses}
+
+
+async def test_it_tells_conflicts(source: Filled, target: str) -> None:
+    """And what would be taken for the same."""
+    taken, same = source.threads["loop-turns"], source.threads["relay-one"]
+    await move(source.url, target, [same])
+    async with Server(target) as server:
+        await server.patch(f"/threads/{same}", {"metadata": {"lgx": None}})
+        await server.post("/threads", {"thread_id": taken, "metadata": {"mine": 1}})
+    before = await contents(target)
+    report = await move(source.url, target, [taken, same], dry_run=True)
+    assert await contents(target) == before
+    assert named(report, taken)[0].startswith("thread: it stands there with other content")
+    assert report.threads.unchanged == 1
+    assert report.would_move == []
+    replacing = await move(source.url, target, [taken, same], dry_run=True, on_conflict="replace")
+    assert [item.thread_id for item in replacing.would_move] == [taken]
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        ({"url": "http://127.0.0.1:9"}, "see that http://127.0.0.1:9 is right"),
+        ({"url": "http://user:secret@127.0.0.1:9/x"}, "see that http://127.0.0.1:9/x is right"),
+    ],
+)
+async def test_a_target_that_does_not_answer_ends_the_run_before_it_begins(
+    sink: dict[str, str], said: str, source: Filled
+) -> None:
+    with pytest.raises(lgx.FatalError) as caught:
+        await lgx.run_async(lgx.use("cloud", url=source.url), lgx.use("cloud", **sink))
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_path_that_is_none_is_said(source: Filled, target: str) -> None:
+    """Before anything is written."""
+    with pytest.raises(lgx.LgxError, match="is not the address of a LangGraph server"):
+        await move(source.url, f"{target}/nowhere")
