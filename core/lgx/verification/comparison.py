@@ -82,7 +82,7 @@ class Comparison:
         for entry in entries:
             deque(self._rows(0, entry), 0)
         self._doubled(entries, [])
-        self._unread_on(0, entries)
+        self._untold(entries[0].thread_id)
 
     # -- two sides --------------------------------------------------------------------
 
@@ -126,7 +126,8 @@ class Comparison:
         else:
             for entry in left or right:
                 self._count_alone(0 if left else 1, entry, findings.checkpoints)
-        if self._unread_on(0, left or right) or self._unread_on(1, right or left):
+        own = (left or right)[0]
+        if self._untold(own.thread_id, right[0].thread_id if right else own.thread_id):
             counts.unread += 1
             return
         what: _What = "different"
@@ -145,7 +146,6 @@ class Comparison:
         else:
             counts.different += 1
         assert findings.first is not None
-        own = (left or right)[0]
         differing = _differing(findings.checkpoints) - before
         self._differs(own.thread_id, what, findings.first, differing, rebuilt)
 
@@ -236,29 +236,29 @@ class Comparison:
                 return True
         return False
 
-    def _unread_on(self, number: int, entries: list[Entry]) -> bool:
-        """Whether a thread could not be read on that side; that is told here."""
-        if number >= len(self._unread):
+    def _untold(self, *thread_ids: str) -> bool:
+        """Whether a thread could not be read on a side, where it has that id; that is told
+        here."""
+        reasons = [
+            (number, why)
+            for number, (side, own) in enumerate(zip(self._unread, thread_ids, strict=False))
+            if (why := side.pop(own, None)) is not None
+        ]
+        if not reasons:
             return False
-        for entry in entries:
-            why = self._unread[number].pop(entry.thread_id, None)
-            if why is not None:
-                self._cannot_be_read(number, entry.thread_id, why)
-                return True
-        return False
+        names = ("the source", "the sink")
+        places = [f"in {names[n]} ({why})" for n, why in reasons]
+        if len(self._ledgers) == 1:
+            places = [f"({why})" for _, why in reasons]
+        words = f"could not be read whole {', nor '.join(places)}"
+        self._differs(thread_ids[0], "unread", First(words=words))
+        return True
 
     def _never_read(self) -> None:
         """Threads of which nothing at all came."""
-        for number, reasons in enumerate(self._unread):
-            for thread_id, why in sorted(reasons.items()):
-                self._found.threads.unread += 1
-                self._cannot_be_read(number, thread_id, why)
-
-    def _cannot_be_read(self, number: int, thread_id: str, why: str) -> None:
-        side = ("source", "sink")[number]
-        where = f"in the {side} " if len(self._ledgers) > 1 else ""
-        words = f"could not be read whole {where}({why})"
-        self._differs(thread_id, "unread", First(words=words))
+        for thread_id in sorted({own for side in self._unread for own in side}):
+            self._found.threads.unread += 1
+            self._untold(*[thread_id] * len(self._unread))
 
     def _differs(
         self,

@@ -234,11 +234,13 @@ class _Execution:
 
     def _judge(self, parts: Sequence[Part], unread: Sequence[dict[str, str]]) -> None:
         """Whether all is equal, or nothing could be told."""
-        failed = [(part, why) for part, why in zip(parts, unread, strict=True) if why]
-        if failed and not any(side.threads for side in self._sides()):
-            self._found.aborted = "no thread could be read: " + "; ".join(
-                f"{part.title}: {next(iter(why.values()))}" for part, why in failed
-            )
+        failed = [
+            f"{part.title}: {next(iter(why.values()))}"
+            for part, side, why in zip(parts, self._sides(), unread, strict=True)
+            if why and not side.threads
+        ]
+        if failed:
+            self._found.aborted = f"no thread could be read: {'; '.join(failed)}"
         elif len(parts) == 2:
             self._found.equal = self._found.exit_code == 0
             if self._spec.chooses and not any(side.threads for side in self._sides()):

@@ -68,6 +68,29 @@ class TestFailures:
         ]
         assert found.threads == Compared(equal=1, unread=1)
 
+    async def test_both_sides_reasons_are_told_of_a_thread_at_once(
+        self, pair: Any, make: Any
+    ) -> None:
+        """It is one thread, and counted once; also where nothing of it came."""
+        pair.put(make.history("gone"))
+        pair.put(make.history("t"))
+        pair.put(make.history("u"))
+        for bind in (pair.here, pair.there):
+            bind(
+                read=failing_for("gone", ThreadError("it is cursed")),
+                losses={"t": LOSS},
+                refs_per_read=1,
+            )
+
+        found = await pair.verify()
+
+        both = "could not be read whole in the source ({0}), nor in the sink ({0})"
+        assert [(d.thread_id, d.first) for d in found.differences] == [
+            ("t", both.format("checkpoint c9: the server answered 500")),
+            ("gone", both.format("it is cursed")),
+        ]
+        assert found.threads == Compared(equal=1, unread=2)
+
     async def test_without_any_thread_read_nothing_can_be_told(self, pair: Any, make: Any) -> None:
         """Both sides' first reasons are."""
         pair.put(make.history("t"))
@@ -79,6 +102,18 @@ class TestFailures:
         assert (found.exit_code, found.equal) == (4, None)
         assert found.aborted == (
             "no thread could be read: the source, here: no answer; the sink, there: no disk"
+        )
+
+    async def test_nor_where_that_is_so_of_one_side(self, pair: Any, make: Any) -> None:
+        """However much was read of the other."""
+        pair.put(make.history("t"))
+        pair.there(broken=RetryableError("no disk"))
+
+        found = await pair.verify()
+
+        assert (found.exit_code, found.aborted) == (
+            4,
+            "no thread could be read: the sink, there: no disk",
         )
 
     @pytest.mark.parametrize("side", ["here", "there"])
@@ -159,6 +194,9 @@ def failing_for(thread_id: str, error: Exception | None, ends: str | None = None
         if error is not None and refs[0].thread_id == thread_id:
             raise error
         async for item in MemorySource.read(self, refs, context):
+            if isinstance(item, lgx.ThreadEnd) and item.thread_id in self.losses:
+                losses = (self.losses[item.thread_id],)
+                item = msgspec.structs.replace(item, outcome="partial", losses=losses)
             yield item
 
     return read
