@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from lgx import Context, LgxError
-from lgx_plugins.postgres.connection import Address, close
+from lgx_plugins.postgres.connection import Address, close, transaction
 from lgx_plugins.postgres.failures import explained
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ async def _blocker(address: Address, pid: int) -> str | None:
     connection = await address.connect(again=True)
     try:
         with explained(address.place, again=True):
-            row = await connection.fetchrow(_BLOCKERS, pid)
+            async with transaction(connection, readonly=True):
+                row = await connection.fetchrow(_BLOCKERS, pid)
     finally:
         await close(connection)
     if row is None:
