@@ -55,6 +55,7 @@ class S3Process:
         self.environ: dict[str, str] = {}
         self._given = bool(self.endpoint_url)
         self._process: subprocess.Popen[bytes] | None = None
+        self._own: Any = None
         self._buckets: list[str] = []
         self._before: dict[str, str | None] = {}
 
@@ -93,9 +94,12 @@ class S3Process:
     ) -> None:
         try:
             if self._given:
-                for bucket in self._buckets:
+                for bucket in list(self._buckets):
                     self.remove_bucket(bucket)
         finally:
+            own, self._own = self._own, None
+            if own is not None:
+                own.close()
             self._end()
             self._restore()
 
@@ -123,29 +127,33 @@ class S3Process:
 
         return boto3.client("s3", endpoint_url=self.endpoint_url)
 
+    def _client(self) -> Any:
+        """One that is kept: making one takes as long as several requests."""
+        if self._own is None:
+            self._own = self.client()
+        return self._own
+
     def new_bucket(self) -> str:
         """The name of a new, empty bucket."""
         bucket = f"lgx-test-{secrets.token_hex(8)}"
-        client = self.client()
+        client = self._client()
         client.create_bucket(Bucket=bucket)
-        client.close()
         self._buckets.append(bucket)
         return bucket
 
     def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
         """All objects under a prefix, whole, by their keys without it."""
-        client = self.client()
+        client = self._client()
         found = {}
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
                 body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"]
                 found[item["Key"].removeprefix(prefix)] = body.read()
-        client.close()
         return found
 
     def remove_bucket(self, bucket: str) -> None:
         """Empties and removes a bucket."""
-        client = self.client()
+        client = self._client()
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             for item in page.get("Contents", ()):
                 client.delete_object(Bucket=bucket, Key=item["Key"])
@@ -154,6 +162,5 @@ class S3Process:
                 Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
             )
         client.delete_bucket(Bucket=bucket)
-        client.close()
         if bucket in self._buckets:
             self._buckets.remove(bucket)
