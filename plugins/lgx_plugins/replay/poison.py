@@ -38,5 +38,9 @@ def _bystander(graph: GraphMemory, tasks: Collection[str]) -> str:
     edges = graph.topology.edges if graph.topology is not None else ()
     nodes = graph.topology.nodes if graph.topology is not None else frozenset({_START})
     choosing = {edge.source for edge in edges if edge.conditional}
-    found = sorted(nodes - {_END} - set(tasks), key=lambda node: (node in choosing, node))
+    # What `__start__` writes to channels outside of the graph's input is dropped unseen.
+    found = sorted(
+        nodes - {_END} - set(tasks),
+        key=lambda node: (node in choosing, node == _START, node),
+    )
     return found[0] if found else _START
