@@ -18,6 +18,7 @@ import pytest
 from lgx import (
     EXTRA_KINDS,
     Context,
+    Coverage,
     Fact,
     Loss,
     Probe,
@@ -463,6 +464,38 @@ class TestProbesAnError(SourceCase):
             return Probe(facts=(Fact(name="storage", value="none", level="error"),))
 
     fails = ("test_a_probe_tells_facts",)
+
+
+class TestHasRoomForNoCheckpoints(SourceCase):
+    class source(MemorySource):
+        async def coverage(self) -> Coverage:
+            return Coverage(kinds=frozenset({"thread", *EXTRA_KINDS}))
+
+    fails = ("test_coverage_covers_what_comes",)
+
+
+class TestHasRoomForNoNamespaces(SourceCase):
+    class source(MemorySource):
+        async def coverage(self) -> Coverage:
+            return Coverage(namespaces=False)
+
+    fails = ("test_coverage_covers_what_comes",)
+
+
+class TestHasRoomForFewFields(SourceCase):
+    class source(MemorySource):
+        async def coverage(self) -> Coverage:
+            return Coverage(fields={"checkpoint": frozenset({"values"})})
+
+    fails = ("test_coverage_covers_what_comes",)
+
+
+class TestFindsDamageInWhatIsWhole(SourceCase):
+    class source(MemorySource):
+        async def check(self, context: Context) -> Probe:
+            return Probe(facts=(Fact(name="part", value="is damaged", level="error"),))
+
+    fails = ("test_what_is_whole_passes_its_own_check",)
 
 
 class TestRaisesForAThreadThatHasGone(SourceCase):
