@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -51,6 +53,8 @@ _IDENTITY: dict[type[Record], tuple[str, ...]] = {
     Cron: ("cron_id",),
     StoreItem: ("namespace", "key"),
 }
+_TIMES = ("created_at", "updated_at")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -191,8 +195,21 @@ def _fields(
                 yield _EXTRA + key, _digest(text)
         elif name in split:
             yield from _parts(name, value, settled)
+        elif name in _TIMES:
+            yield _FIELD + name, _hash(_moment(value).encode("utf-8", "surrogatepass"))
         else:
             yield _FIELD + name, _digest(value if type(value) is Raw else _text(value))
+
+
+def _moment(text: str) -> str:
+    """A time in one way of writing it: databases have their own. Any other text as it is."""
+    if not _TIME.fullmatch(text):
+        return text
+    try:
+        when = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return text
+    return when.isoformat(timespec="microseconds")
 
 
 def _parts(name: str, value: Raw, settled: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:

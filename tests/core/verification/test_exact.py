@@ -172,6 +172,32 @@ async def test_how_it_is_written_does_not_count(
 
 
 @pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("2026-01-01T12:00:00Z", "2026-01-01T12:00:00.000000+00:00", True),
+        ("2026-01-01T14:00:00.5+02:00", "2026-01-01T12:00:00.500000+00:00", True),
+        ("2026-01-01T12:00:00.1234567Z", "2026-01-01T12:00:00.123456Z", False),
+        ("2026-01-01T12:00:00.000001Z", "2026-01-01T12:00:00Z", False),
+        ("0001-01-01T00:00:00+23:00", "0001-01-01T00:00:00Z", False),
+        ("yesterday", "yesterday", True),
+        ("yesterday", "Yesterday", False),
+    ],
+)
+async def test_times_are_compared_by_the_moment(
+    pair: Any, make: Any, left: str, right: str, same: bool
+) -> None:
+    """Those of threads and checkpoints, of which databases make columns; to the microsecond."""
+    for text, place in ((left, pair.source), (right, pair.sink)):
+        place.put([make.thread("t", updated_at=text), make.state("t", 0, created_at=text)])
+
+    found = await pair.verify()
+
+    assert found.equal is same
+    if not same:
+        assert found.differences[0].fields == ("created_at",)
+
+
+@pytest.mark.parametrize(
     ("left", "right"),
     [
         (b'{"a":0.1}', b'{"a":0.1000000000000000055}'),

@@ -19,7 +19,7 @@ from msgspec import Raw
 
 import lgx
 from lgx import EXTRA_KINDS, Checkpoint, Record, Run, Thread, Use, encode_line, raw, use
-from lgx.testing import sample_extras, sample_threads
+from lgx.testing import PostgresServer, sample_extras, sample_threads
 
 NAMES = ("json", "ndjson", "sqlite", "archive")
 
@@ -184,6 +184,58 @@ def test_tables_of_another_program_are_compared_over_their_columns(
     assert [item.what for item in found.left_out] == [
         "next of checkpoint records of the source, ndjson",
         "status of thread records of the source, ndjson",
+    ]
+
+
+def test_tables_of_the_older_tool_are_as_its_file(
+    postgres_server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    """In PostgreSQL, over the columns that it made."""
+    state = {
+        "values": {"n": 1.50, "messages": []},
+        "next": ["a"],
+        "tasks": [],
+        "metadata": {"source": "loop", "step": 1},
+        "created_at": "2026-01-01T12:00:00+00:00",
+        "checkpoint": {"checkpoint_id": "c1", "checkpoint_ns": "", "thread_id": "t"},
+        "parent_checkpoint": None,
+        "checkpoint_id": "c1",
+        "parent_checkpoint_id": None,
+    }
+    times = {"created_at": "2026-01-01T12:00:00+00:00", "updated_at": "2026-01-02T12:00:00+00:00"}
+    own = {"metadata": {"graph_id": "agent"}, "values": {"n": 1.5, "messages": []}}
+    document = {"threads": [{"thread_id": "t", **own, "history": [state], **times}]}
+    (tmp_path / "backup.json").write_text(json.dumps(document))
+    postgres_server.execute(
+        database,
+        """
+        CREATE TABLE langgraph_threads (
+            thread_id TEXT PRIMARY KEY, metadata JSONB, "values" JSONB,
+            created_at TIMESTAMPTZ, updated_at TIMESTAMPTZ
+        );
+        CREATE TABLE langgraph_checkpoints (
+            id SERIAL PRIMARY KEY, thread_id TEXT, checkpoint_id TEXT, parent_checkpoint_id TEXT,
+            checkpoint_data JSONB, "values" JSONB, metadata JSONB, created_at TIMESTAMPTZ
+        );
+        INSERT INTO langgraph_threads VALUES (
+            't', '{"graph_id": "agent"}', '{"n": 1.5, "messages": []}',
+            '2026-01-01 12:00Z', '2026-01-02 12:00Z'
+        );
+        INSERT INTO langgraph_checkpoints VALUES (
+            1, 't', 'c1', NULL, '{"checkpoint_id": "c1", "checkpoint_ns": "", "thread_id": "t"}',
+            '{"n": 1.5, "messages": []}', '{"step": 1, "source": "loop"}', '2026-01-01 12:00Z'
+        );
+        """,
+    )
+
+    found = lgx.verify(
+        use("json", path=tmp_path / "backup.json"),
+        use("postgres", dsn=lgx.Secret(database)),
+    )
+
+    assert (found.differences, found.equal) == ([], True)
+    assert [item.what for item in found.left_out] == [
+        "next, tasks of checkpoint records of the source, json"
     ]
 
 
