@@ -112,7 +112,7 @@ class _Restorer:
     async def restore(self, held: Sequence[Assistant]) -> None:
         """`held`: what stands under its id, oldest version first."""
         contents = [await self._content(version) for version in self._wanted]
-        expected = self._foresee(contents)
+        bodies, expected = self._foresee(contents)
         there = [_content(version) for version in held]
         pairs = list(zip(expected, there, strict=False))
         if self._system:
@@ -122,12 +122,12 @@ class _Restorer:
                 return
             await self._ask("DELETE", self._path, None, opening=None)
             held, there = (), []
-        for number, content in enumerate(contents[len(there) :], len(there)):
+        for number, body in enumerate(bodies[len(there) :], len(there)):
             if number == 0:
                 head = {"assistant_id": self.id, "if_exists": "raise"}
-                await self._ask("POST", "/assistants", {**head, **content})
+                await self._ask("POST", "/assistants", {**head, **body})
             else:
-                await self._ask("PATCH", self._path, content)
+                await self._ask("PATCH", self._path, body)
         in_force = _in_force(self._wanted)
         added = len(contents) > len(there)
         if in_force != (len(contents) - 1 if added else _in_force(held)):
@@ -152,29 +152,27 @@ class _Restorer:
         graph_id = await self._graphs.of(version.graph_id, self._context)
         return _content(version, graph_id)
 
-    def _foresee(self, contents: Sequence[Content]) -> list[Content]:
-        """What the server makes of them: a version begins as the one before, and what is not
-        said, or empty, stays; metadata is added to. Tells where that is not what was wanted."""
+    def _foresee(self, contents: Sequence[Content]) -> tuple[list[Content], list[Content]]:
+        """What is sent for each version, and what the server makes of it; tells where that is
+        not what was wanted."""
+        sent: list[Content] = []
         made: list[Content] = []
         for version, content in zip(self._wanted, contents, strict=True):
-            if not made:
-                made.append(content)
-                continue
-            before = made[-1]
-            said_now = {n: v for n, v in content.items() if n == "name" or bytes(v) not in _EMPTY}
-            now = {**before, **said_now}
-            if "config" in said_now and "context" not in said_now:
-                now.pop("context", None)
-            metadata = {**member(before, "metadata"), **member(content, "metadata")}
-            if metadata:
-                now["metadata"] = Raw(encoded(metadata))
-            kept = [name for name in now if _text(now, name) != _text(content, name)]
+            before = made[-1] if made else {}
+            body = dict(content)
+            if "context" in body and canonical(encoded(_context(before))) == _text(body, "context"):
+                del body["context"]  # which stays, and would be put into the config otherwise
+            now = _made_of(body, before)
+            kept = sorted(n for n in now.keys() | content if _text(now, n) != _text(content, n))
             if kept:
-                names = ", ".join(sorted(kept))
-                why = "the server begins a version as the one before, and lets nothing be removed"
-                self.lost(f"{names} of version {version.version}", why, holdable=False)
+                why = (
+                    "the server begins a version as the one before, lets nothing be removed, and "
+                    "puts what is said as context into the config"
+                )
+                self.lost(f"{', '.join(kept)} of version {version.version}", why, holdable=False)
+            sent.append(body)
             made.append(now)
-        return made
+        return sent, made
 
     async def _ask(
         self, method: str, path: str, body: object, *, opening: bytes | None = b"{"
@@ -213,6 +211,28 @@ def _content(version: Assistant, graph_id: str | None = None) -> Content:
     if "context" in kept and member(member(kept, "config"), "configurable"):
         del kept["context"]
     return {"graph_id": Raw(encoded(graph_id or version.graph_id)), **kept}
+
+
+def _made_of(body: Content, before: Content) -> Content:
+    """A version, from what is sent for it and the version before."""
+    said_now = {name: v for name, v in body.items() if name == "name" or bytes(v) not in _EMPTY}
+    now = {**before, **said_now}
+    metadata = {**member(before, "metadata"), **member(body, "metadata")}
+    if metadata:
+        now["metadata"] = Raw(encoded(metadata))
+    if "context" in body:
+        config = {**member(now, "config"), "configurable": body["context"]}
+        now["config"] = Raw(encoded(config))
+    if member(member(now, "config"), "configurable"):
+        now.pop("context", None)
+    elif _context(before):
+        now["context"] = Raw(encoded(_context(before)))
+    return now
+
+
+def _context(content: Content) -> dict[str, Raw]:
+    """What the runs of a version are given: it stands in two places, or in either."""
+    return dict(member(content, "context") or member(member(content, "config"), "configurable"))
 
 
 def _text(content: Content, name: str) -> bytes | None:

@@ -1,0 +1,180 @@
+"""What belongs to the deployment, brought to another: assistants, crons and the store."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
+
+import pytest
+
+import lgx
+from lgx.testing import FaultProxy
+
+from .fill import Filled
+from .moving import move, writes
+from .requests import Server
+
+
+async def bring(source: str, target: str, **options: Any) -> lgx.Report:
+    """A run that brings all of it, and no thread but that of a cron."""
+    thread_id = str(uuid5(NAMESPACE_DNS, "loop-cron"))
+    return await move(source, target, [thread_id], extras=True, **options)
+
+
+async def assistants(url: str) -> dict[str, Any]:
+    """By id the versions of each, with what is the server's own left out, and the one in force."""
+    found = {}
+    async with Server(url) as server:
+        for assistant in await server.post("/assistants/search", {"limit": 100}):
+            path = f"/assistants/{assistant['assistant_id']}/versions"
+            versions = await server.post(path, {"limit": 100})
+            kept = ("graph_id", "config", "context", "metadata", "name", "description", "version")
+            found[assistant["assistant_id"]] = (
+                [{k: v.get(k) for k in kept} for v in versions],
+                assistant["version"],
+            )
+    return found
+
+
+async def crons(url: str) -> list[dict[str, Any]]:
+    async with Server(url) as server:
+        found: list[dict[str, Any]] = await server.post("/runs/crons/search", {"limit": 100})
+    return found
+
+
+def cron(given: dict[str, Any], *, disabled: bool) -> dict[str, Any]:
+    """What is to be the same of a cron on both sides."""
+    kept = ("schedule", "timezone", "end_time", "thread_id", "on_run_completed", "assistant_id")
+    # Of what the cron itself says, the server repeats there what it was sent.
+    own = ("config", "metadata", "enabled", *kept)
+    payload = {k: v for k, v in given["payload"].items() if k not in own}
+    config = given["payload"].get("config", {})
+    settings = {k: v for k, v in config.get("configurable", {}).items() if k != "cron_id"}
+    return {
+        **{k: given.get(k) for k in kept},
+        "payload": {k: v for k, v in payload.items() if v is not None},
+        "settings": settings,
+        "metadata": {k: v for k, v in (given.get("metadata") or {}).items() if k != "lgx"},
+        "enabled": False if disabled else given["enabled"],
+    }
+
+
+def key(given: dict[str, Any]) -> str:
+    return repr(sorted(given.items(), key=str))
+
+
+async def items(url: str) -> dict[Any, Any]:
+    body = {"namespace_prefix": [], "limit": 1000, "refresh_ttl": False}
+    async with Server(url) as server:
+        found = (await server.post("/store/items/search", body))["items"]
+    return {(tuple(item["namespace"]), item["key"]): item["value"] for item in found}
+
+
+async def test_assistants_arrive_with_their_versions(source: Filled, target: str) -> None:
+    """In order, and with the same one in force; that of a graph which is not there is told."""
+    report = await bring(source.url, target)
+    ours, theirs = await assistants(source.url), await assistants(target)
+    gone = str(uuid5(NAMESPACE_DNS, "assistant-gone"))
+    for assistant_id in set(source.assistants) - {gone}:
+        assert theirs[assistant_id] == ours[assistant_id]
+    assert gone not in theirs
+    [failure] = report.failures
+    assert failure.what == f"assistant {gone}"
+    assert "--sink-map-graph gone=GRAPH" in failure.why
+
+
+async def test_a_graph_that_has_another_name_has_its_assistants(
+    source: Filled, target: str
+) -> None:
+    report = await bring(source.url, target, map_graph={"gone": "loop"})
+    assert report.exit_code == 0, report.failures
+    theirs = await assistants(target)
+    [version], _ = theirs[str(uuid5(NAMESPACE_DNS, "assistant-gone"))]
+    assert version["graph_id"] == "loop"
+
+
+async def test_crons_are_created_disabled(source: Filled, target: str) -> None:
+    """With all that they had, at the thread that they had; the note says how to enable them."""
+    report = await bring(source.url, target, map_graph={"gone": "loop"})
+    ours = [cron(one, disabled=True) for one in await crons(source.url)]
+    theirs = [cron(one, disabled=False) for one in await crons(target)]
+    assert sorted(theirs, key=key) == sorted(ours, key=key)
+    assert report.exit_code == 0, report.failures
+    assert any("crons were created disabled" in note.message for note in report.notes)
+
+
+async def test_crons_may_be_created_as_they_were(source: Filled, target: str) -> None:
+    await bring(source.url, target, enable_crons=True)
+    ours = [cron(one, disabled=False) for one in await crons(source.url)]
+    theirs = [cron(one, disabled=False) for one in await crons(target)]
+    assert sorted(theirs, key=key) == sorted(ours, key=key)
+
+
+async def test_store_items_arrive(source: Filled, target: str) -> None:
+    """Whatever their namespaces, keys and values are."""
+    await bring(source.url, target)
+    assert await items(target) == await items(source.url)
+
+
+async def test_a_second_run_writes_nothing(source: Filled, target: str, proxy: FaultProxy) -> None:
+    """And what it brought is not there twice."""
+    await bring(source.url, target, map_graph={"gone": "loop"})
+    before = await assistants(target), len(await crons(target)), await items(target)
+    report = await bring(source.url, proxy.url, map_graph={"gone": "loop"})
+    assert report.exit_code == 0, report.failures
+    assert writes(proxy) == []
+    assert (await assistants(target), len(await crons(target)), await items(target)) == before
+
+
+@pytest.mark.parametrize("conflict", ["fail", "skip", "replace"])
+async def test_what_was_changed_there_is_a_conflict(
+    conflict: str, source: Filled, target: str
+) -> None:
+    """An assistant with other content, and an item that is newer there."""
+    await bring(source.url, target, map_graph={"gone": "loop"})
+    chat = str(uuid5(NAMESPACE_DNS, "assistant-chat"))
+    async with Server(target) as server:
+        await server.patch(f"/assistants/{chat}", {"name": "changed there"})
+        item = {"namespace": ["users"], "key": "first", "value": {"changed": "there"}}
+        await server.put("/store/items", item)
+    changed = (await assistants(target))[chat]
+    report = await bring(source.url, target, map_graph={"gone": "loop"}, on_conflict=conflict)
+    names = {f"assistant {chat}", "store item 'first' of 'users'"}
+    failed = {failure.what for failure in report.failures}
+    told = {loss.what for loss in report.losses}
+    if conflict == "replace":
+        assert report.exit_code == 0, report.failures
+        assert (await assistants(target))[chat] == (await assistants(source.url))[chat]
+        assert await items(target) == await items(source.url)
+        return
+    assert failed == (names if conflict == "fail" else set())
+    assert names <= told
+    assert (await assistants(target))[chat] == changed
+    assert (await items(target))[("users",), "first"] == {"changed": "there"}
+
+
+async def test_the_servers_own_assistants_stay(source: Filled, target: str) -> None:
+    """Whatever is done about conflicts: without them their graphs could not be used."""
+    before = {i for i, (versions, _) in (await assistants(target)).items() if versions}
+    await bring(source.url, target, on_conflict="replace")
+    after = await assistants(target)
+    assert before <= after.keys()
+
+
+async def test_a_cron_that_has_changed_is_told(source: Filled, target: str) -> None:
+    """It is made anew where that is asked for, and not there twice then."""
+    await bring(source.url, target, map_graph={"gone": "loop"})
+    async with Server(target) as server:
+        for one in await crons(target):
+            label = {**one["metadata"]["lgx"], "made_from": "of something else"}
+            change = {"metadata": {**one["metadata"], "lgx": label}}
+            await server.patch(f"/runs/crons/{one['cron_id']}", change)
+    count = len(await crons(target))
+    report = await bring(source.url, target, map_graph={"gone": "loop"})
+    assert {failure.what for failure in report.failures} == {
+        f"cron {cron_id}" for cron_id in source.crons
+    }
+    await bring(source.url, target, map_graph={"gone": "loop"}, on_conflict="replace")
+    assert len(await crons(target)) == count
+    done = await bring(source.url, target, map_graph={"gone": "loop"})
+    assert done.exit_code == 0, done.failures
