@@ -20,7 +20,11 @@ def improve(method: Method, differences: Differences) -> bool:
     wrong = [index for index, place in differences.places.items() if place.channels]
     first = min(wrong, default=len(differences.places) and max(differences.places))
     changed = False
+    astray = [i for i, place in differences.places.items() if place.missing or place.extra]
     lost = first in method.staged and bool(wrong) and differences.places[first].still
+    if lost and min(astray, default=first) < first:
+        wrong = []  # its node was not due, as a step before leads elsewhere
+        lost = False
     if lost and not method.fix(first).otherwise:
         # What was stored did not become part of it: its node was not due there.
         method.fix(first).otherwise = changed = True
@@ -53,12 +57,20 @@ def improve(method: Method, differences: Differences) -> bool:
     return changed
 
 
-def improve_refused(method: Method, key: frozenset[str], why: str) -> bool:
-    """Changes how steps of some nodes are sent, one of which the target refused; False where
-    nothing is left."""
-    level = method.levels.get(key, 0)
-    method.levels[key] = max(level + 1, RENAMED if _NO_NODE in why else 0)
-    return level < _LEVELS
+def improve_refused(method: Method, index: int, key: frozenset[str], why: str) -> bool:
+    """Changes how a step is sent that the target refused, and how all steps of its nodes are
+    once a second one is; False where nothing is left.
+
+    Args:
+        key: names the nodes.
+    """
+    level = max(method.fix(index).level, method.levels.get(key, 0)) + 1
+    if _NO_NODE in why:
+        level = max(level, RENAMED)
+    method.fix(index).level = level
+    if method.refused.setdefault(key, index) != index:
+        method.levels[key] = level
+    return level <= _LEVELS
 
 
 def _next_form(method: Method, index: int, channel: str, *, messages: bool) -> bool:

@@ -35,12 +35,14 @@ class Fix(Struct):
         forms: of single channels.
         gotos: where its last update leads, besides what the graph's edges say.
         candidate: which of the nodes that may have written what no task tells is taken.
+        level: as in `GraphMemory.levels`, for this step alone.
         otherwise: whether it is staged where it would not be, and not where it would.
     """
 
     forms: dict[str, Form] = field(default_factory=dict)
     gotos: tuple[Goto, ...] = ()
     candidate: int = 0
+    level: int = 0
     otherwise: bool = False
 
 
@@ -54,8 +56,9 @@ class GraphMemory(Struct):
             run: no join is among them.
         routed: nodes that name their successors by commands.
         sending: nodes whose commands make tasks of their own, all that come of them.
-        levels: of steps that were refused, by the nodes that they are of: 1, every channel
-            is sent by value; 2, under one node too; 3, and overwritten; 4, under another node.
+        levels: of steps that were refused more than once, by the nodes that they are of: 1,
+            every channel is sent by value; 2, under one node too; 3, and overwritten; 4, under
+            another node.
         forms: of channels whose reducer makes something else of what was once written.
         stages: whether refused updates leave their writes behind, as staging needs.
         equal, unequal: of each channel how often what a single task wrote was the value
@@ -99,6 +102,7 @@ class Method(Struct):
 
     Attributes:
         latest: whether the last state alone is written.
+        refused: which of the steps of some nodes was refused last.
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
@@ -115,6 +119,7 @@ class Method(Struct):
     forms: dict[str, Form]
     stages: bool
     fixes: dict[int, Fix]
+    refused: dict[frozenset[str], int] = field(default_factory=dict)
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
@@ -152,7 +157,7 @@ class Method(Struct):
             dict(self.forms),
             self.stages,
             {
-                i: Fix(dict(f.forms), f.gotos, f.candidate, f.otherwise)
+                i: Fix(dict(f.forms), f.gotos, f.candidate, f.level, f.otherwise)
                 for i, f in self.fixes.items()
             },
         )

@@ -20,7 +20,8 @@ class Parent(Struct, frozen=True, kw_only=True):
         hidden: nodes that are due besides those in `next`.
         dropped: nodes that were due before an input, and that are due on the target until
             the next step; `left`: those that stay due after it.
-        values: None for one that is kept for long, with `digests` in its place.
+        values: None for one that is kept for long, with `digests` in its place, and
+            `lists`: size and digest of the text of each list, but for its end.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Parent(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...]
     left: tuple[str, ...]
     digests: dict[str, int] = {}
+    lists: dict[str, tuple[int, int]] = {}
 
     @classmethod
     def of(
@@ -74,7 +76,23 @@ class Parent(Struct, frozen=True, kw_only=True):
             values=None,
             tasks=tuple(Task(task.name, task.path, None) for task in self.tasks),
             digests={name: _digest(value) for name, value in (self.values or {}).items()},
+            lists={
+                name: (len(value) - 1, hash(bytes(value)[:-1]))
+                for name, value in (self.values or {}).items()
+                if bytes(memoryview(value)[:1]) == b"["
+            },
         )
+
+    def added(self, channel: str, value: Raw) -> Raw | None:
+        """What a list has at its end that it had not here; None where it is no such list."""
+        text = bytes(value)
+        before = self.lists.get(channel)
+        if self.values is not None:
+            held = bytes(self.values.get(channel, Raw()))
+            before = (len(held) - 1, hash(held[:-1])) if held[:1] == b"[" else None
+        if before is None or text[:1] != b"[" or hash(text[: before[0]]) != before[1]:
+            return None
+        return Raw(b"[" + text[before[0] :].removeprefix(b","))
 
     def changed(self, values: Values) -> list[str]:
         """The channels that have another value here than in `values`, of those that are there."""

@@ -79,7 +79,7 @@ class _Planner:
             made, dropped = parent.producers, parent.dropped
         elif step.source == "input":
             # What was due has been dropped; on a target it is still there after an input.
-            dropped = due
+            dropped = () if parent is None else (*parent.next, *parent.hidden)
             arrived = self._joins.after(arrived, due, ())
             made = ()
         elif step.source == "update" and END not in made:
@@ -147,9 +147,11 @@ class _Planner:
         """One update of an old checkpoint. What its tasks wrote tells of another child."""
         fix = self._method.fixes.get(step.index, _NOTHING)
         key = frozenset(task.name for task in parent.tasks)
-        level = self._method.levels.get(key, 0)
+        level = max(self._method.levels.get(key, 0), fix.level)
         node = self._candidate(step, parent, fix, level)
-        update = written(step, parent, [(node, ())], fix, level, self._method)[0]
+        update = Update(END)
+        if node != END:
+            update = written(step, parent, [(node, ())], fix, level, self._method)[0]
         return Branch(step.index, parent.index, update, key)
 
     def _appended(self, step: Step, parent: Parent | None) -> Iterator[Action]:
@@ -157,7 +159,7 @@ class _Planner:
         found = variants(step, parent, self._graph)
         named = found[min(fix.candidate, len(found) - 1)]
         key = frozenset(name for name, _ in found[0])
-        level = self._method.levels.get(key, 0)
+        level = max(self._method.levels.get(key, 0), fix.level)
         if step.source == "update" and any(writes for _, writes in named):
             self._method.told.add(step.index)
         if level >= RENAMED:

@@ -175,9 +175,9 @@ class _Replay:
             method.stages = False
             return True
         if attempt.performed.refused is not None:
-            key = attempt.performed.keys.get(attempt.found.count - self._whole.based)
-            why = str(attempt.performed.refused)
-            return key is not None and improve_refused(method, key, why)
+            index = attempt.found.count - self._whole.based
+            key, why = attempt.performed.keys.get(index), str(attempt.performed.refused)
+            return key is not None and improve_refused(method, index, key, why)
         method.staged, method.told = attempt.method.staged, attempt.method.told
         return improve(method, attempt.found.differences)
 

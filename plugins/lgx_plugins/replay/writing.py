@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from msgspec import Raw
 
-from lgx import ThreadError, split_array
 from lgx_plugins.replay.actions import Update, Writes, overwrite
 from lgx_plugins.replay.messages import Messages, edits, messages_of, replacement, rewritten
 from lgx_plugins.replay.method import OVERWRITTEN, Fix, Form, GraphMemory, Method
@@ -90,7 +89,8 @@ def _sent(form: Form, value: Raw, channel: str, parent: Parent | None) -> Raw:
     if form is Form.OVERWRITE:
         return overwrite(value)
     if form is Form.TAIL:
-        return _tail(value, parent, channel)
+        added = parent.added(channel, value) if parent is not None else None
+        return value if added is None else added
     if form in (Form.EDITS, Form.REPLACED):
         after = messages_of(value)
         if after is None:
@@ -99,19 +99,6 @@ def _sent(form: Form, value: Raw, channel: str, parent: Parent | None) -> Raw:
             return replacement(after)
         return edits(_before(parent, channel), after)
     return value
-
-
-def _tail(value: Raw, parent: Parent | None, channel: str) -> Raw:
-    """What a list has more than it had before; the whole of what is no such list."""
-    if parent is None or parent.values is None or channel not in parent.values:
-        return value
-    try:
-        before, after = split_array(parent.values[channel]), split_array(value)
-    except ThreadError:
-        return value
-    if after[: len(before)] != before:
-        return value
-    return Raw(b"[%b]" % b",".join(map(bytes, after[len(before) :])))
 
 
 def _put(parts: list[list[tuple[str, Raw]] | None], channel: str, value: Raw) -> None:
