@@ -2,8 +2,8 @@
 
 Compared are the checkpoints of the root namespace, in the order of the history (which is that
 of their ids, on both sides): values, next, step and source, where `loop` has become `update`;
-and of the thread its values, its metadata and its status. What no server can be given is
-excused, and counted.
+and of the thread its metadata and its status, and where it has no history its values. What no
+server can be given is excused, and counted.
 """
 
 from __future__ import annotations
@@ -181,7 +181,12 @@ def _compare_own(
     if not scope.has("thread"):
         return
     fields = list(_differing(scope, "thread", *entries, ("values", "metadata")))
+    shown_apart: set[str] = set()
+    if None not in lasts:
+        # Servers keep a rendering of their own beside the newest state, which was compared.
+        shown_apart = {field for field in fields if _field(field) == "values"}
     for what, given in (
+        ("what servers show as values beside the newest state", shown_apart),
         ("metadata that a server added", _added(entries)),
         ("graph ids that were mapped to others", {"metadata.graph_id"}),
     ):

@@ -82,7 +82,6 @@ CHANGES = [
         {"metadata": raw({"source": "fork", "step": 5})},
         "checkpoint 2 (c0001) of namespace '': metadata.step, metadata.source differ",
     ),
-    (0, {"values": raw({"n": 0})}, "the thread's values.messages, values.n differ"),
     (0, {"status": "interrupted"}, "the thread's status differs"),
 ]
 
@@ -227,6 +226,23 @@ class TestWhatNoServerCanBeGiven:
 
         assert found.equal
         assert "statuses that no server can be given of rebuilt threads (1)" in told(found)
+
+    async def test_what_servers_show_beside_the_newest_state(self, pair: Any, make: Any) -> None:
+        """They render it otherwise, with what no checkpoint keeps; without a history there is
+        nothing else to compare."""
+        for thread_id, count in (("some", 2), ("none", 0)):
+            records = make.history(thread_id, count)
+            copy = rebuilt(records)
+            copy[0] = msgspec.structs.replace(copy[0], values=raw({"n": 2, "messages": []}))
+            pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.first) for d in found.differences] == [
+            ("none", "the thread's values.messages differs")
+        ]
+        words = "what servers show as values beside the newest state of rebuilt threads (1)"
+        assert words in told(found)
 
     async def test_idle_with_something_to_come_is_interrupted(self, pair: Any, make: Any) -> None:
         """Where nothing is to come the two are not the same."""

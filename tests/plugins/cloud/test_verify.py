@@ -28,7 +28,7 @@ async def test_each_side_gets_its_own_key(
     ):
         monkeypatch.setenv("LANGSMITH_SOURCE_API_KEY", "of-source")
         sides = use("cloud", url=here.url), use("cloud", url=there.url)
-        with pytest.raises(lgx.FatalError, match="no key was sent|--sink-api-key"):
+        with pytest.raises(lgx.FatalError, match=r"no key was sent|--sink-api-key"):
             await lgx.verify_async(*sides)
         monkeypatch.setenv("LANGSMITH_TARGET_API_KEY", "of-target")
 
