@@ -119,9 +119,9 @@ def test_every_task_works_as_it_is_written(
     assert (tmp_path / "one.ndjson").read_text().count('"kind":"checkpoint"') == 3
     assert (tmp_path / "zoe.ndjson").read_text().count('"kind":"thread"') == 6
     assert (tmp_path / "back.ndjson").read_text().count('"kind":"checkpoint"') == 18
-    rows, loops = [output for text, output in printed.items() if "SELECT" in text]
+    rows, threads_of_agent = [output for text, output in printed.items() if "SELECT" in text]
     assert len(rows.splitlines()) == 5
-    assert len(loops.splitlines()) == 6
+    assert len(threads_of_agent.splitlines()) == 6
 
 
 def serving(folder: Path, *graphs: str) -> RealServer:
