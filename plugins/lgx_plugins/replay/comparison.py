@@ -17,6 +17,8 @@ from lgx_plugins.replay.steps import Values, metadata_of, next_of, tasks_of, val
 
 __all__ = ["Comparison"]
 
+_PUSH = b"__pregel_push"
+
 
 class Comparison:
     """Compares checkpoints in step, newest first. What they hold is let go at once."""
@@ -74,15 +76,17 @@ class Comparison:
             found.literal = tuple(n for n in found.channels if n in there and overwrites(there[n]))
 
     def _compare_next(self, source: Checkpoint, target: Checkpoint, found: Difference) -> None:
-        if not _differ(source.next, target.next):
+        if not _differ(source.next, target.next) and not (_pushed(source) or _pushed(target)):
             return
-        wanted, there = Counter(next_of(source)), Counter(next_of(target))
+        wanted, there = _due(source), _due(target)
+        if wanted == there:
+            return
         missing, extra = wanted - there, there - wanted
-        found.missing, found.extra = tuple(missing.elements()), tuple(extra.elements())
-        if missing:
-            pushed = Counter(task.name for task in tasks_of(source) if task.pushed)
-            found.sent = tuple((missing & pushed).elements())
-            found.all_sent = bool(pushed) and missing & pushed == pushed
+        found.missing = tuple(name for name, _ in missing.elements())
+        found.extra = tuple(name for name, _ in extra.elements())
+        found.sent = tuple(name for name, pushed in missing.elements() if pushed)
+        pushes = sum(pushed for _, pushed in wanted.elements())
+        found.all_sent = bool(pushes) and len(found.sent) == pushes
 
     def _tell_children(self, index: int, source: Checkpoint) -> None:
         """Tells those that lead elsewhere what was due before them."""
@@ -120,6 +124,22 @@ def _differ(source: object, target: object) -> bool:
     if isinstance(source, UnsetType) or isinstance(target, UnsetType):
         return source is not target
     return source != target
+
+
+def _pushed(record: Checkpoint) -> bool:
+    return not isinstance(record.tasks, UnsetType) and _PUSH in bytes(record.tasks)
+
+
+def _due(record: Checkpoint) -> Counter[tuple[str, bool]]:
+    """The names of the nodes that are next, and whether a `Send` made each task."""
+    names = Counter(next_of(record))
+    pushed = Counter(task.name for task in tasks_of(record) if task.pushed) & names
+    found: Counter[tuple[str, bool]] = Counter()
+    for name, count in (names - pushed).items():
+        found[name, False] = count
+    for name, count in pushed.items():
+        found[name, True] = count
+    return found
 
 
 def _run_again(source: Checkpoint, target: Checkpoint) -> bool:

@@ -10,7 +10,7 @@ lets finished tasks be applied as a run applies them, then makes the checkpoint 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Raw, structs
 
@@ -175,9 +175,7 @@ class _Planner:
         updates = written(step, parent, named, fix, level, self._method)
         updates[-1] = self._routed(step, updates, fix)
         names = [name for name, _ in named]
-        staged = bool(hidden or left) or not self._method.held.isdisjoint(names)
-        staged |= run is not None and any(self._joined(run, name) for name in names)
-        staged |= run is not None and not run.tasks and names[0] in self._joins
+        staged = run is not None and self._stages(run, names)
         staged = staged != fix.otherwise
         due = set(names).union(hidden, () if parent is None else (*parent.next, *parent.dropped))
         bitter = self._poison(step, due) if staged else ()
@@ -194,6 +192,14 @@ class _Planner:
         """The node to send under what no task tells of, or under another name than the task's."""
         found = candidates(step, parent, self._graph)
         return found[min(fix.candidate + max(level - RENAMED + 1, 0), len(found) - 1)]
+
+    def _stages(self, parent: Parent, names: Sequence[str]) -> bool:
+        """Whether a run's step is of nodes whose triggers stay set after an update."""
+        if parent.hidden or parent.left or not self._method.held.isdisjoint(names):
+            return True
+        if not parent.tasks and names[0] in self._joins:
+            return True
+        return any(self._joined(parent, name) for name in names)
 
     def _stays(self, node: str) -> bool:
         """Whether a node that was due stays so until it really runs."""
