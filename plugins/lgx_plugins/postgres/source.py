@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
-from urllib.parse import quote
 
 from lgx import (
     ANY_KIND,
@@ -38,6 +37,7 @@ from lgx_plugins.postgres.migrations import schema_version
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.reader import Reader, groups
 from lgx_plugins.postgres.snapshot import Moment
+from lgx_plugins.postgres.whereabouts import tables_identity
 from lgx_plugins.tables import EXTRA_TABLES, Table, room_of
 
 if TYPE_CHECKING:
@@ -186,11 +186,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
                     )
                     identity = f"postgres:{key}"
                 else:
-                    database = await keeper.fetchval("SELECT current_database()")
-                    parts = (
-                        quote(part, safe="") for part in (database, names.schema, names.prefix)
-                    )
-                    identity = f"postgres://{address.host}:{address.port}/{'/'.join(parts)}"
+                    identity = await tables_identity(keeper, address, names)
         return identity if self.config.origin is None else f"{identity}#{self.config.origin}"
 
     async def expected(self, query: Query, context: Context) -> int | None:

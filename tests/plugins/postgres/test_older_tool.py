@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+import lgx
 from lgx import Checkpoint, Thread, ThreadRef, UsageError, raw
 from lgx.testing import make_context, make_run, same_records
 
@@ -145,6 +147,16 @@ async def test_the_next_run_writes_its_threads_anew(target: Any, older: Any) -> 
         "JOIN langgraph_checkpoints AS c ON c.thread = t.id"
     ) == [(2, "c1", '{"n": 9}')]
     assert same_records((await target.read())["a"], again) == []
+
+
+async def test_older_tables_are_not_copied_into_themselves(
+    target: Any, older: Any, database: str
+) -> None:
+    """The run would wait for ever for tables that it reads itself."""
+    older(FILL)
+    tables = lgx.use("postgres", dsn=lgx.Secret(database))
+    with pytest.raises(UsageError, match="the run reads the tables 'public.langgraph_\\*' of"):
+        await asyncio.wait_for(lgx.run_async(tables, tables), 30)
 
 
 _COLUMNS = """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull

@@ -1,0 +1,38 @@
+"""Which tables these are, where they do not say so themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from lgx import UsageError
+from lgx_plugins.postgres.connection import Address
+from lgx_plugins.postgres.names import Names
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["check_not_itself", "tables_identity"]
+
+
+async def tables_identity(connection: Connection, address: Address, names: Names) -> str:
+    """The identity of tables that lgx did not make: where they are."""
+    database = await connection.fetchval("SELECT current_database()")
+    parts = (quote(part, safe="") for part in (database, names.schema, names.prefix))
+    return f"postgres://{address.host}:{address.port}/{'/'.join(parts)}"
+
+
+async def check_not_itself(
+    connection: Connection, address: Address, names: Names, source: str
+) -> None:
+    """
+    Raises:
+        UsageError: the run reads the tables that it is to write to. To be upgraded they would
+            have to be let go by the very run that reads them.
+    """
+    if source == await tables_identity(connection, address, names):
+        raise UsageError(
+            f"the run reads the tables {names} of {address.place} that it is to write to; an "
+            "export into them upgrades them, and their copy needs another --sink-schema or "
+            "--sink-table-prefix"
+        )
