@@ -366,7 +366,8 @@ def test_one_thing_changed_anywhere_is_found(data: st.DataObject, tmp_path: Path
 
 
 @pytest.mark.nightly
-@settings(MANY, max_examples=5000)
+@pytest.mark.timeout(1800)
+@settings(MANY, max_examples=3000)
 @given(data=st.data())
 def test_thousands_of_changes_are_found(data: st.DataObject, tmp_path: Path) -> None:
     """The same for longer."""
