@@ -9,9 +9,9 @@ import msgspec
 
 from lgx import Checkpoint, Context, ThreadError
 from lgx_plugins.cloud.address import path_of
-from lgx_plugins.cloud.answers import RefusedError
+from lgx_plugins.cloud.answers import RefusedError, TooLargeError
 from lgx_plugins.cloud.client import Client
-from lgx_plugins.cloud.history import HistoryReader
+from lgx_plugins.cloud.history import HistoryPage, HistoryReader
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.threads import Built
 
@@ -61,31 +61,43 @@ class Standing:
         Raises:
             RetryableError, ThreadError: they cannot be had whole.
         """
+        last: Checkpoint | None = None
+        step = 4096
         limit = self._history.limit_for(None)
-        try:
-            page = await self._history.page(self._thread_id, "", self._context, limit=limit)
-        except RefusedError as error:
-            if error.status == 404 and not await self._holdings.find(
-                [self._thread_id], self._context
-            ):
+        while True:
+            try:
+                page = await self._page(last, limit, limit * step)
+            except TooLargeError:
+                limit = max(1, limit // 8)  # a single one may be as large as it is
+                continue
+            if page is None:
                 return
-            raise
-        while page.rows:
             rows, size = page.rows, len(page.body)
             try:
                 for row in rows:
                     yield row
             finally:
                 self._context.budget.give_page(page.taken)
-            last = rows[-1]
-            if last.parent_checkpoint_id is None and len(rows) < limit:
+            if not rows or (rows[-1].parent_checkpoint_id is None and len(rows) < limit):
                 return
+            last = rows[-1]
             step = size // len(rows) + 1
             limit = self._history.limit_for(step)
-            page = await self._history.after(
-                self._thread_id, "", self._context, last=last, limit=limit, expected=limit * step
+
+    async def _page(self, last: Checkpoint | None, limit: int, expected: int) -> HistoryPage | None:
+        """The page after this checkpoint; None where the thread is not there."""
+        if last is not None:
+            return await self._history.after(
+                self._thread_id, "", self._context, last=last, limit=limit, expected=expected
             )
-        self._context.budget.give_page(page.taken)
+        try:
+            return await self._history.page(self._thread_id, "", self._context, limit=limit)
+        except RefusedError as error:
+            if error.status == 404 and not await self._holdings.find(
+                [self._thread_id], self._context
+            ):
+                return None
+            raise
 
 
 def decoded(body: bytes, kind: type[T], what: str) -> T:

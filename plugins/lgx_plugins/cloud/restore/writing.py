@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -51,6 +53,8 @@ class ThreadWriter:
         self._history = HistoryReader(client, _HISTORY_PAGE)
         self._judge = Judge(config.on_conflict)
         self._memory = Memory()
+        self._learnt: set[str | None] = {None}  # threads without a graph have no history
+        self._learning: dict[str | None, asyncio.Lock] = {}
         self.kept_back: set[str] = set()
         """Names of metadata that the target was not given, because it takes them from nobody."""
 
@@ -119,9 +123,11 @@ class ThreadWriter:
         cut = False
         for tried in range(1, _TRIES + 1):
             try:
-                outcome = await replay_thread(
-                    job.bundle, target, self._memory.of(job.graph_id), verify=self._compares(job)
-                )
+                async with self._in_turn(job.graph_id):
+                    memory = self._memory.of(job.graph_id)
+                    outcome = await replay_thread(
+                        job.bundle, target, memory, verify=self._compares(job)
+                    )
                 if cut and not outcome.exact and tried < _TRIES and self._compares(job):
                     # What was cut off may have gone on at the server, into this one.
                     await target.remove()
@@ -138,6 +144,20 @@ class ThreadWriter:
                 await self._remove(target, error)
                 raise
         raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def _in_turn(self, graph_id: str | None) -> AsyncIterator[None]:
+        """Lets the first thread of each graph go before the others, which profit by what is
+        learnt from it."""
+        if graph_id not in self._learnt:
+            async with self._learning.setdefault(graph_id, asyncio.Lock()):
+                if graph_id not in self._learnt:
+                    try:
+                        yield
+                    finally:
+                        self._learnt.add(graph_id)
+                    return
+        yield
 
     async def _remove(self, target: HttpTarget, error: LgxError) -> None:
         """Leaves nothing half built; where that fails, the next run finds it by its label."""
