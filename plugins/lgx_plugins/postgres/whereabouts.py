@@ -30,7 +30,8 @@ async def check_not_itself(
         UsageError: the run reads the tables that it is to write to. To be upgraded they would
             have to be let go by the very run that reads them.
     """
-    if source == await tables_identity(connection, address, names):
+    place, _, _ = source.partition("#")  # of one origin among several
+    if place == await tables_identity(connection, address, names):
         raise UsageError(
             f"the run reads the tables {names} of {address.place} that it is to write to; an "
             "export into them upgrades them, and their copy needs another --sink-schema or "

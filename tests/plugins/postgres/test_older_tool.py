@@ -154,9 +154,10 @@ async def test_older_tables_are_not_copied_into_themselves(
 ) -> None:
     """The run would wait for ever for tables that it reads itself."""
     older(FILL)
-    tables = lgx.use("postgres", dsn=lgx.Secret(database))
+    source = lgx.use("postgres", dsn=lgx.Secret(database), origin=f"{URL}/")
+    sink = lgx.use("postgres", dsn=lgx.Secret(database))
     with pytest.raises(UsageError, match="the run reads the tables 'public.langgraph_\\*' of"):
-        await asyncio.wait_for(lgx.run_async(tables, tables), 30)
+        await asyncio.wait_for(lgx.run_async(source, sink), 30)
 
 
 _COLUMNS = """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
