@@ -38,7 +38,7 @@ from lgx_plugins.postgres.marks import Marks
 from lgx_plugins.postgres.migrations import found_tables, prepare
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.waits import watched
-from lgx_plugins.postgres.whereabouts import check_not_itself
+from lgx_plugins.postgres.whereabouts import check_not_itself, may_be_tables
 from lgx_plugins.postgres.writer import Writer
 
 if TYPE_CHECKING:
@@ -118,6 +118,9 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     async def begin(self, run: RunInfo, context: Context) -> None:
         self._run, self._context = run, context
         self._marks = Marks(self._names, run.source)
+        if may_be_tables(run.source):
+            async with self._alone() as connection:
+                await check_not_itself(connection, self._address, self._names, run.source)
         if run.dry_run:
             moment = {"readonly": True, "one_moment": True}
             async with self._alone() as connection, transaction(connection, **moment):
@@ -142,7 +145,6 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     async def _look(self, connection: Connection, run: RunInfo) -> None:
         """Whether these tables can take the run; changes nothing."""
         place, names = self._address.place, self._names
-        await check_not_itself(connection, self._address, names, run.source)
         layout = await choose_layout(connection, place, names, self.config.layout, dry_run=True)
         await check_columns(connection, place, names, dedup=layout == "dedup")
         await self._check_sources(connection, run)

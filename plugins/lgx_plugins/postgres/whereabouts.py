@@ -12,14 +12,21 @@ from lgx_plugins.postgres.names import Names
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["check_not_itself", "tables_identity"]
+__all__ = ["check_not_itself", "may_be_tables", "tables_identity"]
+
+_SCHEME = "postgres://"
 
 
 async def tables_identity(connection: Connection, address: Address, names: Names) -> str:
     """The identity of tables that lgx did not make: where they are."""
     database = await connection.fetchval("SELECT current_database()")
     parts = (quote(part, safe="") for part in (database, names.schema, names.prefix))
-    return f"postgres://{address.host}:{address.port}/{'/'.join(parts)}"
+    return f"{_SCHEME}{address.host}:{address.port}/{'/'.join(parts)}"
+
+
+def may_be_tables(source: str) -> bool:
+    """Whether an identity is one of these."""
+    return source.startswith(_SCHEME)
 
 
 async def check_not_itself(
