@@ -98,14 +98,18 @@ class Comparison:
 
     def _compare_parent(self, index: int, target: Checkpoint) -> None:
         for child in self._parents.pop(target.checkpoint_id, ()):
-            if self._outline.parents[child] in (index, NONE):
-                continue
-            if child in self._outline.copied:
-                self.differences.excused["fork"] += 1
-            else:
-                self.differences.places.setdefault(child, Difference()).parent = True
+            if self._outline.parents[child] not in (index, NONE):
+                self._note_parent(child)
         if target.parent_checkpoint_id is not None:
             self._parents.setdefault(target.parent_checkpoint_id, []).append(index)
+        elif index in self._outline.copied and self._outline.parents[index] != NONE:
+            self.differences.excused["fork"] += 1  # a copy of the first has no parent
+
+    def _note_parent(self, child: int) -> None:
+        if child in self._outline.copied:
+            self.differences.excused["fork"] += 1
+        else:
+            self.differences.places.setdefault(child, Difference()).parent = True
 
     def finish(self) -> None:
         """Called after the oldest: looks at the step numbers, which begin anew on a target."""

@@ -63,6 +63,7 @@ class GraphMemory(Struct):
         stages: whether refused updates leave their writes behind, as staging needs.
         equal, unequal: of each channel how often what a single task wrote was the value
             afterwards, and how often not, as a reducer makes it.
+        seen: nodes that were due in a history, as far as the API tells.
         successors: what came next after a step of a single node.
         topology: asked for where it is needed; `drawn`: whether it was.
     """
@@ -76,6 +77,7 @@ class GraphMemory(Struct):
     stages: bool = True
     equal: Counter[str] = field(default_factory=Counter)
     unequal: Counter[str] = field(default_factory=Counter)
+    seen: set[str] = field(default_factory=set)
     successors: dict[str, tuple[str, ...]] = field(default_factory=dict)
     topology: Topology | None = None
     drawn: bool = False

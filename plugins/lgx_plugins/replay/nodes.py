@@ -9,7 +9,7 @@ from lgx_plugins.replay.method import GraphMemory
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.steps import Step
 
-__all__ = ["Named", "candidates", "variants"]
+__all__ = ["Named", "candidates", "unseen", "variants"]
 
 END, START = "__end__", "__start__"
 
@@ -55,7 +55,7 @@ def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[st
     if parent is not None:
         if step.source != "update":
             found += _after(parent, graph)
-            found += [task.name for task in reversed(parent.tasks)]
+            found += unseen(graph)
         elif _cleared(step, parent):
             found.append(END)
         if step.next == parent.next:
@@ -74,6 +74,12 @@ def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[st
     return [node for node in dict.fromkeys(usable) if node not in ("__input__", "__copy__")]
 
 
+def unseen(graph: GraphMemory) -> list[str]:
+    """Nodes that no history has shown to be due: among them are the joins."""
+    known = graph.topology.nodes if graph.topology is not None else frozenset[str]()
+    return sorted(known - graph.seen - {END, START})
+
+
 def _cleared(step: Step, parent: Parent) -> bool:
     """Whether somebody may have dropped all that was due, and done nothing else."""
     due = parent.next or parent.hidden
@@ -88,7 +94,7 @@ def _after(parent: Parent, graph: GraphMemory) -> list[str]:
     for edge in graph.topology.edges:
         if edge.source in parent.producers and edge.target != END and not edge.conditional:
             sources.setdefault(edge.target, set()).add(edge.source)
-    return sorted(sources, key=lambda node: -len(sources[node]))
+    return sorted(sources, key=lambda node: (node in graph.seen, -len(sources[node])))
 
 
 def _leading(step: Step, graph: GraphMemory) -> list[str]:

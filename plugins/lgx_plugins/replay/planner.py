@@ -197,7 +197,7 @@ class _Planner:
         """Whether a run's step is of nodes whose triggers stay set after an update."""
         if parent.hidden or parent.left or not self._method.held.isdisjoint(names):
             return True
-        if not parent.tasks and names[0] in self._joins:
+        if not parent.tasks and (names[0] in self._joins or names[0] not in self._graph.seen):
             return True
         return any(self._joined(parent, name) for name in names)
 
@@ -255,6 +255,7 @@ class _Planner:
     def _learn(self, step: Step, parent: Parent | None) -> None:
         """Notes what a step shows of its channels, and of what comes next."""
         for task in step.tasks:
+            self._graph.seen.add(task.name)
             self._channels |= dict.fromkeys(task.result or (), _NULL)
         self._channels |= dict.fromkeys(step.values, _NULL)
         if parent is None or step.source != "loop":
