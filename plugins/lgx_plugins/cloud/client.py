@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ __all__ = ["Client"]
 
 _SLOWEST = 1024  # bytes a second; slower than this is taken for a connection that hangs
 _LARGEST_ERROR = 64 << 10
+_AT_ONCE = 256 << 10
 _JSON = {"content-type": "application/json"}
 
 
@@ -137,10 +139,13 @@ class Client:
         from yarl import URL
 
         assert self._session is not None, "the client is not open"
-        headers, content = None, None
+        headers: dict[str, str] | None = None
+        content: bytes | BytesIO | None = None
         if payload is not None:
             headers = _JSON
             content = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
+            if len(content) > _AT_ONCE:
+                content = BytesIO(content)  # sent in pieces, so that others run in between
         try:
             url = URL(self.url + path, encoded=True)
         except ValueError as error:
