@@ -12,48 +12,62 @@ __all__ = ["improve", "improve_refused"]
 
 _CANDIDATES = 6
 _LEVELS = 6
+_REFUSED = 2  # kinds of steps that are, above which all are sent by value
 _NO_NODE = "does not exist"
 
 
 def improve(method: Method, differences: Differences) -> bool:
     """Changes the method by what came out different; False where it knows nothing more."""
-    wrong = [index for index, place in differences.places.items() if place.channels]
-    first = min(wrong, default=len(differences.places) and max(differences.places))
+    places = sorted(differences.places.items())
+    wrong = [index for index, place in places if place.channels]
+    astray = [index for index, place in places if place.missing or place.extra]
+    first = wrong[0] if wrong else astray[-1] if astray else -1
     changed = False
-    astray = [i for i, place in differences.places.items() if place.missing or place.extra]
-    lost = first in method.staged and bool(wrong) and differences.places[first].still
-    if lost and min(astray, default=first) < first:
-        wrong = []  # its node was not due, as a step before leads elsewhere
-        lost = False
-    if lost and not method.fix(first).otherwise:
-        # What was stored did not become part of it: its node was not due there.
-        method.fix(first).otherwise = changed = True
-        wrong = []
-    for index in sorted(wrong):
-        place = differences.places[index]
-        if index in method.told:
-            # The results may be those of tasks that had finished, and not of the update.
-            method.fix(index).candidate += 1
-            changed = True
-            continue
-        for channel in () if place.given else place.channels:
-            if channel in place.literal:
-                form = Form.TAIL if method.graph.reduces(channel) else Form.VALUE
-                changed |= method.fix(index).forms.get(channel) is not form
-                method.fix(index).forms[channel] = form
-            else:
-                messages = channel in place.messages
-                changed |= _next_form(method, index, channel, messages=messages)
+    if wrong and first in method.staged and differences.places[first].still:
+        if not astray or astray[0] >= first:
+            changed = _unstage(method, first)
+        wrong = []  # else its node was not due there, as a step before leads elsewhere
+    for index in wrong:
+        changed |= _send_otherwise(method, index, differences.places[index])
     held = {name for place in differences.places.values() for name in place.held}
-    for index, place in differences.places.items():
+    for index, place in places:
         # Dropped by an input, and due even after the step that follows it.
         held.update(set(place.extra).intersection(differences.cut.get(index - 1, ())))
     if not held <= method.held and method.stages:
         method.held |= held
         return True  # what is next at other steps may follow from these
-    for index, place in sorted(differences.places.items()):
+    for index, place in places:
         if index <= first and (place.extra or place.missing):
             changed |= _reroute(method, index, place)
+    return changed
+
+
+def _unstage(method: Method, index: int) -> bool:
+    """Stages a step no longer whose writes did not become part of it; and none, where that
+    happens again."""
+    if any(fix.otherwise for fix in method.fixes.values()):
+        changed, method.stages = method.stages, False
+        return changed
+    method.fix(index).otherwise = True
+    return True
+
+
+def _send_otherwise(method: Method, index: int, place: Difference) -> bool:
+    """Changes how the channels are sent that differ at one step."""
+    fix = method.fix(index)
+    if index in method.told:
+        # The results may be those of tasks that had finished, and not of the update.
+        fix.candidate += 1
+        return True
+    changed = False
+    for channel in () if place.given else place.channels:
+        if channel in place.literal:
+            form = Form.TAIL if method.graph.reduces(channel) else Form.VALUE
+            changed |= fix.forms.get(channel) is not form
+            fix.forms[channel] = form
+        else:
+            messages = channel in place.messages
+            changed |= _next_form(method, index, channel, messages=messages)
     return changed
 
 
@@ -64,12 +78,14 @@ def improve_refused(method: Method, index: int, key: frozenset[str], why: str) -
     Args:
         key: names the nodes.
     """
-    level = max(method.fix(index).level, method.levels.get(key, 0)) + 1
+    level = method.level(index, key) + 1
     if _NO_NODE in why:
         level = max(level, RENAMED)
     method.fix(index).level = level
     if method.refused.setdefault(key, index) != index:
         method.levels[key] = level
+    if len(method.refused) > _REFUSED:
+        method.floor = 1
     return level <= _LEVELS
 
 

@@ -13,13 +13,23 @@ from lgx_plugins.replay.outline import Outline, outline_of
 __all__ = ["foresee", "losses_of"]
 
 _EXCUSES = {
-    "usage_metadata": "servers move it into additional_kwargs",
-    "invalid_tool_calls": "servers move them into additional_kwargs",
-    "cut": "an update as input leaves due, until the next step, what an input of a run drops",
-    "waiting": "tasks that had finished beside those that wait will run again",
-    "step": "the history begins in the middle, and servers count from the beginning",
-    "fork": "the copy stands beside what it was copied from, not below it",
+    "usage_metadata": ("usage_metadata", "servers move it into additional_kwargs"),
+    "invalid_tool_calls": ("invalid_tool_calls", "servers move them into additional_kwargs"),
+    "cut": (
+        "what an input dropped",
+        "an update as input leaves it due until the next step, where a run does not",
+    ),
+    "waiting": (
+        "the results of finished tasks",
+        "beside tasks that wait no update tells of them, so that they run again",
+    ),
+    "step": (
+        "the step number",
+        "the history begins in the middle, and servers count from the beginning",
+    ),
+    "fork": ("the parent", "servers put a copy beside its original, not below it"),
 }
+"""What servers cannot be given, and why, by the name under which it is excused."""
 
 
 def foresee(bundle: Bundle) -> Iterator[Loss]:
@@ -46,8 +56,8 @@ def losses_of(
     yield from _unwritable(outline, thread_id)
     if method is not None and method.guessed:
         yield Loss(
-            what=f"the input of {method.guessed} tasks that wait",
-            why="a command made them, and no history tells what it sent",
+            what=f"the input of {method.guessed} waiting task{'s' * (method.guessed != 1)}",
+            why="a command sent it, and no history tells what",
             thread_id=thread_id,
             holdable=False,
         )
@@ -64,9 +74,10 @@ def losses_of(
     if differences is None:
         return
     for name, count in sorted(differences.excused.items()):
+        what, why = _EXCUSES.get(name, (name, "servers move them into additional_kwargs"))
         yield Loss(
-            what=f"{name} of {_checkpoints(count)}",
-            why=_EXCUSES.get(name, "servers keep it elsewhere"),
+            what=f"{what} of {_checkpoints(count)}",
+            why=why,
             thread_id=thread_id,
             checkpoints=count,
             holdable=False,

@@ -59,6 +59,7 @@ class GraphMemory(Struct):
         levels: of steps that were refused more than once, by the nodes that they are of: 1,
             every channel is sent by value; 2, under one node too; 3, and overwritten; 4, under
             another node.
+        floor: the level of all steps.
         forms: of channels whose reducer makes something else of what was once written.
         stages: whether refused updates leave their writes behind, as staging needs.
         equal, unequal: of each channel how often what a single task wrote was the value
@@ -73,6 +74,7 @@ class GraphMemory(Struct):
     routed: set[str] = field(default_factory=set)
     sending: set[str] = field(default_factory=set)
     levels: dict[frozenset[str], int] = field(default_factory=dict)
+    floor: int = 0
     forms: dict[str, Form] = field(default_factory=dict)
     stages: bool = True
     equal: Counter[str] = field(default_factory=Counter)
@@ -104,6 +106,7 @@ class Method(Struct):
 
     Attributes:
         latest: whether the last state alone is written.
+        written: how often each channel was written to, as far as it is planned.
         refused: which of the steps of some nodes was refused last.
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
@@ -118,9 +121,11 @@ class Method(Struct):
     routed: set[str]
     sending: set[str]
     levels: dict[frozenset[str], int]
+    floor: int
     forms: dict[str, Form]
     stages: bool
     fixes: dict[int, Fix]
+    written: Counter[str] = field(default_factory=Counter)
     refused: dict[frozenset[str], int] = field(default_factory=dict)
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
@@ -138,10 +143,16 @@ class Method(Struct):
             set(graph.routed),
             set(graph.sending),
             dict(graph.levels),
+            graph.floor,
             dict(graph.forms),
             graph.stages,
             {},
         )
+
+    def level(self, index: int, key: frozenset[str]) -> int:
+        """How the step is sent, whose nodes `key` names; see `GraphMemory.levels`."""
+        fix = self.fixes.get(index)
+        return max(self.levels.get(key, 0), self.floor, 0 if fix is None else fix.level)
 
     def fix(self, index: int) -> Fix:
         """The changes at one step, to be changed."""
@@ -156,6 +167,7 @@ class Method(Struct):
             set(self.routed),
             set(self.sending),
             dict(self.levels),
+            self.floor,
             dict(self.forms),
             self.stages,
             {
@@ -170,8 +182,10 @@ class Method(Struct):
         self.graph.routed |= self.routed
         self.graph.sending |= self.sending
         self.graph.levels.update(self.levels)
+        self.graph.floor = max(self.graph.floor, self.floor)
         self.graph.stages &= self.stages
         counts = Counter(item for fix in self.fixes.values() for item in fix.forms.items())
-        for (channel, form), count in counts.items():
-            if count > 1:
-                self.graph.forms[channel] = form
+        for (channel, form), count in counts.most_common():
+            # Once is an accident; half of the times is how the graph there is.
+            if count > 1 and 2 * count >= self.written[channel]:
+                self.graph.forms.setdefault(channel, form)

@@ -147,7 +147,7 @@ class _Planner:
         """One update of an old checkpoint. What its tasks wrote tells of another child."""
         fix = self._method.fixes.get(step.index, _NOTHING)
         key = frozenset(task.name for task in parent.tasks)
-        level = max(self._method.levels.get(key, 0), fix.level)
+        level = self._method.level(step.index, key)
         node = self._candidate(step, parent, fix, level)
         update = Update(END)
         if node != END:
@@ -159,7 +159,7 @@ class _Planner:
         found = variants(step, parent, self._graph)
         named = found[min(fix.candidate, len(found) - 1)]
         key = frozenset(name for name, _ in found[0])
-        level = max(self._method.levels.get(key, 0), fix.level)
+        level = self._method.level(step.index, key)
         if step.source == "update" and any(writes for _, writes in named):
             self._method.told.add(step.index)
         if level >= RENAMED:
@@ -264,6 +264,7 @@ class _Planner:
             self._graph.successors[parent.tasks[0].name] = step.next
         writes = [write for task in parent.tasks for write in task.writes or ()]
         counts = Counter(channel for channel, _ in writes)
+        self._method.written.update(counts.keys())
         for channel, value in writes:
             if counts[channel] == 1 and step.values.get(channel) == value:
                 self._graph.equal[channel] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ from lgx_plugins.replay.target import Target
 
 __all__ = ["compare_thread", "replay_thread"]
 
-_ATTEMPTS = 12
+_ATTEMPTS = 16
 _ATTEMPTS_AT_LATEST = 5
 _IN_VAIN = 5  # attempts that bettered nothing, after which no others are made
 
@@ -104,6 +105,8 @@ class _Attempt(Struct):
 
     @property
     def weight(self) -> int:
+        if self.performed.unstaged:
+            return sys.maxsize  # it has a step that nobody took
         return 0 if self.found is None else self.found.differences.weight
 
 

@@ -15,6 +15,7 @@ from lgx_plugins.replay import Memory, Outcome, replay_thread
 
 from .local import LocalTarget, Place
 from .random_graphs import GraphPlan, act, build, graph_plans, moves
+from .zoo import CUT
 
 _TOUCHED = ("update", "update as", "bulk", "old update", "clear")
 _SHORT = settings(max_examples=60, suppress_health_check=list(HealthCheck))
@@ -86,7 +87,7 @@ def _due(record: Checkpoint, outcome: Outcome) -> list[str]:
 
 def _dropping(record: Checkpoint, outcome: Outcome) -> bool:
     """Whether it is an input, or its copy, of a thread some of whose inputs are excused."""
-    excused = any(loss.what.startswith("cut of") for loss in outcome.losses)
+    excused = any(loss.what.startswith(CUT) for loss in outcome.losses)
     return excused and _json(record.metadata)["source"] in ("input", "fork")
 
 

@@ -28,7 +28,7 @@ from typing_extensions import TypedDict
 
 from .local import Place
 
-__all__ = ["CASES", "Case", "State", "graph"]
+__all__ = ["CASES", "CUT", "Case", "State", "graph", "says", "turns"]
 
 Builder = Callable[[], Any]
 Scenario = Callable[[Place], Awaitable[None]]
@@ -525,7 +525,9 @@ class _Functional:
         return flow
 
 
-CUT, FORK, WAITING = "cut", "fork", "waiting"
+CUT = "what an input dropped"
+FORK = "the parent"
+SENT = "the input"
 
 CASES = (
     Case("line", _line, turns(3)),
@@ -558,7 +560,7 @@ CASES = (
     Case("cache", _cached, turns(3), options={"cache": InMemoryCache()}),
     Case("several questions", _many_questions, _answered_one_by_one, (CUT,)),
     Case("sends by edge that ask", _asking_sends(True), turns(1)),
-    Case("sends by command that ask", _asking_sends(False), turns(1)),
+    Case("sends by command that ask", _asking_sends(False), turns(1), (SENT,)),
     Case("messages without reducer", _plain_messages, turns(3, {"x": 1})),
     Case("tricky values", _tricky, turns(2, {"log": ["in"]})),
     Case("functions", _Functional, turns(3, {"n": 1})),
