@@ -133,6 +133,7 @@ class Ledger:
             try:
                 yield
             except BaseException:
+                self._numbers.clear()  # the numbers that were given in it are given again
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise

@@ -18,6 +18,7 @@ from lgx.query import Query
 from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.report import Report
 from lgx.spec import RunSpec, Use
+from lgx.threads import Loss
 from lgx.verification.joint import PartProgress
 from lgx.verification.ledger import Ledger
 from lgx.verification.report import Side
@@ -66,12 +67,17 @@ class Part(Struct, kw_only=True):
             side.bytes, side.received = self.report.bytes, self.report.received
             side.requests, side.retries = self.report.requests, self.report.retries
             side.versions = self.report.versions
-            side.unread = [
-                loss
-                for loss in self.report.losses
-                if loss.holdable and self._counts(loss.thread_id)
-            ]
+            side.unread = self._losses(self.report)
         return side
+
+    def _losses(self, report: Report) -> list[Loss]:
+        """What is known to be there and did not come: losses, and failures that are none."""
+        found = [loss for loss in report.losses if loss.holdable and self._counts(loss.thread_id)]
+        known = {(loss.thread_id, loss.what) for loss in found}
+        for failure in report.failures:
+            if failure.thread_id is None and (None, failure.what) not in known:
+                found.append(Loss(what=failure.what, why=failure.why))
+        return found
 
     def _counts(self, thread_id: str | None) -> bool:
         return thread_id is None or self.wanted is None or bool(self.wanted([thread_id]))

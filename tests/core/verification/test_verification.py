@@ -23,11 +23,15 @@ from lgx import (
     ThreadError,
     UsageError,
     encode_line,
+    raw,
 )
 from lgx.testing import sample_extras
 from lgx.testing.memory import MemorySource
+from lgx.verification.fingerprint import fingerprint, head_of
 from lgx.verification.ledger import Ledger
 from lgx.verification.report import Compared, Verification
+
+NO_JSON = msgspec.Raw(b'"\x01"')
 
 LOSS = Loss(what="checkpoint c9", why="the server answered 500", thread_id="t", checkpoints=1)
 
@@ -176,6 +180,19 @@ class TestFailures:
 
         assert [(d.thread_id, d.what) for d in found.differences] == [("t", "unread")]
 
+    async def test_extras_that_are_no_json_are_no_equal_ones(self, pair: Any, make: Any) -> None:
+        """Also where both sides have the same."""
+        pair.put(make.history("t"))
+        item = msgspec.structs.replace(sample_extras("store_item")[0], value=NO_JSON)
+        pair.here(extras=vouching_for_extra(item))
+        pair.there(extras=vouching_for_extra(item))
+
+        found = await pair.verify()
+
+        assert (found.exit_code, found.equal) == (1, False)
+        for side in (found.source, found.sink):
+            assert [loss.what for loss in side.unread] == ["store_item records"]
+
     async def test_losses_of_no_thread_make_a_difference(self, pair: Any, make: Any) -> None:
         """As of a file that ends too early: what else was in it nobody knows."""
         pair.put(make.history("t"))
@@ -200,6 +217,14 @@ def failing_for(thread_id: str, error: Exception | None, ends: str | None = None
             yield item
 
     return read
+
+
+def vouching_for_extra(record: lgx.Record) -> Any:
+    async def extras(self: Any, kind: str, query: Any, context: Any) -> Any:
+        if kind == record.kind:
+            yield record
+
+    return extras
 
 
 def refusing(error: Exception) -> Any:
@@ -359,6 +384,25 @@ async def test_nothing_is_left_on_disk_and_nothing_has_a_name_there(
     assert (await pair.verify(spool_directory=tmp_path)).equal
     assert set(seen) == {((), (0o600, 0o600))}
     assert look() == ((), ())
+
+
+def test_a_thread_that_fails_leaves_nothing_in_the_ledger(make: Any) -> None:
+    """Nor what its first records had made known: the names of their fields."""
+    given, other = (make.state("t", 0, values=raw({key: 1})) for key in ("given", "other"))
+    ledger = Ledger()
+    try:
+        with pytest.raises(ThreadError), ledger.together():
+            ledger.add_record(1, fingerprint(given), head_of(given))
+            raise ThreadError("the next one is no JSON")
+        with ledger.together():
+            for number, state in enumerate((other, given)):
+                ledger.add_record(number, fingerprint(state), head_of(state))
+
+        assert [[row.names for row in ledger.rows(number)] for number in range(2)] == [
+            [fingerprint(state).names] for state in (other, given)
+        ]
+    finally:
+        ledger.close()
 
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
