@@ -73,6 +73,19 @@ class Place:
         body = json_dumpb([state_snapshot_to_thread_state(state) for state in states])
         return decode_history(body, thread_id)
 
+    async def namespaces(self, thread_id: str = THREAD) -> list[Checkpoint]:
+        """One record for each checkpoint of a subgraph."""
+        config: Any = {"configurable": {"thread_id": thread_id}}
+        return [
+            Checkpoint(
+                thread_id=thread_id,
+                checkpoint_ns=found.config["configurable"]["checkpoint_ns"],
+                checkpoint_id=found.config["configurable"]["checkpoint_id"],
+            )
+            async for found in self.saver.alist(config)
+            if found.config["configurable"]["checkpoint_ns"]
+        ]
+
     async def export(self, thread_id: str = THREAD) -> Bundle:
         """The thread as a source hands it to a sink."""
         states = await self.states(thread_id)
@@ -107,6 +120,7 @@ class LocalTarget:
         self.thread_id = thread_id or str(uuid4())
         self.calls: list[str] = []
         self.sent: list[Any] = []
+        self.sizes: list[int] = []
 
     async def create(self, supersteps: Sequence[bytes]) -> None:
         assert not await self.place.states(self.thread_id), "a fresh thread has no checkpoints"
@@ -118,6 +132,7 @@ class LocalTarget:
         await self._apply(supersteps)
 
     async def _apply(self, supersteps: Sequence[bytes]) -> None:
+        self.sizes.append(sum(map(len, supersteps)))
         steps = [json.loads(superstep) for superstep in supersteps]
         self.sent += steps
         if not steps:
@@ -151,6 +166,7 @@ class LocalTarget:
         return str(made["configurable"]["checkpoint_id"])
 
     async def head(self) -> str:
+        self.calls.append("head")
         state = await self.place.view.aget_state(self.place.head(self.thread_id))
         return str(state.config["configurable"]["checkpoint_id"])
 
@@ -165,6 +181,7 @@ class LocalTarget:
         await self.place.saver.adelete_thread(self.thread_id)
 
     async def topology(self) -> Topology | None:
+        self.calls.append("topology")
         drawn = self.place.graph.get_graph()
         return Topology(
             nodes=frozenset(drawn.nodes),
