@@ -22,6 +22,7 @@ class Parent(Struct, frozen=True, kw_only=True):
             the next step; `left`: those that stay due after it.
         values: None for one that is kept for long, with `digests` in its place, and
             `lists`: size and digest of the text of each list, but for its end.
+        told: see `Step`.
     """
 
     index: int
@@ -37,6 +38,7 @@ class Parent(Struct, frozen=True, kw_only=True):
     left: tuple[str, ...]
     digests: dict[str, int] = {}
     lists: dict[str, tuple[int, int]] = {}
+    told: bool = True
 
     @classmethod
     def of(
@@ -62,6 +64,7 @@ class Parent(Struct, frozen=True, kw_only=True):
             hidden=hidden,
             dropped=dropped,
             left=left,
+            told=step.told,
         )
 
     @property

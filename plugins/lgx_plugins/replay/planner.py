@@ -197,7 +197,8 @@ class _Planner:
         """Whether a run's step is of nodes whose triggers stay set after an update."""
         if parent.hidden or parent.left or not self._method.held.isdisjoint(names):
             return True
-        if not parent.tasks and (names[0] in self._joins or names[0] not in self._graph.seen):
+        unseen = names[0] in self._joins or names[0] not in self._graph.seen
+        if parent.told and not parent.tasks and unseen:
             return True
         return any(self._joined(parent, name) for name in names)
 

@@ -58,7 +58,11 @@ class Task(Struct, frozen=True, gc=False):
 
 
 class Step(Struct, frozen=True):
-    """One checkpoint of the root namespace; `index` counts them from the oldest as 0."""
+    """One checkpoint of the root namespace; `index` counts them from the oldest as 0.
+
+    Attributes:
+        told: whether the record says what was due; older files say nothing of it.
+    """
 
     index: int
     source: str
@@ -66,6 +70,7 @@ class Step(Struct, frozen=True):
     values: Values
     next: tuple[str, ...]
     tasks: tuple[Task, ...]
+    told: bool = True
 
 
 class _Task(Struct, gc=False):
@@ -106,6 +111,7 @@ def step_of(record: Checkpoint, index: int) -> Step:
         values=values_of(record.values),
         next=next_of(record),
         tasks=tasks_of(record),
+        told=not isinstance(record.tasks, UnsetType),
     )
 
 
