@@ -34,7 +34,13 @@ MOMENTS: dict[str, tuple[str, Match, bool, int]] = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+SHORT = ("between creation and continuation", "in the middle of a long thread")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(m, marks=() if m in SHORT else pytest.mark.nightly) for m in MOMENTS],
+)
 async def test_a_second_run_completes_what_a_killed_one_began(
     moment: str, source: Filled, target: str, proxy: FaultProxy
 ) -> None:

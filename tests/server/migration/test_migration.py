@@ -30,6 +30,9 @@ OTHER = {"drift-plain", "renamed-plain", "lost-dates", "root-plain"}
 STATUS = {"loop-busy", "loop-exhausted", "relay-fail", "relay-copy"}
 """Threads that are busy, failed, or idle although something is next."""
 
+TOLD = {"chat-commanded", "weave-forked-twice"}
+"""Threads with a command in the past, or a fork of a fork beside a join: told, if they differ."""
+
 TOLD_BY_STEP = {"exit-chat", "exit-relay"}
 """Threads of which only the ends of runs were kept: their numbering has gaps."""
 
@@ -78,8 +81,10 @@ def test_every_value_arrives(migrated: Migrated) -> None:
         name: [str(d) for d in migrated.found[name].of("values", "missing", "extra", "final")]
         for name in expected
     }
-    assert {name: found for name, found in unlike.items() if found} == {}
+    assert {name: found for name, found in unlike.items() if found and name not in TOLD} == {}
     assert migrated.found.usage > 0
+    for name in TOLD:
+        assert not unlike[name] or any(loss.holdable for loss in migrated.of(name))
 
 
 def test_steps_and_sources_arrive(migrated: Migrated) -> None:
@@ -97,8 +102,8 @@ def test_what_comes_next_arrives_or_is_told(migrated: Migrated) -> None:
 
 def test_statuses_arrive_where_a_server_can_be_given_them(migrated: Migrated) -> None:
     unlike = {n for n, t in migrated.found.threads.items() if t.of("status")}
-    assert unlike - ABSENT - OTHER <= STATUS
-    for name in unlike - ABSENT:
+    assert unlike - ABSENT - OTHER - TOLD <= STATUS
+    for name in unlike - ABSENT - TOLD:
         assert any(loss.what.startswith("status") for loss in migrated.of(name)), name
 
 

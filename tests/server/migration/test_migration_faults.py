@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 import lgx
 from lgx.testing import FaultProxy
@@ -87,7 +90,20 @@ ONCE: dict[str, tuple[Match, Fault, bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", ONCE)
+SHORT = {
+    *("201 with an error", "500 after creation", "reset after creation", "409 after creation"),
+    *("creation's answer cut short", "continuation lost", "branch lost", "history cut short"),
+}
+"""Those that are tried each time."""
+
+
+def short_or_nightly(names: Iterable[str], short: set[str]) -> list[ParameterSet]:
+    return [
+        pytest.param(name, marks=() if name in short else pytest.mark.nightly) for name in names
+    ]
+
+
+@pytest.mark.parametrize("name", short_or_nightly(ONCE, SHORT))
 async def test_a_fault_is_survived(
     name: str, source: Filled, target: str, proxy: FaultProxy, some: dict[str, str]
 ) -> None:
@@ -100,7 +116,9 @@ async def test_a_fault_is_survived(
     await check(report, source, target, some)
 
 
-@pytest.mark.parametrize("match", ["creation", "continuation", "branch"])
+@pytest.mark.parametrize(
+    "match", short_or_nightly(["creation", "continuation", "branch"], {"continuation"})
+)
 async def test_a_hang_is_survived(
     match: str, source: Filled, target: str, proxy: FaultProxy, some: dict[str, str]
 ) -> None:
@@ -127,7 +145,7 @@ LASTING: dict[str, tuple[Match, Fault, bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("name", short_or_nightly(LASTING, {"continuation lost", "409"}))
 async def test_a_fault_that_lasts_fails_threads(
     name: str, source: Filled, target: str, proxy: FaultProxy, some: dict[str, str]
 ) -> None:
