@@ -1,0 +1,197 @@
+"""Targets whose graph is not the source's: how far replay climbs down, and what it tells."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import pytest
+from langgraph.graph import START
+from typing_extensions import TypedDict
+
+from lgx import Bundle
+from lgx.testing import make_bundle, make_context
+from lgx_plugins.replay import Memory, Outcome, RefusedError, replay_thread
+
+from .local import LocalTarget, Place
+from .zoo import graph, turns
+
+
+class Source(TypedDict, total=False):
+    log: Annotated[list[Any], operator.add]
+    s: Annotated[list[Any], operator.add]
+    x: int
+
+
+def _marking(left: list[Any], right: list[Any]) -> list[Any]:
+    return [*left, *right, "!"]
+
+
+def _refusing(left: list[Any], right: list[Any]) -> list[Any]:
+    raise RuntimeError("never")
+
+
+class Marked(TypedDict, total=False):
+    log: Annotated[list[Any], _marking]
+    s: Annotated[set[Any], operator.or_]
+    x: int
+
+
+class Swapped(TypedDict, total=False):
+    log: list[Any]
+    s: list[Any]
+    x: Annotated[int, operator.add]
+
+
+class Refusing(TypedDict, total=False):
+    log: Annotated[list[Any], _refusing]
+    s: Annotated[list[Any], _refusing]
+    x: int
+
+
+class Smaller(TypedDict, total=False):
+    log: Annotated[list[Any], operator.add]
+    x: int
+
+
+NODES: dict[str, Any] = {
+    "a": lambda s: {"log": ["a"], "x": len(s["log"]), "s": ["q"]},
+    "b": lambda s: {"log": ["b"], "s": [len(s["log"])]},
+    "c": lambda s: {"log": ["c"]},
+}
+EDGES: list[tuple[Any, str]] = [(START, "a"), ("a", "b"), ("b", "c")]
+
+
+async def _exported(cut: int = 0) -> tuple[Place, Bundle]:
+    source = Place(graph(Source, NODES, EDGES))
+    await turns(3)(source)
+    thread, *states = await source.export()
+    return source, make_bundle(make_context(), [thread, *states[cut:]])
+
+
+async def _replayed(
+    bundle: Bundle, builder: Any, memory: Memory | None = None
+) -> tuple[Place, LocalTarget, Outcome]:
+    there = Place(builder)
+    target = LocalTarget(there)
+    outcome = await replay_thread(bundle, target, (memory or Memory()).of("g"))
+    return there, target, outcome
+
+
+async def _values(place: Place, thread_id: str) -> list[Any]:
+    return [json.loads(bytes(r.values)) for r in await place.states(thread_id)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schema", [Marked, Refusing], ids=["other result", "error"])
+async def test_where_a_reducer_does_something_else_values_are_put_in_its_place(schema: Any) -> None:
+    """Every state is as it was, whatever today's reducers make of what was once written."""
+    source, bundle = await _exported()
+
+    there, target, outcome = await _replayed(bundle, graph(schema, NODES, EDGES))
+
+    assert outcome.exact
+    assert outcome.fidelity == "replayed"
+    assert await _values(there, target.thread_id) == await _values(source, bundle.thread_id)
+
+
+async def test_what_one_thread_has_taught_the_next_one_knows() -> None:
+    """The second thread of a graph whose reducers have changed is written once."""
+    _, bundle = await _exported()
+    memory = Memory()
+    _, _, first = await _replayed(bundle, graph(Marked, NODES, EDGES), memory)
+
+    _, _, second = await _replayed(bundle, graph(Marked, NODES, EDGES), memory)
+
+    assert first.attempts > 2
+    assert (second.attempts, second.exact) == (1, True)
+
+
+async def test_where_reducers_were_swapped_only_what_is_never_written_differs() -> None:
+    """No update brings back an empty list before the first write, or takes away a zero."""
+    _, bundle = await _exported()
+
+    _, _, outcome = await _replayed(bundle, graph(Swapped, NODES, EDGES))
+
+    assert [(loss.what, loss.holdable) for loss in outcome.losses] == [
+        ("channel 'log' of 1 checkpoint", True),
+        ("channel 's' of 1 checkpoint", True),
+        ("channel 'x' of 2 checkpoints", True),
+    ]
+
+
+async def test_a_channel_that_the_target_lacks_is_told() -> None:
+    """It is lost in every state, and nothing else is."""
+    _, bundle = await _exported()
+
+    _, _, outcome = await _replayed(bundle, graph(Smaller, NODES, EDGES))
+
+    assert [loss.what for loss in outcome.losses] == ["channel 's' of 15 checkpoints"]
+
+
+async def test_a_node_that_the_target_lacks_leaves_the_values() -> None:
+    """Its steps are sent under other nodes: states are equal, what comes next is not."""
+    source, bundle = await _exported()
+    nodes = {name: body for name, body in NODES.items() if name != "b"}
+
+    there, target, outcome = await _replayed(
+        bundle, graph(Source, nodes, [(START, "a"), ("a", "c")])
+    )
+
+    assert outcome.fidelity == "values"
+    assert {loss.what.partition(" of ")[0] for loss in outcome.losses} == {"next"}
+    assert await _values(there, target.thread_id) == await _values(source, bundle.thread_id)
+
+
+async def test_edges_that_changed_are_told_and_nothing_else() -> None:
+    """What comes next follows today's graph."""
+    _, bundle = await _exported()
+    nodes = {**NODES, "new": lambda s: {}}
+    edges = [(START, "a"), ("a", "new"), ("new", "b"), ("b", "c")]
+
+    _, _, outcome = await _replayed(bundle, graph(Source, nodes, edges))
+
+    assert outcome.fidelity == "replayed"
+    assert [loss.what for loss in outcome.losses] == ["next of 3 checkpoints"]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5, 14])
+async def test_a_history_that_begins_in_the_middle_is_rebuilt_from_there(cut: int) -> None:
+    """What its first checkpoint came upon is made up of that checkpoint's own values; numbers
+    begin anew, and that is told."""
+    source, bundle = await _exported(cut)
+
+    there, target, outcome = await _replayed(bundle, graph(Source, NODES, EDGES))
+
+    assert outcome.exact
+    based = cut == 5  # an input comes first
+    assert outcome.inserted == ((0,) if based else ())
+    wanted = (await _values(source, bundle.thread_id))[: 15 - cut]
+    rebuilt = await _values(there, target.thread_id)
+    assert rebuilt[: 15 - cut] == wanted
+    assert len(rebuilt) == 15 - cut + based
+    numbers = f"the step number of {15 - cut} checkpoint{'s' * (cut != 14)}"
+    told = ["what 1 checkpoint came from", *([numbers] if cut > 1 else [])]
+    assert [loss.what for loss in outcome.losses] == told
+
+
+async def test_where_no_history_is_taken_the_last_state_is() -> None:
+    """The lowest rung, and the loss says what is missing."""
+
+    class Short(LocalTarget):
+        async def create(self, supersteps: Sequence[bytes]) -> None:
+            if len(supersteps) > 1:
+                raise RefusedError("one step is enough")
+            await super().create(supersteps)
+
+    source, bundle = await _exported()
+    there = Place(graph(Source, NODES, EDGES))
+    target = Short(there)
+
+    outcome = await replay_thread(bundle, target, Memory().of("g"))
+
+    assert (outcome.fidelity, outcome.exact, outcome.checkpoints) == ("latest", False, 1)
+    assert await _values(there, target.thread_id) == (await _values(source, bundle.thread_id))[:1]
+    holdable = [(loss.what, loss.checkpoints) for loss in outcome.losses if loss.holdable]
+    assert holdable == [("14 checkpoints", 14)]
