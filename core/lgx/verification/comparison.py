@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from lgx.verification.exact import compare_exactly, compare_extras
+from lgx.verification.excuses import excuses
 from lgx.verification.findings import Findings, First, merged
 from lgx.verification.ledger import Entry, Ledger, Row
 from lgx.verification.replayed import compare_rebuilt
@@ -19,7 +20,6 @@ from lgx.verification.report import (
     MOST_DIFFERENCES,
     Compared,
     Difference,
-    LeftOut,
     Side,
     Verification,
 )
@@ -74,7 +74,10 @@ class Comparison:
         self._extras()
         for side, total in zip(self._sides, self._digests, strict=True):
             side.digest = blake2b(b"%x" % total, digest_size=32).hexdigest()
-        self._found.left_out = [*self._scope.left_out(self._ledgers), *self._excuses()]
+        self._found.left_out = [
+            *self._scope.left_out(self._ledgers),
+            *excuses(self._excused, sum(self._found.replayed.values())),
+        ]
 
     # -- one side ---------------------------------------------------------------------
 
@@ -161,7 +164,18 @@ class Comparison:
         if not labelled or left.mark == right.mark:
             compare_exactly(self._scope, (left, right), rows, findings)
             return None
-        compare_rebuilt(self._scope, (left, right), rows, findings, self._excused)
+        lookups = tuple(
+            partial(ledger.state, entry.number)
+            for ledger, entry in zip(self._ledgers, (left, right), strict=True)
+        )
+        compare_rebuilt(
+            self._scope,
+            (left, right),
+            rows,
+            (lookups[0], lookups[1]),
+            findings,
+            self._excused,
+        )
         reached = labelled[-1].fidelity or "unfinished"
         self._found.replayed[reached] = self._found.replayed.get(reached, 0) + 1
         return reached
@@ -283,18 +297,6 @@ class Comparison:
                 fidelity=fidelity,
             )
         )
-
-    def _excuses(self) -> Iterator[LeftOut]:
-        if not self._found.replayed:
-            return
-        count = sum(self._found.replayed.values())
-        plural = "" if count == 1 else "s"
-        yield LeftOut(
-            what=f"ids, times, tasks and run ids of {count} rebuilt thread{plural}",
-            why="a server gives new ones",
-        )
-        for what, number in sorted(self._excused.items()):
-            yield LeftOut(what=f"{what} of rebuilt threads ({number})", why="no server takes them")
 
 
 def _differing(counts: Compared) -> int:

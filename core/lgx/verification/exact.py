@@ -66,8 +66,7 @@ def compare_extras(
     for pair in merged(*rows, _order):
         row = _either(pair)
         if excused is not None and (row.kind == "cron" or row.head.source == "system"):
-            if pair[0] is not None and row.kind == "cron":
-                excused["cron records"] += 1
+            excused["cron records" if row.kind == "cron" else "system assistants"] += 1
             continue
         found = _compare(scope, pair, 0, counts, ignored=() if excused is None else _TIMES)
         if found is not None:

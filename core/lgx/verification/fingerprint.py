@@ -23,6 +23,7 @@ __all__ = [
     "SIZE",
     "Fingerprint",
     "Head",
+    "digest_of",
     "field_of",
     "fingerprint",
     "head_of",
@@ -81,24 +82,35 @@ class Head(Struct, frozen=True):
     Attributes:
         step, source: of a checkpoint's metadata; `source` of an assistant that the server made
             by itself is `system`.
-        ended: whether nothing comes next.
+        parent: id of the checkpoint that it was made of.
+        due: the names of the nodes that come next, sorted, as JSON; None where that is not told.
     """
 
     step: bytes | None = None
     source: str | None = None
-    ended: bool = False
+    parent: bytes | None = None
+    due: bytes | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes next."""
+        return self.due == b"[]"
 
 
 _NO_HEAD = Head()
 
 
 class _Metadata(Struct):
+    """Anybody may have put anything under these names."""
+
     step: Raw | UnsetType = UNSET
-    source: str | None = None
-    created_by: str | None = None
+    source: Raw | UnsetType = UNSET
+    created_by: Raw | UnsetType = UNSET
 
 
+_NO_METADATA = _Metadata()
 _metadata = msgspec.json.Decoder(_Metadata)
+_names = msgspec.json.Decoder(list[str])
 
 
 def id_bytes(text: str) -> bytes:
@@ -147,11 +159,15 @@ def head_of(record: Record) -> Head:
     """
     if isinstance(record, Checkpoint):
         metadata = _look(record.metadata)
-        step = canonical(metadata.step) if isinstance(metadata.step, Raw) else None
-        ended = isinstance(record.next, Raw) and _digest(record.next) == _EMPTY_LIST
-        return Head(step, metadata.source, ended)
+        parent = record.parent_checkpoint_id
+        return Head(
+            canonical(metadata.step) if isinstance(metadata.step, Raw) else None,
+            _word(metadata.source),
+            None if parent is None else id_bytes(parent),
+            _due(bytes(record.next)) if isinstance(record.next, Raw) else None,
+        )
     if isinstance(record, Assistant) and isinstance(record.extra, dict):
-        made = _look(record.extra.get("metadata", UNSET)).created_by == "system"
+        made = _word(_look(record.extra.get("metadata", UNSET)).created_by) == "system"
         return Head(source="system" if made else None)
     return _NO_HEAD
 
@@ -163,7 +179,23 @@ def _look(metadata: Json) -> _Metadata:
             return _metadata.decode(metadata)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
-    return _Metadata()
+    return _NO_METADATA
+
+
+def _word(text: Json) -> str | None:
+    """The text under a name, if it is one."""
+    try:
+        return msgspec.json.decode(text, type=str) if isinstance(text, Raw) else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+@lru_cache(1000)
+def _due(text: bytes) -> bytes:
+    try:
+        return _encode(sorted(_names.decode(text)))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return canonical(text)
 
 
 def _place(record: Record) -> tuple[bytes, bytes]:
@@ -234,6 +266,11 @@ def _parts(name: str, value: Raw, settled: dict[str, bytes]) -> Iterator[tuple[s
             settled[_CHANNEL + key] = _hash(moved(form))
 
 
+def digest_of(text: str) -> bytes:
+    """As a field that holds this text has it."""
+    return _digest(_text(text))
+
+
 def _text(value: object) -> bytes:
     try:
         return _encode(value)
@@ -255,6 +292,5 @@ def _hash(form: bytes) -> bytes:
     return blake2b(form, digest_size=SIZE).digest()
 
 
-_EMPTY_LIST = _hash(b"[]")
 NOTHING = frozenset(map(_hash, (b"null", b"{}")))
 """Digests of values and metadata in which there is nothing."""

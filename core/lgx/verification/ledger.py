@@ -16,37 +16,37 @@ from msgspec import Struct
 
 from lgx.errors import FatalError
 from lgx.verification.fingerprint import Fingerprint, Head
+from lgx.verification.shapes import Shapes
 
 __all__ = ["Entry", "Ledger", "Row"]
 
 _CACHE = 8 << 20  # bytes of the file that stay in memory
-_SHAPES = 10_000  # lists of names that stay in memory
 _PAGE = 500  # threads that are looked up together
 
 _SCHEMA = (
     """CREATE TABLE thread (
       number INTEGER PRIMARY KEY, id BLOB, origin BLOB, mark BLOB, fidelity TEXT,
-      unfinished INT, status TEXT, shape INT, digests BLOB, settled BLOB
+      graph BLOB, unfinished INT, status TEXT, shape INT, digests BLOB, settled BLOB
     )""",
     "CREATE INDEX thread_id ON thread (id)",
     "CREATE INDEX thread_origin ON thread (origin) WHERE origin IS NOT NULL",
     """CREATE TABLE record (
-      thread INT, kind TEXT, place BLOB, id BLOB, copy INT, step BLOB, source TEXT, ended INT,
-      shape INT, digests BLOB, settled BLOB, PRIMARY KEY (thread, kind, place, id, copy)
+      thread INT, kind TEXT, place BLOB, id BLOB, copy INT, step BLOB, source TEXT, parent BLOB,
+      due BLOB, shape INT, digests BLOB, settled BLOB, PRIMARY KEY (thread, kind, place, id, copy)
     ) WITHOUT ROWID""",
-    "CREATE TABLE shape (number INTEGER PRIMARY KEY, kind TEXT, names BLOB, UNIQUE (kind, names))",
 )
-_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRY = (
-    "SELECT id, number, origin, mark, fidelity, unfinished, status, shape, digests, settled "
-    "FROM thread "
+    "SELECT id, number, origin, mark, fidelity, graph, unfinished, status, shape, digests, "
+    "settled FROM thread "
 )
 _THREADS = f"{_ENTRY} WHERE (id, number) > (?, ?) ORDER BY id, number LIMIT ?"
-_RECORDS = (
-    "SELECT kind, place, id, copy, step, source, ended, shape, digests, settled FROM record "
-    "WHERE thread = ? ORDER BY kind, place, id, copy"
+_RECORD = (
+    "SELECT kind, place, id, copy, step, source, parent, due, shape, digests, settled FROM record "
 )
+_RECORDS = f"{_RECORD} WHERE thread = ? ORDER BY kind, place, id, copy"
+_STATE = f"{_RECORD} WHERE thread = ? AND kind = 'checkpoint' AND place = x'' AND id = ?"
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -57,6 +57,7 @@ class Entry(Struct, frozen=True):
         origin: the id that it had where it came from, if it was rebuilt under another one.
         mark: digest of what lgx keeps in it on a server; None where that is nothing.
         fidelity: how far it was rebuilt; None where it was not.
+        graph: digest of the graph id that it had where it came from, if it has another one.
         unfinished: whether rebuilding it was cut short.
         names, digests, settled: of its own record; without names it has none.
     """
@@ -66,6 +67,7 @@ class Entry(Struct, frozen=True):
     origin: bytes | None = None
     mark: bytes | None = None
     fidelity: str | None = None
+    graph: bytes | None = None
     unfinished: bool = False
     status: str | None = None
     names: tuple[str, ...] | None = None
@@ -98,8 +100,6 @@ class Ledger:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
-        self._numbers: dict[tuple[str, tuple[str, ...]], int] = {}
-        self._names: dict[int, tuple[str, ...]] = {}
         with self._room(), TemporaryDirectory(prefix="lgx-verify-", dir=directory) as folder:
             path = Path(folder) / "ledger"
             path.touch(mode=0o600)
@@ -115,6 +115,7 @@ class Ledger:
                 self._database.execute(f"PRAGMA cache_size = -{_CACHE >> 10}")
                 for statement in _SCHEMA:
                     self._database.execute(statement)
+                self._shapes = Shapes(self._database)
             except BaseException:
                 self._database.close()
                 raise
@@ -133,7 +134,7 @@ class Ledger:
             try:
                 yield
             except BaseException:
-                self._numbers.clear()  # the numbers that were given in it are given again
+                self._shapes.forget()
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
@@ -141,12 +142,13 @@ class Ledger:
 
     def add_thread(self, found: Entry) -> None:
         """Keeps a thread, under a number of its own from 1."""
-        shape = None if found.names is None else self._shape("thread", found.names)
+        shape = None if found.names is None else self._shapes.number("thread", found.names)
         self._database.execute(
             _ADD_THREAD,
             (
                 *(found.number, found.id, found.origin, found.mark, found.fidelity),
-                *(found.unfinished, found.status, shape, found.digests, _packed(found.settled)),
+                *(found.graph, found.unfinished, found.status),
+                *(shape, found.digests, _packed(found.settled)),
             ),
         )
 
@@ -156,7 +158,7 @@ class Ledger:
 
     def add_record(self, thread: int, found: Fingerprint, head: Head) -> None:
         """Keeps a record of a thread, or with 0 of the deployment."""
-        shape = self._shape(found.kind, found.names)
+        shape = self._shapes.number(found.kind, found.names)
         copy = 0
         while True:
             try:
@@ -164,8 +166,8 @@ class Ledger:
                     _ADD_RECORD,
                     (
                         *(thread, found.kind, found.place, found.id, copy, head.step),
-                        *(head.source, head.ended, shape, found.digests),
-                        _packed(found.settled),
+                        *(head.source, head.parent, head.due),
+                        *(shape, found.digests, _packed(found.settled)),
                     ),
                 )
                 return
@@ -175,22 +177,6 @@ class Ledger:
                     "AND id = ?",
                     (thread, found.kind, found.place, found.id),
                 )
-
-    def _shape(self, kind: str, names: tuple[str, ...]) -> int:
-        number = self._numbers.get((kind, names))
-        if number is None:
-            if len(self._numbers) >= _SHAPES:
-                self._numbers.clear()
-            values = (kind, msgspec.json.encode(names))
-            self._database.execute(
-                "INSERT OR IGNORE INTO shape (kind, names) VALUES (?, ?)", values
-            )
-            ((number,),) = self._database.execute(
-                "SELECT number FROM shape WHERE kind = ? AND names = ?", values
-            )
-            assert isinstance(number, int)
-            self._numbers[kind, names] = number
-        return number
 
     # -- giving out -------------------------------------------------------------------
 
@@ -228,10 +214,11 @@ class Ledger:
             at = page[-1][:2]
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
-        own, number, origin, mark, fidelity, unfinished, status, shape, digests, settled = row
+        own, number, origin, mark, fidelity, graph, unfinished, status, shape, *rest = row
+        digests, settled = rest
         return Entry(
-            *(own, number, origin, mark, fidelity, bool(unfinished), status),
-            None if shape is None else self._shape_names(shape),
+            *(own, number, origin, mark, fidelity, graph, bool(unfinished), status),
+            None if shape is None else self._shapes.names(shape),
             digests,
             _unpacked(settled),
         )
@@ -244,19 +231,25 @@ class Ledger:
     def rows(self, number: int) -> Iterator[Row]:
         """The records of a thread, or with 0 those of the deployment: by kind, place and id."""
         with self._room():
-            for kind, place, own, copy, step, source, ended, shape, *rest in self._database.execute(
-                _RECORDS, (number,)
-            ):
-                digests, settled = rest
-                head = Head(step, source, bool(ended))
-                names = self._shape_names(shape)
-                yield Row(kind, place, own, copy, head, names, digests, _unpacked(settled))
+            for row in self._database.execute(_RECORDS, (number,)):
+                yield self._row(row)
+
+    def state(self, number: int, own: bytes) -> Row | None:
+        """A checkpoint of the root namespace of a thread, by its id."""
+        with self._room():
+            row = self._database.execute(_STATE, (number, own)).fetchone()
+            return None if row is None else self._row(row)
+
+    def _row(self, row: tuple[Any, ...]) -> Row:
+        kind, place, own, copy, step, source, parent, due, shape, digests, settled = row
+        head = Head(step, source, parent, due)
+        names = self._shapes.names(shape)
+        return Row(kind, place, own, copy, head, names, digests, _unpacked(settled))
 
     def shapes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Each list of names that a record of that kind has; the threads' own are `thread`."""
         with self._room():
-            for kind, names in self._database.execute("SELECT kind, names FROM shape"):
-                yield kind, tuple(msgspec.json.decode(names))
+            yield from self._shapes
 
     def count(self, kind: str, *, elsewhere: bool = False) -> int:
         """How many records there are of a kind; `elsewhere`: than in the root namespace."""
@@ -273,17 +266,6 @@ class Ledger:
         with self._room():
             rows = self._database.execute("SELECT DISTINCT kind FROM record ORDER BY kind")
             return [kind for (kind,) in rows]
-
-    def _shape_names(self, number: int) -> tuple[str, ...]:
-        names = self._names.get(number)
-        if names is None:
-            if len(self._names) >= _SHAPES:
-                self._names.clear()
-            ((text,),) = self._database.execute(
-                "SELECT names FROM shape WHERE number = ?", (number,)
-            )
-            names = self._names[number] = tuple(msgspec.json.decode(text))
-        return names
 
     @contextmanager
     def _room(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from lgx.records import Json
 __all__ = ["RESERVED", "Label", "label_of"]
 
 _KEY = "lgx"
+_REACHED = ("replayed", "values", "latest")
 
 RESERVED = frozenset(
     {
@@ -28,21 +29,24 @@ RESERVED = frozenset(
 
 class _Kept(Struct):
     fidelity: str = ""
-    unfinished: str | None = None
+    unfinished: bool = False
+    attempt: str = ""
     thread_id: str | None = None
+    graph_id: str | None = None
 
 
 class Label(Struct, frozen=True):
     """
     Attributes:
         digest: of all of it: two copies of one rebuilt thread have the same.
-        thread_id: the thread's id where it came from, if it has another one here.
+        thread_id, graph_id: those where the thread came from, if it has others here.
     """
 
     digest: bytes
     fidelity: str
     unfinished: bool
     thread_id: str | None
+    graph_id: str | None
 
 
 _kept = msgspec.json.Decoder(_Kept)
@@ -57,11 +61,15 @@ def label_of(metadata: Json) -> Label | None:
         kept = None if text is None else _kept.decode(text)
     except (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if text is None or kept is None or not (kept.fidelity or kept.unfinished is not None):
+    if text is None or kept is None:
         return None
+    unfinished = kept.unfinished and bool(kept.attempt)
+    if not (kept.fidelity in _REACHED or unfinished):
+        return None  # somebody else's
     return Label(
         blake2b(canonical(text), digest_size=16).digest(),
         kept.fidelity,
-        kept.unfinished is not None,
+        unfinished,
         kept.thread_id,
+        kept.graph_id,
     )

@@ -45,6 +45,8 @@ def _moved(value: object) -> object:
     fields = {key: _moved(item) for key, item in value.items()}
     others = fields.get("additional_kwargs")
     if isinstance(others, dict):
+        if any(fields.get(key) and others.get(key) for key in _KEYS):
+            return fields  # each stands where it stood
         others = dict(others)
         for key in _KEYS:
             own = fields.pop(key, None)

@@ -74,9 +74,11 @@ class Part(Struct, kw_only=True):
         """What is known to be there and did not come: losses, and failures that are none."""
         found = [loss for loss in report.losses if loss.holdable and self._counts(loss.thread_id)]
         known = {(loss.thread_id, loss.what) for loss in found}
-        for failure in report.failures:
-            if failure.thread_id is None and (None, failure.what) not in known:
-                found.append(Loss(what=failure.what, why=failure.why))
+        found += [
+            Loss(what=failure.what, why=failure.why)
+            for failure in report.failures
+            if failure.thread_id is None and (None, failure.what) not in known
+        ]
         return found
 
     def _counts(self, thread_id: str | None) -> bool:

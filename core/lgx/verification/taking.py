@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
+
 from lgx.config import Config
 from lgx.context import Context
 from lgx.contracts import RunInfo, Sink, SourceBase
@@ -15,7 +17,7 @@ from lgx.facts import Probe
 from lgx.records import ANY_KIND, Thread
 from lgx.spool import Bundle
 from lgx.threads import Mark, ThreadRef, WriteOutcome
-from lgx.verification.fingerprint import fingerprint, head_of, id_bytes
+from lgx.verification.fingerprint import digest_of, fingerprint, head_of, id_bytes
 from lgx.verification.ledger import Entry, Ledger
 from lgx.verification.marks import label_of
 
@@ -116,24 +118,21 @@ def _entry(number: int, thread_id: str, own: Thread | None) -> Entry:
         return Entry(id_bytes(thread_id), number)
     label = label_of(own.metadata)
     found = fingerprint(own)
-    if label is None:
-        return Entry(
-            id_bytes(thread_id),
-            number,
-            status=own.status,
-            names=found.names,
-            digests=found.digests,
-            settled=found.settled,
-        )
-    return Entry(
+    entry = Entry(
         id_bytes(thread_id),
         number,
-        None if label.thread_id is None else id_bytes(label.thread_id),
-        label.digest,
-        label.fidelity,
-        label.unfinished,
-        own.status,
-        found.names,
-        found.digests,
-        found.settled,
+        status=own.status,
+        names=found.names,
+        digests=found.digests,
+        settled=found.settled,
+    )
+    if label is None:
+        return entry
+    return msgspec.structs.replace(
+        entry,
+        origin=None if label.thread_id is None else id_bytes(label.thread_id),
+        mark=label.digest,
+        fidelity=label.fidelity,
+        graph=None if label.graph_id is None else digest_of(label.graph_id),
+        unfinished=label.unfinished,
     )

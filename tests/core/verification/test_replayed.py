@@ -64,9 +64,12 @@ async def test_ids_times_and_what_servers_reserve_do_not_count(pair: Any, make: 
     assert found.threads == Compared(equal=2)
     assert found.checkpoints == Compared(equal=6)
     assert [f"{item.what}: {item.why}" for item in found.left_out] == [
-        "ids, times, tasks and run ids of 1 rebuilt thread: a server gives new ones",
-        "checkpoints of subgraphs of rebuilt threads (1): no server takes them",
-        "run records of rebuilt threads (1): no server takes them",
+        (
+            "ids, times, tasks, interrupts and runs of 1 rebuilt thread, and metadata of their "
+            "checkpoints but step and source: servers give their own"
+        ),
+        "checkpoints of subgraphs (1): servers take none of other namespaces",
+        "run records (1): servers take none from others",
     ]
 
 
@@ -80,7 +83,7 @@ CHANGES = [
     (
         2,
         {"metadata": raw({"source": "fork", "step": 5})},
-        "checkpoint 2 (c0001) of namespace '': metadata.step, metadata.source differ",
+        "checkpoint 2 (c0001) of namespace '': metadata.source, metadata.step differ",
     ),
     (0, {"status": "interrupted"}, "the thread's status differs"),
 ]
@@ -99,6 +102,96 @@ async def test_what_is_not_the_same_is_found(
     (found,) = (await pair.verify()).differences
 
     assert (found.first, found.fidelity) == (words, "values")
+
+
+async def test_what_each_checkpoint_was_made_of_counts(pair: Any, make: Any) -> None:
+    """A branch that has become a line is another history."""
+    records = [*make.history("t"), make.state("t", 3, parent_checkpoint_id="c0000")]
+    line = rebuilt(records)
+    pair.put(records, line)
+    branch = msgspec.structs.replace(line[-1], parent_checkpoint_id="d0000")
+    pair.put(under("u", records), under("u", [*line[:-1], branch]))
+
+    for sides in (("here", "there"), ("there", "here")):
+        found = await pair.verify(*sides)
+
+        assert [(d.thread_id, d.fields) for d in found.differences] == [
+            ("t", ("parent_checkpoint_id",))
+        ]
+
+
+async def test_one_with_metadata_of_any_kind_is_compared(pair: Any, make: Any) -> None:
+    """Runs put their own keys into that of checkpoints."""
+    odd = {"source": "loop", "step": 2, "created_by": 5}
+    records = [*make.history("t"), make.state("t", 3, metadata=raw(odd))]
+    pair.put(records, rebuilt(records))
+    wrong = rebuilt(under("u", records))
+    wrong[-1] = msgspec.structs.replace(wrong[-1], metadata=raw({**odd, "step": 9}))
+    pair.put(under("u", records), wrong)
+
+    found = await pair.verify()
+
+    assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("metadata.step",))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("idle", "error"), ("idle", "busy"), ("interrupted", "idle")]
+)
+async def test_a_status_that_servers_do_give_counts(
+    pair: Any, make: Any, before: str, after: str
+) -> None:
+    """One that ran, or runs, where it was brought to, is not as it was."""
+    records = make.history("t")
+    records[0] = msgspec.structs.replace(records[0], status=before)
+    copy = rebuilt(records)
+    copy[0] = msgspec.structs.replace(copy[0], status=after)
+    pair.put(records, copy)
+
+    assert [d.fields for d in (await pair.verify()).differences] == [("status",)]
+
+
+async def test_the_order_of_what_comes_next_does_not_count(pair: Any, make: Any) -> None:
+    """Its nodes run at once."""
+    records = [make.thread("t"), make.state("t", 0, next=raw(["a", "b", "b"]))]
+    copy = rebuilt(records)
+    copy[1] = msgspec.structs.replace(copy[1], next=raw(["b", "a", "b"]))
+    pair.put(records, copy)
+    less = rebuilt(under("u", records))
+    less[1] = msgspec.structs.replace(less[1], next=raw(["b", "a"]))
+    pair.put(under("u", records), less)
+
+    assert [(d.thread_id, d.fields) for d in (await pair.verify()).differences] == [
+        ("u", ("next",))
+    ]
+
+
+async def test_a_graph_is_another_only_where_the_label_says_so(pair: Any, make: Any) -> None:
+    """Nor may it be gone."""
+    for thread_id, there in (
+        ("other", {"graph_id": "x", "owner": "zoe"}),
+        ("gone", {"owner": "zoe"}),
+    ):
+        records = make.history(thread_id)
+        copy = rebuilt(records)
+        copy[0] = msgspec.structs.replace(copy[0], metadata=raw({**there, "lgx": LABEL}))
+        pair.put(records, copy)
+
+    assert [(d.thread_id, d.fields) for d in (await pair.verify()).differences] == [
+        ("gone", ("metadata.graph_id",)),
+        ("other", ("metadata.graph_id",)),
+    ]
+
+
+async def test_what_a_thread_shows_as_its_values_must_not_be_gone(pair: Any, make: Any) -> None:
+    """Where its newest state has it."""
+    records = make.history("t")
+    copy = rebuilt(records)
+    copy[0] = msgspec.structs.replace(copy[0], values=raw({}))
+    pair.put(records, copy)
+
+    (found,) = (await pair.verify()).differences
+
+    assert found.first == "the thread's values.messages, values.n differ"
 
 
 async def test_checkpoints_too_few_and_too_many_are_found(pair: Any, make: Any) -> None:
@@ -194,16 +287,23 @@ class TestOtherIds:
 async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
     """Whatever it holds by then."""
     records = make.history("t")
-    pair.put(records, rebuilt(records, fidelity="", unfinished="attempt-1"))
+    pair.put(records, rebuilt(records, fidelity="", unfinished=True, attempt="a"))
 
     (found,) = (await pair.verify()).differences
 
     assert found.first == "is labelled unfinished in the sink: rebuilding it was cut short"
 
 
+ALIKE = (
+    {"lgx": {"fidelity": "high"}},
+    {"lgx": {"unfinished": "work"}},
+    {"lgx": {"unfinished": True}},
+)
+
+
 async def test_somebody_elses_key_is_no_label(pair: Any, make: Any) -> None:
     """Metadata may hold anything under any key."""
-    for metadata in ({"lgx": 1}, {"lgx": {"fidelity": 5}}, {"lgx": {"version": "1"}}):
+    for metadata in ({"lgx": 1}, {"lgx": {"fidelity": 5}}, {"lgx": {"version": "1"}}, *ALIKE):
         pair.put([make.thread("t", metadata=raw(metadata)), *make.history("t")[1:]])
         pair.sink.put([make.thread("t", metadata=raw({})), *make.history("t")[1:]])
 
@@ -225,7 +325,7 @@ class TestWhatNoServerCanBeGiven:
         found = await pair.verify()
 
         assert found.equal
-        assert "statuses that no server can be given of rebuilt threads (1)" in told(found)
+        assert "statuses (1)" in told(found)
 
     async def test_what_servers_show_beside_the_newest_state(self, pair: Any, make: Any) -> None:
         """They render it otherwise, with what no checkpoint keeps; without a history there is
@@ -241,8 +341,7 @@ class TestWhatNoServerCanBeGiven:
         assert [(d.thread_id, d.first) for d in found.differences] == [
             ("none", "the thread's values.messages differs")
         ]
-        words = "what servers show as values beside the newest state of rebuilt threads (1)"
-        assert words in told(found)
+        assert "what servers show as values (1)" in told(found)
 
     async def test_idle_with_something_to_come_is_interrupted(self, pair: Any, make: Any) -> None:
         """Where nothing is to come the two are not the same."""
@@ -259,27 +358,89 @@ class TestWhatNoServerCanBeGiven:
         ]
 
     async def test_the_next_of_a_step_that_waits_for_others(self, pair: Any, make: Any) -> None:
-        """The source says that nothing follows, and then something does."""
+        """The source says that nothing follows, and then something does. It may do so after
+        others; where nothing does, the two are not the same. In both directions."""
         records = make.history("t")
         records[2] = msgspec.structs.replace(records[2], next=raw([]))
         copy = rebuilt(records)
         copy[2] = msgspec.structs.replace(copy[2], next=raw(["join"]))
         pair.put(records, copy)
+        records = under("u", [*records[:3], make.state("u", 2, parent_checkpoint_id="c0000")])
+        copy = rebuilt(records)
+        copy[2] = msgspec.structs.replace(copy[2], next=raw(["join"]))
+        copy[3] = msgspec.structs.replace(copy[3], parent_checkpoint_id="d0000")
+        pair.put(records, copy)
+
+        for sides in (("here", "there"), ("there", "here")):
+            found = await pair.verify(*sides)
+
+            assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("next",))]
+            assert found.checkpoints == Compared(equal=5, different=1)
+            assert "next of steps that wait for several others (1)" in told(found)
+
+    async def test_what_an_input_drops(self, pair: Any, make: Any) -> None:
+        """On a server it is there until the next step; what was not due before it is not."""
+        head = make.thread("t")
+        due = make.state("t", 0, next=raw(["wait"]), values=raw({"n": 0, "once": 1}))
+        given = raw({"source": "input", "step": 0})
+        entered = make.state("t", 1, next=raw(["go"]), values=raw({"n": 0}), metadata=given)
+        records = [head, due, entered]
+        for thread_id, name in (("t", "wait"), ("u", "other")):
+            copy = rebuilt(under(thread_id, records))
+            copy[2] = msgspec.structs.replace(
+                copy[2], next=raw(["go", name]), values=raw({"n": 0, "once": 1})
+            )
+            pair.put(under(thread_id, records), copy)
 
         found = await pair.verify()
 
-        assert found.equal
-        assert "next of steps that wait for several others of rebuilt threads (1)" in told(found)
+        assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("next",))]
+        assert "what was due before an input (2)" in told(found)
+
+    async def test_the_steps_of_a_history_that_begins_in_the_middle(
+        self, pair: Any, make: Any
+    ) -> None:
+        """Servers count from the beginning; one that is wrong by itself differs all the same."""
+        for thread_id, last in (("t", 1), ("u", 7)):
+            records = [make.thread(thread_id), *(make.state(thread_id, n) for n in (3, 4, 5))]
+            copy = rebuilt(records)
+            for number, step in enumerate((-1, 0, last)):
+                metadata = raw({"source": "update", "step": step})
+                copy[number + 1] = msgspec.structs.replace(copy[number + 1], metadata=metadata)
+            pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("metadata.step",))]
+        assert "steps of histories that begin in the middle (5)" in told(found)
+
+    async def test_where_a_copy_stands(self, pair: Any, make: Any) -> None:
+        """Servers put it beside what it was copied from, and not below."""
+        fork = make.state("t", 2, metadata=raw({"source": "fork", "step": 1}))
+        records = [*make.history("t", 2), fork]
+        copy = rebuilt(records)
+        copy[-1] = msgspec.structs.replace(copy[-1], parent_checkpoint_id="d0000")
+        pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert (found.equal, "parents of copies (1)" in told(found)) == (True, True)
 
     async def test_usage_moves_within_a_message(self, pair: Any, make: Any) -> None:
-        """To another place, unchanged; another number is a difference."""
+        """To another place, unchanged; another number is a difference, and so is what stood in
+        that place before."""
         usage = {"input_tokens": 5, "cost": 0.1}
         message = {"type": "ai", "content": "hi", "additional_kwargs": {}, "invalid_tool_calls": []}
         before = {**message, "usage_metadata": usage}
         after = {**message, "usage_metadata": None, "additional_kwargs": {"usage_metadata": usage}}
         wrong = {**after, "additional_kwargs": {"usage_metadata": {**usage, "cost": 0.2}}}
-        for thread_id, there in (("moved", after), ("other", wrong)):
-            values = raw({"messages": [before]})
+        both = {**before, "additional_kwargs": {"usage_metadata": {"other": 1}}}
+        for thread_id, here, there in (
+            ("lost", both, after),
+            ("moved", before, after),
+            ("other", before, wrong),
+        ):
+            values = raw({"messages": [here]})
             records = [make.thread(thread_id), make.state(thread_id, 0, values=values)]
             copy = rebuilt(records)
             copy[1] = msgspec.structs.replace(copy[1], values=raw({"messages": [there]}))
@@ -288,9 +449,10 @@ class TestWhatNoServerCanBeGiven:
         found = await pair.verify()
 
         assert [(d.thread_id, d.fields) for d in found.differences] == [
-            ("other", ("values.messages",))
+            ("lost", ("values.messages",)),
+            ("other", ("values.messages",)),
         ]
-        assert "places of usage_metadata and the like of rebuilt threads (1)" in told(found)
+        assert "places of usage_metadata and the like (1)" in told(found)
 
     async def test_metadata_that_a_server_adds_and_graphs_that_were_mapped(
         self, pair: Any, make: Any
@@ -299,7 +461,8 @@ class TestWhatNoServerCanBeGiven:
         records = make.history("t")
         copy = rebuilt(records)
         label = {"lgx": LABEL}
-        added = {"graph_id": "new", "owner": "zoe", "tenant": "1", **label}
+        added: dict[str, Any] = {"graph_id": "new", "owner": "zoe", "tenant": "1"}
+        added |= {"lgx": {**LABEL, "graph_id": "agent"}}
         copy[0] = msgspec.structs.replace(copy[0], metadata=raw(added))
         pair.put(records, copy)
         less = rebuilt(make.history("u"))
@@ -309,8 +472,10 @@ class TestWhatNoServerCanBeGiven:
         found = await pair.verify()
 
         assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("metadata.owner",))]
-        assert "metadata that a server added of rebuilt threads (1)" in told(found)
-        assert "graph ids that were mapped to others of rebuilt threads (1)" in told(found)
+        assert told(found)[1:] == [
+            "graph ids (1)",
+            "metadata.tenant that only rebuilt threads have (1)",
+        ]
 
     async def test_extras_get_new_times_and_crons_new_ids(self, pair: Any, make: Any) -> None:
         """Assistants that a server makes by itself are no difference either."""
@@ -331,7 +496,7 @@ class TestWhatNoServerCanBeGiven:
         found = await pair.verify()
 
         assert (found.differences, found.equal) == ([], True)
-        assert "cron records of rebuilt threads (2)" in told(found)
+        assert told(found)[1:] == ["cron records (2)", "system assistants (1)"]
 
 
 def told(found: Any) -> list[str]:

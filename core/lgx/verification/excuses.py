@@ -1,0 +1,48 @@
+"""Excuses: what differs in rebuilt threads, and why it could not be otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lgx.verification.report import LeftOut
+
+__all__ = ["excuses"]
+
+_WHY = {
+    "checkpoints of subgraphs": "servers take none of other namespaces",
+    "parents of copies": "servers put a copy beside what it was copied from",
+    "parents of checkpoints whose own did not come": "they stand upon what came before them",
+    "steps of histories that begin in the middle": "servers count from the beginning",
+    "what was due before an input": "an update as input leaves it until the next step",
+    "next of steps that wait for several others": "servers do not tell it",
+    "places of usage_metadata and the like": "servers move it into additional_kwargs",
+    "what servers show as values": "the newest state was compared",
+    "graph ids": "their labels say which they were (--sink-map-graph)",
+    "statuses": "servers work them out themselves",
+    "system assistants": "servers make them by themselves",
+    "times of extras": "servers give new ones",
+}
+_ELSE = "servers take none from others"
+_ADDED = "servers add to it"
+
+
+def excuses(counted: Counter[str], threads: int) -> Iterator[LeftOut]:
+    """What was passed over, for the report.
+
+    Args:
+        counted: how often each; metadata by its path.
+        threads: how many were rebuilt.
+    """
+    if threads:
+        yield LeftOut(
+            what=f"ids, times, tasks, interrupts and runs of {threads:,} rebuilt "
+            f"thread{'' if threads == 1 else 's'}, and metadata of their checkpoints but step "
+            "and source",
+            why="servers give their own",
+        )
+    for what, number in sorted(counted.items()):
+        if what.startswith("metadata."):
+            yield LeftOut(what=f"{what} that only rebuilt threads have ({number:,})", why=_ADDED)
+        else:
+            yield LeftOut(what=f"{what} ({number:,})", why=_WHY.get(what, _ELSE))

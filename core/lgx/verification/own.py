@@ -1,0 +1,104 @@
+"""The own record of a thread that a server rebuilt: its metadata, its status, its values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lgx.verification.fingerprint import NOTHING, SIZE, field_of, shown
+from lgx.verification.ledger import Entry, Row
+from lgx.verification.marks import RESERVED
+from lgx.verification.scope import Scope
+
+__all__ = ["compare_own", "digests_of"]
+
+_GRAPH = "metadata.graph_id"
+
+
+def compare_own(
+    scope: Scope,
+    entries: tuple[Entry, Entry],
+    first: int,
+    lasts: tuple[Row | None, Row | None],
+    excused: Counter[str],
+) -> tuple[str, ...]:
+    """The fields that differ.
+
+    Args:
+        first: the side that has the original.
+        lasts: the newest checkpoint of each side.
+        excused: as of `compare_rebuilt`.
+    """
+    if not scope.has("thread"):
+        return ()
+    original, copy = entries[first], entries[1 - first]
+    fields = [
+        *_values(scope, original, copy, lasts[1 - first], excused),
+        *_metadata(scope, original, copy, excused),
+    ]
+    if scope.knows("thread", "status") and original.status != copy.status:
+        if _given(original, copy, lasts[first]):
+            fields.append("status")
+        else:
+            excused["statuses"] += 1
+    return tuple(sorted(fields))
+
+
+def digests_of(scope: Scope, kind: str, row: Row | Entry, field: str) -> dict[str, bytes]:
+    """The digests of one field by name, without what is nothing, or what servers move or take
+    for themselves."""
+    names, digests = scope.within(kind, row.names or (), row.digests)
+    return {name: digest for name, digest in _counted(names, digests, row, field)}
+
+
+def _counted(
+    names: tuple[str, ...], digests: bytes, row: Row | Entry, field: str
+) -> Iterator[tuple[str, bytes]]:
+    for at, name in enumerate(names):
+        if field_of(name) != field or (field == "metadata" and name[1:] in RESERVED):
+            continue
+        digest = row.settled.get(name) or digests[at * SIZE : (at + 1) * SIZE]
+        if digest not in NOTHING or name[1:] != field:
+            yield name, digest
+
+
+def _values(
+    scope: Scope, original: Entry, copy: Entry, newest: Row | None, excused: Counter[str]
+) -> list[str]:
+    """Servers keep a rendering of their own beside the newest state, which was compared."""
+    one, other = (digests_of(scope, "thread", entry, "values") for entry in (original, copy))
+    fields = [shown(k) for k in sorted(one.keys() | other.keys()) if one.get(k) != other.get(k)]
+    if not fields or newest is None or not scope.has("checkpoint"):
+        return fields
+    lacking = digests_of(scope, "checkpoint", newest, "values").keys() & one.keys() - other.keys()
+    fields = [field for field in fields if field in set(map(shown, lacking))]
+    if not lacking:
+        excused["what servers show as values"] += 1
+    return fields
+
+
+def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Counter[str]) -> list[str]:
+    one, other = (digests_of(scope, "thread", entry, "metadata") for entry in (original, copy))
+    fields = []
+    for key in sorted(one.keys() | other.keys()):
+        name = shown(key)
+        if one.get(key) == other.get(key):
+            continue
+        if key not in one:
+            excused[name] += 1
+        elif name == _GRAPH and copy.graph == one[key]:
+            excused["graph ids"] += 1
+        else:
+            fields.append(name)
+    return fields
+
+
+def _given(original: Entry, copy: Entry, newest: Row | None) -> bool:
+    """Whether the status could be another. Servers work it out: `interrupted` where something
+    comes next, else `idle`."""
+    if copy.status not in ("idle", "interrupted"):
+        return True
+    if original.status in ("busy", "error"):
+        return False
+    due = newest is not None and not newest.head.ended
+    return not (original.status == "idle" and copy.status == "interrupted" and due)
