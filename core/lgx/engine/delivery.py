@@ -45,15 +45,16 @@ class Delivery:
 
     async def run(self) -> None:
         """Writes until `end` was called and everything is written."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._sink.max_writers):
-                    group.create_task(self._write_all())
-        finally:
-            while not self._queue.empty():
-                bundle = self._queue.get_nowait()
-                if bundle is not None:
-                    bundle.close()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._sink.max_writers):
+                group.create_task(self._write_all())
+
+    def close(self) -> None:
+        """Lets go what was not written; called when nobody puts or writes any more."""
+        while not self._queue.empty():
+            bundle = self._queue.get_nowait()
+            if bundle is not None:
+                bundle.close()
 
     async def _write_all(self) -> None:
         ended = False

@@ -218,6 +218,7 @@ class _Execution:
             for task in (writers, reading, stopping):
                 task.cancel()
             await asyncio.gather(writers, reading, stopping, return_exceptions=True)
+            self._delivery.close()
 
     async def _settle(self, task: asyncio.Task[None]) -> None:
         """Waits for a part of the run; lgx's own errors abort it, others are bugs and raise."""

@@ -48,7 +48,7 @@ def digests_of(scope: Scope, kind: str, row: Row | Entry, field: str) -> dict[st
     """The digests of one field by name, without what is nothing, or what servers move or take
     for themselves."""
     names, digests = scope.within(kind, row.names or (), row.digests)
-    return {name: digest for name, digest in _counted(names, digests, row, field)}
+    return dict(_counted(names, digests, row, field))
 
 
 def _counted(
