@@ -63,7 +63,7 @@ class Dropped:
     def _excuse(self, item: _Input, source: Checkpoint) -> None:
         due = next_of(source)
         place = self._differences.places.get(item.index)
-        if not due or place is None:
+        if place is None:
             return
         before = values_of(source.values)
         same = {name for name, value in item.kept.items() if before.get(name) == value}

@@ -38,6 +38,8 @@ def variants(step: Step, parent: Parent | None, graph: GraphMemory) -> list[Name
     if not done:
         return unknown
     known: list[Named] = [done]
+    if len(done) < len(tasks):
+        known.append((*done, (END, None)))  # all that was due was dropped, and this applied
     if len(done) > 1:
         known += [(one,) for one in done]
     if len(done) < len(tasks) and step.next == parent.next:
@@ -81,9 +83,8 @@ def unseen(graph: GraphMemory) -> list[str]:
 
 
 def _cleared(step: Step, parent: Parent) -> bool:
-    """Whether somebody may have dropped all that was due, and done nothing else."""
-    due = parent.next or parent.hidden
-    return bool(due) and not step.next and not parent.changed(step.values)
+    """Whether somebody may have dropped what was due, if anything was, and done nothing else."""
+    return not step.next and not parent.changed(step.values)
 
 
 def _after(parent: Parent, graph: GraphMemory) -> list[str]:

@@ -166,16 +166,19 @@ class _Planner:
             named = ((self._candidate(step, parent, fix, level), ()),)
         elif level >= BY_VALUE:
             named = ((named[0][0], ()),)
-        self._method.by_value |= level >= BY_VALUE
+        untold = step.source == "loop" and (parent is None or not parent.told)
+        self._method.by_value |= level >= BY_VALUE or untold
         run = parent if step.source != "update" else None
         hidden, left = (run.hidden, run.left) if run is not None else ((), ())
         if named == ((END, ()),):
             yield Superstep(step.index, (Update(END),), (), key)
             return
+        ended = named[-1][0] == END
+        named = named[:-1] if ended else named
         updates = written(step, parent, named, fix, level, self._method)
         updates[-1] = self._routed(step, updates, fix)
         names = [name for name, _ in named]
-        staged = run is not None and self._stages(run, names)
+        staged = ended or (run is not None and self._stages(run, names))
         staged = staged != fix.otherwise
         due = set(names).union(hidden, () if parent is None else (*parent.next, *parent.dropped))
         bitter = self._poison(step, due) if staged else ()
