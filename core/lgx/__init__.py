@@ -71,7 +71,16 @@ from lgx.secrets import Secret, redact_url
 from lgx.spec import RunSpec, Use, ValidatorUse, use
 from lgx.spool import Bundle, Spool
 from lgx.states import decode_history, state_to_checkpoint, to_state
-from lgx.threads import Loss, Mark, Origin, ReadOutcome, ThreadEnd, ThreadRef, WriteOutcome
+from lgx.threads import (
+    Loss,
+    Mark,
+    Origin,
+    ReadOutcome,
+    ThreadEnd,
+    ThreadOrigin,
+    ThreadRef,
+    WriteOutcome,
+)
 
 if TYPE_CHECKING:
     from lgx.api import run, run_async
@@ -163,6 +172,7 @@ __all__ = [
     "Thread",
     "ThreadEnd",
     "ThreadError",
+    "ThreadOrigin",
     "ThreadRef",
     "ThreadTransform",
     "Tombstone",

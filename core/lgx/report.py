@@ -71,8 +71,9 @@ class Report(Struct, kw_only=True):
         aborted: why the run ended before its end; None where it did not.
         would_move: of a dry run.
         quarantined: ids of threads that a validator kept out.
-        provenance: by thread the ids, times and runs that its checkpoints had where they came
-            from, oldest first, where the target gave them its own; None where none did.
+        provenance: by thread the times that it had where it came from, its id on the target
+            where that is another, and of its checkpoints ids, times and runs, oldest first;
+            None where the target gave none of them its own.
     """
 
     format: str = "lgx-report/1"

@@ -6,7 +6,16 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["Loss", "Mark", "Origin", "ReadOutcome", "ThreadEnd", "ThreadRef", "WriteOutcome"]
+__all__ = [
+    "Loss",
+    "Mark",
+    "Origin",
+    "ReadOutcome",
+    "ThreadEnd",
+    "ThreadOrigin",
+    "ThreadRef",
+    "WriteOutcome",
+]
 
 
 class ThreadRef(Struct, frozen=True, kw_only=True):
@@ -69,6 +78,20 @@ class Origin(Struct, frozen=True, array_like=True):
     run_id: str | None
 
 
+class ThreadOrigin(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a thread was where it came from, of which the target has something of its own.
+
+    Attributes:
+        target_id: its id there, where that is another.
+        checkpoints: from the oldest to the newest.
+    """
+
+    target_id: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    checkpoints: tuple[Origin, ...] = ()
+
+
 ReadOutcome: TypeAlias = Literal["complete", "partial", "deleted"]
 
 
@@ -98,8 +121,9 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
         fidelity: how far a target that is rebuilt through its API got; None: as planned.
         written: False where the thread stood there already and was left as it was: because it
             is the same, or because that was asked for, with a loss that says so.
-        origins: of its checkpoints, from the oldest to the newest, where the target gave them
-            ids and times of its own; the report keeps them.
+        origin: what it was, where the target gave it ids and times of its own; the report
+            keeps it.
+        records: of a deployment's own records, how many are there now; None: all.
     """
 
     thread_id: str | None
@@ -107,4 +131,5 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
     losses: tuple[Loss, ...] = ()
     fidelity: str | None = None
     written: bool = True
-    origins: tuple[Origin, ...] = ()
+    origin: ThreadOrigin | None = None
+    records: int | None = None

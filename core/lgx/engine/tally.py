@@ -77,10 +77,10 @@ class Tally:
         if outcome.error is not None:
             self.failed(thread_id, outcome.error, losses, bundle.checkpoints)
             return
-        if outcome.origins:
+        if outcome.origin is not None:
             if self.report.provenance is None:
                 self.report.provenance = Provenance(self._spool_directory)
-            self.report.provenance.add(thread_id, outcome.origins)
+            self.report.provenance.add(thread_id, outcome.origin)
         arrived = bundle.checkpoints - sum(loss.checkpoints for loss in outcome.losses)
         if not outcome.written:
             self.unchanged(arrived)
@@ -111,7 +111,7 @@ class Tally:
         if outcome.error is not None:
             self.extras_failed(kind, outcome.error, losses)
             return
-        self.report.extras[kind] = len(bundle)
+        self.report.extras[kind] = len(bundle) if outcome.records is None else outcome.records
         self._arrived(bundle)
         self.lost(losses, None)
 

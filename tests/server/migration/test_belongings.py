@@ -110,6 +110,25 @@ async def test_crons_may_be_created_as_they_were(source: Filled, target: str) ->
     assert sorted(theirs, key=key) == sorted(ours, key=key)
 
 
+async def test_crons_may_be_enabled_later(source: Filled, target: str) -> None:
+    """Those that an earlier run created disabled, where they are enabled at the source."""
+    await bring(source.url, target, map_graph={"gone": "loop"})
+    report = await bring(source.url, target, map_graph={"gone": "loop"}, enable_crons=True)
+    wanted = sum(one["enabled"] for one in await crons(source.url))
+    assert sum(one["enabled"] for one in await crons(target)) == wanted
+    told = f"{wanted} crons that were created disabled were enabled"
+    assert told in [note.message for note in report.notes]
+
+
+async def test_only_what_arrived_is_counted(source: Filled, target: str) -> None:
+    """An assistant whose graph is not there is not among those brought."""
+    report = await bring(source.url, target)
+    whole = await bring(source.url, target, map_graph={"gone": "loop"})
+    assert whole.extras["assistant"] == report.extras["assistant"] + 1
+    assert report.extras["cron"] == len(source.crons)
+    assert report.extras["store_item"] == len(source.items)
+
+
 async def test_store_items_arrive(source: Filled, target: str) -> None:
     """Whatever their namespaces, keys and values are."""
     await bring(source.url, target)

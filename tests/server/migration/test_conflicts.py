@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
+import lgx
+from lgx.testing import FaultProxy, make_context
+from lgx_plugins.cloud.restore.config import CloudSinkConfig
+from lgx_plugins.cloud.restore.sink import CloudSink
+
 from .comparison import compare
 from .fill import Filled
-from .moving import contents, labels, move, named
+from .moving import contents, labels, move, named, writes
 from .requests import Server
 
 NAME = "loop-turns"
@@ -118,7 +124,8 @@ async def test_what_is_labelled_unfinished_is_replaced(
     left_by: str, source: Filled, target: str, thread_id: str
 ) -> None:
     """Whoever's attempt it was: it is no copy of anything."""
-    label = {"unfinished": "a", "source": source.url if left_by == "this source" else left_by}
+    by = source.url if left_by == "this source" else left_by
+    label = {"unfinished": True, "attempt": "a", "source": by}
     metadata = {"lgx": label, "graph_id": "loop"}
     step = {"updates": [{"values": {"rounds": 9}, "as_node": "__input__"}]}
     await occupy(target, thread_id, metadata=metadata, supersteps=[step])
@@ -168,3 +175,72 @@ async def test_other_metadata_is_a_conflict(source: Filled, target: str, thread_
         await server.patch(f"/threads/{thread_id}", change)
     report = await move(source.url, target, [thread_id])
     assert named(report, thread_id)[0].startswith("thread: it stands there with other content")
+
+
+async def test_an_answer_that_somebody_gave_there_is_kept(source: Filled, target: str) -> None:
+    """One of two interrupts was answered: no checkpoint came of it, and yet it is a conflict."""
+    thread_id = source.threads["relay-two"]
+    await move(source.url, target, [thread_id])
+    async with Server(target) as server:
+        run = {"assistant_id": "relay", "input": None}
+        await server.post(f"/threads/{thread_id}/runs/wait", run)
+        asked = (await server.get(f"/threads/{thread_id}"))["interrupts"]
+        [first, *_] = [one["id"] for some in asked.values() for one in some]
+        answer = {"assistant_id": "relay", "command": {"resume": {first: "a human's"}}}
+        await server.post(f"/threads/{thread_id}/runs/wait", answer)
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id], full=True)
+    assert await contents(target) == before
+    assert "somebody has gone on" in named(report, thread_id)[0]
+
+
+async def test_metadata_that_somebody_changed_there_is_kept(
+    source: Filled, target: str, thread_id: str
+) -> None:
+    await move(source.url, target, [thread_id])
+    async with Server(target) as server:
+        await server.patch(f"/threads/{thread_id}", {"metadata": {"reviewed": True}})
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id], full=True, on_conflict="skip")
+    assert report.threads.written == 0
+    assert await contents(target) == before
+
+
+@pytest.mark.parametrize("conflict", ["fail", "skip", "replace"])
+async def test_a_server_by_another_name_is_known(conflict: str, source: Filled) -> None:
+    """Its threads bear the ids of the source's own checkpoints: nothing is touched."""
+    some = [*source.named("relay").values()]
+    async with Server(source.url) as server, FaultProxy(source.url) as other:
+        before = [await server.get(f"/threads/{thread_id}") for thread_id in some]
+        name = source.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(lgx.UsageError, match="source and target are both"):
+            await move(source.url, name, some, on_conflict=conflict)
+        # The proxy is this machine by another port, as a balancer is by another name.
+        report = await move(source.url, other.url, some, on_conflict=conflict)
+        assert "the same server by two names" in (report.aborted or "")
+        assert writes(other) == []
+        assert [await server.get(f"/threads/{thread_id}") for thread_id in some] == before
+
+
+async def test_what_was_cut_short_can_be_cleaned_away(
+    source: Filled, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By doctor, and only what nobody has written for a while."""
+    label = {"unfinished": True, "attempt": "a", "source": source.url}
+    left = str(uuid.uuid4())
+    await occupy(target, left, metadata={"lgx": label})
+    await move(source.url, target, [source.threads["loop-turns"]])
+    context = make_context()
+    async with CloudSink(CloudSinkConfig(url=target)) as sink:
+        facts = {fact.name: fact for fact in (await sink.probe(context)).facts}
+        assert facts["unfinished threads"].value.startswith("1, which the next run replaces")
+        assert "loop" in facts["graphs"].value
+        assert await sink.clean(context) == []
+        assert left in await labels(target)
+        monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
+        assert await sink.clean(context) == [f"unfinished thread {left}"]
+        facts = {fact.name: fact for fact in (await sink.probe(context)).facts}
+        assert facts["unfinished threads"].value == "none"
+    assert (await labels(target)).keys() == {source.threads["loop-turns"]}
+    told = [note.message for note in context.notes.values() if "were left" in note.message]
+    assert len(told) == 1

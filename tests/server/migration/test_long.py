@@ -52,9 +52,10 @@ async def test_provenance_of_a_long_thread_is_borne(source: Filled, target: str)
         found = await server.post("/threads/search", {"metadata": {"name": "loop-long"}})
         run = {"assistant_id": "loop", "input": {"rounds": 0}}
         await server.post(f"/threads/{thread_id}/runs/wait", run)
-    assert label["provenance"] == [
+    assert label["provenance"]["checkpoints"] == [
         [s["checkpoint_id"], s["created_at"], s["metadata"].get("run_id")] for s in history[::-1]
     ]
+    assert label["provenance"].keys() == {"created_at", "updated_at", "checkpoints"}
     assert [thread["thread_id"] for thread in found] == [thread_id]
     again = await move(source.url, target, [thread_id], provenance=True)
     assert again.threads.unchanged == 1

@@ -123,6 +123,12 @@ def test_nothing_is_different_that_is_not_told(migrated: Migrated) -> None:
     assert {n for n, i in migrated.ids.items() if i in differing - told} == set()
 
 
+def test_pending_interrupts_are_told(migrated: Migrated) -> None:
+    """They are asked again when the thread runs: until then a server shows none."""
+    for name in ("relay-one", "relay-two", "relay-inside"):
+        assert "its pending interrupts" in {loss.what for loss in migrated.of(name)}, name
+
+
 def test_threads_of_graphs_that_are_not_there_fail_with_the_remedy(migrated: Migrated) -> None:
     for name in ABSENT:
         failures = [f for f in migrated.report.failures if f.thread_id == migrated.ids[name]]
@@ -170,7 +176,9 @@ def test_the_report_keeps_what_the_checkpoints_were(migrated: Migrated) -> None:
     assert provenance is not None
     origins = dict(provenance)
     for name in ("loop-long", "chat-plain", "weave-forked-twice"):
-        kept = origins[migrated.ids[name]]
+        assert origins[migrated.ids[name]].created_at
+        assert origins[migrated.ids[name]].updated_at
+        kept = origins[migrated.ids[name]].checkpoints
         assert len(kept) == migrated.found[name].checkpoints
         assert all(o.checkpoint_id and o.created_at for o in kept), name
 
@@ -187,7 +195,8 @@ async def test_provenance_is_the_sources(
     expected = [
         (s["checkpoint_id"], s["created_at"], s["metadata"].get("run_id")) for s in history[::-1]
     ]
-    assert [(o.checkpoint_id, o.created_at, o.run_id) for o in origins[thread_id]] == expected
+    kept = origins[thread_id].checkpoints
+    assert [(o.checkpoint_id, o.created_at, o.run_id) for o in kept] == expected
 
 
 def test_a_label_of_an_earlier_copy_is_not_copied_on(
@@ -242,7 +251,7 @@ async def test_a_graph_may_have_another_name(source: Filled, target: str) -> Non
 async def test_a_name_that_is_no_graph_ends_the_run_before_it_begins(
     source: Filled, target: str
 ) -> None:
-    with pytest.raises(lgx.UsageError, match=r"--sink-map-graph gone=lop: .*'lop'"):
+    with pytest.raises(lgx.UsageError, match=r"--sink-map-graph: .*'lop'"):
         await move(source.url, target, map_graph={"gone": "lop"})
     assert await labels(target) == {}
 

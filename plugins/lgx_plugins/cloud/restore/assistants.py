@@ -27,11 +27,11 @@ _EMPTY = (b"null", b"{}")
 
 async def restore_assistants(
     client: Client, graphs: Graphs, bundle: Bundle, conflict: Conflict, context: Context
-) -> list[Loss]:
+) -> tuple[list[Loss], int]:
     """Creates those that are missing, and adds the versions that one there still lacks.
 
     Returns:
-        What could not be restored, holdable or not.
+        What could not be restored, holdable or not; and how many versions are there.
 
     Raises:
         RetryableError: the server does not answer.
@@ -41,18 +41,20 @@ async def restore_assistants(
         async for assistant_id, versions in _by_assistant(Extras(client, context).of("assistant"))
     }
     losses: list[Loss] = []
+    arrived = 0
     for _, records in itertools.groupby(bundle, _id_of):
         wanted = _in_order(record for record in records if isinstance(record, Assistant))
         restorer = _Restorer(client, graphs, wanted, conflict, context)
         if restorer.empty:
+            arrived += 1
             continue
         held = _in_order(there.get(restorer.id, ()))
         try:
-            await restorer.restore(held)
+            arrived += len(wanted) if await restorer.restore(held) else 0
         except (ThreadError, RetryableError) as error:
             restorer.lost("", str(error))
         losses += restorer.losses
-    return losses
+    return losses, arrived
 
 
 def _id_of(record: Record) -> str:
@@ -109,8 +111,8 @@ class _Restorer:
         name = f"assistant {self._wanted[0].assistant_id}" + (f": {what}" if what else "")
         self.losses.append(Loss(what=name, why=why, holdable=holdable))
 
-    async def restore(self, held: Sequence[Assistant]) -> None:
-        """`held`: what stands under its id, oldest version first."""
+    async def restore(self, held: Sequence[Assistant]) -> bool:
+        """Whether it is there now. `held`: what stands under its id, oldest version first."""
         contents = [await self._content(version) for version in self._wanted]
         bodies, expected = self._foresee(contents)
         there = [_content(version) for version in held]
@@ -119,7 +121,7 @@ class _Restorer:
             pairs = pairs[1:]  # the first is each server's own
         if len(there) > len(contents) or any(a != b for a, b in map(_canonical_pair, pairs)):
             if not self._may_replace():
-                return
+                return False
             await self._ask("DELETE", self._path, None, opening=None)
             held, there = (), []
         for number, body in enumerate(bodies[len(there) :], len(there)):
@@ -132,6 +134,7 @@ class _Restorer:
         added = len(contents) > len(there)
         if in_force != (len(contents) - 1 if added else _in_force(held)):
             await self._ask("POST", f"{self._path}/latest", {"version": in_force + 1})
+        return True
 
     def _may_replace(self) -> bool:
         """Of one that stands there with other content, or with more versions."""

@@ -48,7 +48,8 @@ class CloudSinkConfig(CloudConfig, frozen=True, kw_only=True):
         Literal["fail", "skip", "replace"],
         option(
             "What to do with a thread that stands there with other content: fail lists it as "
-            "failed, skip leaves it, replace deletes it first."
+            "failed, skip leaves it, replace deletes it first. A thread that has not changed at "
+            "the source since it was copied is looked at only with --full."
         ),
     ] = "fail"
     verify: Annotated[

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from lgx import Loss, ThreadError, WriteOutcome
+from lgx import Bundle, Checkpoint, FatalError, Loss, ThreadError, WriteOutcome
 from lgx_plugins.cloud.restore.jobs import Job
+from lgx_plugins.cloud.restore.label import Label
 from lgx_plugins.cloud.restore.target import HttpTarget
 from lgx_plugins.cloud.restore.threads import Built, missing
 from lgx_plugins.replay import Outcome, compare_thread
@@ -30,6 +32,9 @@ class Course(Enum):
     ADOPT = auto()
     """The same is there; it is marked as what it is."""
 
+    KEEP = auto()
+    """It is there still, and no copy: the source's came from here."""
+
     LEAVE = auto()
     """Something else is there, and stays."""
 
@@ -37,7 +42,7 @@ class Course(Enum):
 class Judgement(Struct, frozen=True):
     """
     Attributes:
-        outcome: of the thread as it is found; of `ADOPT` alone.
+        outcome: of the thread as it is found; of `ADOPT` and `KEEP` alone.
         why: what stands there, for a sentence; of `LEAVE` alone.
     """
 
@@ -61,21 +66,32 @@ class Judge:
         if there is None:
             return Judgement(Course.BUILD)
         label = there.label
-        if label is not None and label.unfinished is not None:
+        if label is not None and label.unfinished:
             return Judgement(Course.REPLACE)  # of no use to anybody, whoever left it
         why = "with other content"
+        newest = await target.newest()
+        own = label is None and _is_original(job.bundle, newest)
+        if own and job.run.source_name == "cloud":
+            raise FatalError(
+                f"thread {job.thread_id} has on the target the ids of its checkpoints at "
+                f"{job.run.source}: source and target are the same server by two names; name "
+                "another with --sink-url"
+            )
         if label is not None and there.is_copy(job.bundle.thread_id, job.run):
-            if await target.newest() == label.head:
-                return Judgement(Course.REPLACE)  # nobody has gone on with that copy
-            why = "as a copy with which somebody has gone on"
-        elif label is not None and label.source != job.run.source:
+            if newest[:1] == [label.head] * (label.head is not None) and _untouched(
+                label, await target.look()
+            ):
+                return Judgement(Course.REPLACE)
+            # Not all that may have been done shows in its content: an answer to an interrupt.
+            return self._against("as a copy with which somebody has gone on")
+        if label is not None and label.source != job.run.source:
             why = f"as a copy of a thread of {label.source} (--merge keeps those apart)"
         elif label is not None:
             why = "as a copy of another thread of this source"
             return self._against(why)  # the same content would not make one of two
         found = await self._same(job, target)
         if found is not None:
-            return Judgement(Course.ADOPT, outcome=found)
+            return Judgement(Course.KEEP if own else Course.ADOPT, outcome=found)
         return self._against(why)
 
     def _against(self, why: str) -> Judgement:
@@ -112,7 +128,20 @@ class Judge:
         return outcome if outcome.exact else None
 
 
+def _is_original(bundle: Bundle, newest: Sequence[str]) -> bool:
+    """Whether these checkpoints are the bundle's own: servers give to copies ids of theirs."""
+    wanted = set(newest)
+    return bool(wanted) and any(
+        isinstance(record, Checkpoint) and record.checkpoint_id in wanted for record in bundle
+    )
+
+
+def _untouched(label: Label, built: Built) -> bool:
+    """Whether nobody has changed state or metadata of a copy since it was finished."""
+    return label.state_at == built.state_updated_at and label.metadata == built.metadata_digest
+
+
 def _alike(job: Job, built: Built) -> bool:
     """Whether the record lacks nothing of the source's."""
-    losses = missing(job.bundle.thread_id, job.thread, job.sent, built, bare=False)
+    losses = missing(job.bundle.thread_id, job.thread, job.sent, built, exact=True)
     return not any(loss.holdable for loss in losses)

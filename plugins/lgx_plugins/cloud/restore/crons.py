@@ -70,14 +70,15 @@ class CronRestorer:
         self._context = context
         self._systems = {system_id(old): system_id(new) for old, new in config.map_graph.items()}
 
-    async def restore(self, bundle: Bundle) -> list[Loss]:
+    async def restore(self, bundle: Bundle) -> tuple[list[Loss], int]:
         """
         Returns:
-            The crons that the server did not take, or that were left as they are.
+            The crons that the server did not take, or that were left as they are; and how many
+            are there.
         """
         there = await self._there()
         losses: list[Loss] = []
-        created = 0
+        created = enabled = 0
         for record in bundle:
             assert isinstance(record, Cron)
             try:
@@ -85,6 +86,7 @@ class CronRestorer:
                 made_from = digest(encoded(body))
                 old = there.get(record.cron_id)
                 if old is not None and _made_from(old) == made_from:
+                    enabled += await self._enable(record, old)
                     continue
                 if old is not None and self._config.on_conflict != "replace":
                     losses.append(self._left(record))
@@ -100,7 +102,24 @@ class CronRestorer:
                 f"{created} cron{'s were' if created > 1 else ' was'} created disabled; "
                 "--sink-enable-crons creates them as they were"
             )
-        return losses
+        if enabled:
+            self._context.note(f"{enabled} crons that were created disabled were enabled")
+        return losses, len(bundle) - len(losses)
+
+    async def _enable(self, cron: Cron, there: Cron) -> bool:
+        """Enables one that an earlier run created disabled, if it is to run as at the source."""
+        wanted = self._config.enable_crons and _enabled(cron)
+        if not wanted or _enabled(there):
+            return False
+        await self._client.light(
+            self._context,
+            "PATCH",
+            f"/runs/crons/{quote(there.cron_id, safe='')}",
+            {"enabled": True},
+            opening=b"{",
+            what=f"cron {there.cron_id}",
+        )
+        return True
 
     async def _there(self) -> dict[str, Cron]:
         """Those of lgx's making, by the ids that they had at this source."""
@@ -135,7 +154,7 @@ class CronRestorer:
         fields = extra_of(cron.extra)
         metadata = {name: v for name, v in member(fields, "metadata").items() if name != KEY}
         label = _Label(cron.cron_id, self._run.source, made_from)
-        enabled: object = fields.get("enabled", True) if self._config.enable_crons else False
+        enabled = self._config.enable_crons and _enabled(cron)
         path = "/runs/crons"
         if said(fields, "thread_id"):
             thread_id = msgspec.json.decode(fields["thread_id"], type=str)
@@ -170,6 +189,11 @@ def _label(cron: Cron) -> _Label:
         return msgspec.json.decode(metadata.get(KEY, b"{}"), type=_Label)
     except msgspec.MsgspecError:
         return _Label()
+
+
+def _enabled(cron: Cron) -> bool:
+    fields = extra_of(cron.extra)
+    return "enabled" not in fields or bytes(fields["enabled"]) == b"true"
 
 
 def _made_from(cron: Cron) -> str:

@@ -48,6 +48,7 @@ class Graphs:
         """`mapped`: by the source's id the target's, where they differ."""
         self._client = client
         self._mapped = mapped
+        self._used: set[str] = set()
         self._known: frozenset[str] = frozenset()
         self._missing: set[str] = set()
 
@@ -88,9 +89,26 @@ class Graphs:
     def known(self) -> tuple[str, ...]:
         return tuple(sorted(self._known))
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Those of the source's that are mapped, and that nothing was of."""
+        return tuple(sorted(self._mapped.keys() - self._used))
+
     def mapped(self, graph_id: str) -> str:
         """What takes the place of a source's graph, whether it is there or not."""
+        self._used.add(graph_id)
         return self._mapped.get(graph_id, graph_id)
+
+    async def check(self, context: Context) -> None:
+        """That all graphs are there that others are mapped to.
+
+        Raises:
+            ThreadError: one is not.
+            RetryableError: the server does not answer.
+        """
+        for graph_id in sorted(self._mapped):
+            await self.of(graph_id, context)
+        self._used.clear()
 
     async def of(self, graph_id: str, context: Context) -> str:
         """The target's graph for threads of this one.

@@ -28,6 +28,7 @@ class Holding(Struct, frozen=True):
 
     thread_id: str
     label: Label | None
+    created_at: str | None = None
 
     def is_copy(self, thread_id: str, run: RunInfo) -> bool:
         """Whether it is a copy of this thread of the run's source, or an attempt at one."""
@@ -50,6 +51,7 @@ class Place(Struct, frozen=True):
 
 class _Row(Struct):
     thread_id: str
+    created_at: str | None = None
     metadata: Raw = Raw(b"{}")
 
 
@@ -103,7 +105,7 @@ class Holdings:
             {
                 "ids": thread_ids,
                 "limit": len(thread_ids),
-                "select": ["thread_id", "metadata"],
+                "select": ["thread_id", "created_at", "metadata"],
             },
             opening=b"[",
             what="list of the target's threads",
@@ -124,7 +126,7 @@ class Holdings:
                     f"{row.thread_id!r} too; lgx cannot tell what stands there"
                 )
             label = label_of(split_object(row.metadata))
-            found[row.thread_id] = Holding(row.thread_id, label)
+            found[row.thread_id] = Holding(row.thread_id, label, row.created_at)
         return found
 
 

@@ -8,11 +8,21 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct, UnsetType
 
-from lgx import Bundle, Checkpoint, Context, Origin, RunInfo, Thread, ThreadError
+from lgx import (
+    Bundle,
+    Checkpoint,
+    Context,
+    Origin,
+    RunInfo,
+    Thread,
+    ThreadError,
+    ThreadOrigin,
+)
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Place
 from lgx_plugins.cloud.restore.label import Label
-from lgx_plugins.cloud.restore.threads import Sent, graph_of, sent_of
+from lgx_plugins.cloud.restore.threads import Built, Sent, graph_of, sent_of
+from lgx_plugins.replay import Outcome
 
 __all__ = ["Job", "job_of"]
 
@@ -22,6 +32,7 @@ class Job(Struct, frozen=True):
     Attributes:
         place: where it stands on the target, or is to stand.
         graph_id: the target's; None for a thread without history that names none.
+        mapped: the source's graph, where that is another.
         sent: its metadata, as it is given to the target.
     """
 
@@ -30,6 +41,7 @@ class Job(Struct, frozen=True):
     thread: Thread | None
     place: Place
     graph_id: str | None
+    mapped: str | None
     sent: Sent
 
     @property
@@ -46,24 +58,42 @@ class Job(Struct, frozen=True):
     @property
     def building(self) -> Label:
         """The label while it is being built, but for the attempt."""
-        return Label(source=self.run.source, thread_id=self.other)
+        return Label(source=self.run.source, thread_id=self.other, graph_id=self.mapped)
 
-    def finished(self, fidelity: str, head: str | None, *, whole: bool, origins: bool) -> Label:
-        """The label once it stands; `whole`: nothing that could be held is missing."""
+    def finished(self, outcome: Outcome, built: Built, *, whole: bool, origin: bool) -> Label:
+        """The label once it stands.
+
+        Args:
+            built: it as it stands.
+            whole: nothing that could be held is missing.
+            origin: what it was is to be kept there.
+        """
         mark = self.bundle.mark if whole else None
         return Label(
             version=mark.version if mark else "",
             fingerprint=mark.fingerprint if mark else "",
-            checkpoints=mark.checkpoints if mark else 0,
+            checkpoints=outcome.checkpoints - len(outcome.inserted) if mark else 0,
             source=self.run.source,
-            fidelity=fidelity,
-            head=head,
+            fidelity=outcome.fidelity,
+            head=outcome.head,
+            state_at=built.state_updated_at,
+            metadata=built.metadata_digest,
             thread_id=self.other,
-            provenance=tuple(self.origins()) if origins else (),
+            graph_id=self.mapped,
+            provenance=self.origin() if origin else None,
         )
 
-    def origins(self) -> Iterator[Origin]:
-        """Of the root checkpoints, which are those that are built."""
+    def origin(self) -> ThreadOrigin:
+        """What it was where it came from, with the root checkpoints, which are those built."""
+        thread = self.thread
+        return ThreadOrigin(
+            target_id=self.thread_id if self.other is not None else None,
+            created_at=thread.created_at if thread is not None else None,
+            updated_at=thread.updated_at if thread is not None else None,
+            checkpoints=tuple(self._checkpoints()),
+        )
+
+    def _checkpoints(self) -> Iterator[Origin]:
         for record in self.bundle:
             if isinstance(record, Checkpoint) and record.checkpoint_ns == "":
                 made = _Metadata()
@@ -89,9 +119,10 @@ async def job_of(
         RetryableError: the server does not answer.
     """
     thread = next((record for record in bundle if isinstance(record, Thread)), None)
-    graph_id = graph_of(thread)
-    if graph_id is not None:
-        graph_id = await graphs.of(graph_id, context)
+    own = graph_id = graph_of(thread)
+    if own is not None:
+        graph_id = await graphs.of(own, context)
     elif bundle.checkpoints:
         raise ThreadError("its metadata names no graph, without which no server takes its history")
-    return Job(bundle, run, thread, place, graph_id, sent_of(thread, graph_id))
+    mapped = own if own != graph_id else None
+    return Job(bundle, run, thread, place, graph_id, mapped, sent_of(thread, graph_id))

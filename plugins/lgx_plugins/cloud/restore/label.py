@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct
 
-from lgx import Mark, Origin
+from lgx import Mark, ThreadOrigin
 
 __all__ = ["KEY", "Label", "label_of"]
 
@@ -26,10 +26,12 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
         fidelity: `replayed`, `values` or `latest`.
         head: id of the newest checkpoint when the copy was finished: while it is the newest,
             nobody has gone on with the thread here.
-        unfinished: the attempt that is writing it, or was when it was cut short. Such a thread is
-            no copy of anything, and the next run replaces it.
-        thread_id: its id at the source, where it has another one here.
-        provenance: of its checkpoints, from the oldest to the newest, where it was asked for.
+        state_at: when the server said that its state last changed, and `metadata`: digest of its
+            metadata without this, when the copy was finished; for the same purpose.
+        unfinished: it is being written, or was when that was cut short, by `attempt`. Such a
+            thread is no copy of anything, and the next run replaces it.
+        thread_id, graph_id: those at the source, where it has others here.
+        provenance: what it was there, where that was asked for.
     """
 
     version: str = ""
@@ -38,14 +40,18 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
     checkpoints: int = 0
     fidelity: str = ""
     head: str | None = None
-    unfinished: str | None = None
+    state_at: str | None = None
+    metadata: str | None = None
+    unfinished: bool = False
+    attempt: str | None = None
     thread_id: str | None = None
-    provenance: tuple[Origin, ...] = ()
+    graph_id: str | None = None
+    provenance: ThreadOrigin | None = None
 
     @property
     def mark(self) -> Mark | None:
         """None where the thread does not stand whole."""
-        if self.unfinished is not None or not self.version:
+        if self.unfinished or not self.version:
             return None
         return Mark(
             version=self.version, fingerprint=self.fingerprint, checkpoints=self.checkpoints
@@ -55,7 +61,7 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class _Look(Label, frozen=True, kw_only=True):
     """As it is looked up: its longest part is left unread."""
 
-    provenance: Raw = Raw(b"[]")  # type: ignore[assignment]  # of no use to whoever looks
+    provenance: Raw = Raw(b"null")  # type: ignore[assignment]  # of no use to whoever looks
 
 
 _decoder = msgspec.json.Decoder(_Look)
@@ -69,5 +75,5 @@ def label_of(metadata: Mapping[str, Raw]) -> Label | None:
         label = _decoder.decode(metadata[KEY])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    ours = label.fidelity or label.unfinished is not None
-    return msgspec.structs.replace(label, provenance=Raw(b"[]")) if ours else None
+    ours = label.fidelity or label.unfinished
+    return msgspec.structs.replace(label, provenance=Raw(b"null")) if ours else None

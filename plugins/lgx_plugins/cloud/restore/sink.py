@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar
+from urllib.parse import urlsplit, urlunsplit
 
 from lgx import (
     Bundle,
     Context,
     Fact,
-    Loss,
     Mark,
     Probe,
     RetryableError,
@@ -25,12 +25,14 @@ from lgx import (
 from lgx_plugins.cloud.access import denied
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
+from lgx_plugins.cloud.keys import is_loopback
 from lgx_plugins.cloud.probing import probe, server_versions
 from lgx_plugins.cloud.restore.assistants import restore_assistants
 from lgx_plugins.cloud.restore.config import CloudSinkConfig, CloudTargetConfig
 from lgx_plugins.cloud.restore.crons import CronRestorer
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
+from lgx_plugins.cloud.restore.leftovers import Leftovers
 from lgx_plugins.cloud.restore.store import restore_items
 from lgx_plugins.cloud.restore.writing import ThreadWriter
 from lgx_plugins.cloud.storage import StorageReader
@@ -59,6 +61,7 @@ class CloudSink(Sink[CloudSinkConfig]):
         self._client = Client(config)
         self._graphs = Graphs(self._client, config.map_graph)
         self._holdings = Holdings(self._client)
+        self._leftovers = Leftovers(self._client)
         self._writer = ThreadWriter(self._client, config, self._graphs, self._holdings)
         self._run: RunInfo | None = None
         self._context: Context | None = None
@@ -87,10 +90,13 @@ class CloudSink(Sink[CloudSinkConfig]):
             graphs = Fact(name="graphs", value=", ".join(self._graphs.known) or "none are listed")
         except (RetryableError, ThreadError) as error:
             graphs = Fact(name="graphs", value=f"cannot be listed: {error}", level="warn")
-        return Probe(facts=(*found.facts, graphs))
+        return Probe(facts=(*found.facts, graphs, await self._leftovers.fact(context)))
+
+    async def clean(self, context: Context) -> Sequence[str]:
+        return await self._leftovers.clean(context)
 
     async def begin(self, run: RunInfo, context: Context) -> None:
-        if run.source_name == self.name and run.source == self._client.url:
+        if run.source_name == self.name and _plain(run.source) == _plain(self._client.url):
             raise UsageError(
                 f"source and target are both {run.source}; name another server with --sink-url"
             )
@@ -100,11 +106,10 @@ class CloudSink(Sink[CloudSinkConfig]):
             await self._graphs.load(context)
         except (RetryableError, ThreadError) as error:
             raise denied(error, self._client) from error
-        for old, new in sorted(self.config.map_graph.items()):
-            try:
-                await self._graphs.of(old, context)
-            except ThreadError as error:
-                raise UsageError(f"--sink-map-graph {old}={new}: {error}") from error
+        try:
+            await self._graphs.check(context)
+        except ThreadError as error:
+            raise UsageError(f"--sink-map-graph: {error}") from error
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         run, context = self._begun()
@@ -136,38 +141,56 @@ class CloudSink(Sink[CloudSinkConfig]):
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
         run, _ = self._begun()
-        losses: list[Loss]
         if kind == "assistant":
-            losses = await restore_assistants(
+            restored = await restore_assistants(
                 self._client, self._graphs, bundle, self.config.on_conflict, context
             )
         elif kind == "cron":
-            losses = await CronRestorer(
+            restored = await CronRestorer(
                 self._client, self._holdings, self.config, run, context
             ).restore(bundle)
         else:
-            losses = await restore_items(self._client, bundle, self.config.on_conflict, context)
-        return WriteOutcome(thread_id=None, losses=tuple(losses))
+            restored = await restore_items(self._client, bundle, self.config.on_conflict, context)
+        losses, records = restored
+        return WriteOutcome(thread_id=None, losses=tuple(losses), records=records)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         run, context = self._begun()
         await self._writer.forget(thread_ids, run, context)
 
     async def finish(self, context: Context) -> None:
+        self._note_mapping(context)
         if not self._built:
             return
         kept = "--sink-provenance keeps them in the metadata of each thread, too"
         if self.config.provenance:
             kept = "they are in the metadata of each thread, too"
         context.note(
-            "the target gave its own ids and times to all checkpoints, and takes no run ids; the "
-            f"report (--report FILE) has the old ones, {kept}"
+            "the target gave its own ids and times to all checkpoints, and its own times to "
+            f"threads, and takes no run ids; the report (--report FILE) has the old ones, {kept}"
         )
+        if self._writer.renamed:
+            context.note(
+                f"{self._writer.renamed} threads have another id on the target, which takes only "
+                "UUIDs; the report has the map, and each thread's metadata.lgx.thread_id its old id"
+            )
         if self._writer.kept_back:
             names = ", ".join(sorted(self._writer.kept_back))
             context.note(f"of the threads' metadata the target sets by itself: {names}")
+
+    def _note_mapping(self, context: Context) -> None:
+        for old in self._graphs.idle:
+            context.note(f"--sink-map-graph {old}=… was never used: nothing is of that graph")
 
     def _begun(self) -> tuple[RunInfo, Context]:
         assert self._run is not None, "used before it was begun"
         assert self._context is not None
         return self._run, self._context
+
+
+def _plain(url: str) -> str:
+    """An address with one name for this machine."""
+    parts = urlsplit(url)
+    if not is_loopback(parts.hostname):
+        return url
+    return urlunsplit(parts._replace(netloc=f"localhost:{parts.port or ''}"))

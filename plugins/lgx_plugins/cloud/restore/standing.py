@@ -19,6 +19,8 @@ __all__ = ["Standing", "decoded"]
 
 T = TypeVar("T")
 
+_NEWEST = 5
+
 
 class Standing:
     """One thread, by its id there."""
@@ -46,14 +48,20 @@ class Standing:
 
     async def head(self) -> str | None:
         """The id of the newest checkpoint of the root namespace; None where it has none."""
+        return next(iter(await self.newest(1)), None)
+
+    async def newest(self, count: int = _NEWEST) -> list[str]:
+        """The ids of so many of the newest checkpoints of the root namespace."""
         try:
-            page = await self._history.page(self._thread_id, "", self._context, limit=1)
+            page = await self._history.page(self._thread_id, "", self._context, limit=count)
+        except TooLargeError:
+            return await self.newest(1)
         except RefusedError as error:
             if error.status == 404:
-                return None  # it has no graph, and so no history
+                return []  # it has no graph, and so no history
             raise
         self._context.budget.give_page(page.taken)
-        return page.rows[0].checkpoint_id if page.rows else None
+        return [row.checkpoint_id for row in page.rows]
 
     async def history(self) -> AsyncIterator[Checkpoint]:
         """All checkpoints of the root namespace, newest first; none where it is not there.

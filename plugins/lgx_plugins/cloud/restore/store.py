@@ -30,12 +30,12 @@ class _There(Struct, frozen=True, gc=False):
 
 async def restore_items(
     client: Client, bundle: Bundle, conflict: Conflict, context: Context
-) -> list[Loss]:
+) -> tuple[list[Loss], int]:
     """Puts each that is not there yet, or is older there, under its namespace and key.
 
     Returns:
         The items that the server did not take, and those that were left because they are
-        newer there.
+        newer there; and how many are there as they are at the source.
     """
     there = {
         _key(item): _There(_digest(item), _since(item))
@@ -62,7 +62,7 @@ async def restore_items(
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
             group.create_task(worker(items))
-    return losses
+    return losses, len(bundle) - len(losses)
 
 
 def _left(item: StoreItem, conflict: Conflict) -> Loss:

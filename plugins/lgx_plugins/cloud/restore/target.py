@@ -85,6 +85,8 @@ class HttpTarget:
         self._ttl = ttl
         self._attempt: str | None = None
         self._failures = 0
+        self._created_at: str | None = None
+        self._built: Built | None = None  # as the server gave it last, if nothing came since
 
     # -- writing ----------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class HttpTarget:
             TakenError: the id is another's.
             RefusedUpdateError: see `Target`.
         """
-        self._attempt = uuid.uuid4().hex
+        self._attempt, self._created_at = uuid.uuid4().hex, None
         first, *rest = _portions(supersteps) or [()]
         content = self._body("raise", first)
         what = f"creation of thread {self._thread_id}"
@@ -139,6 +141,7 @@ class HttpTarget:
     async def branch(self, parent_id: str, update: bytes) -> str:
         place = {"checkpoint": {"checkpoint_id": parent_id, "checkpoint_ns": ""}}
         content = msgspec.json.encode(place)[:-1] + b"," + update[1:]
+        self._built = None
         async with self._room(content):
             answer = await self._send(f"{self._path}/state", content, "branch")
         return decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
@@ -148,11 +151,16 @@ class HttpTarget:
 
         Raises:
             TakenError: meanwhile somebody else made a thread of that id.
+            UnknownFateError: it was removed, and had been removed in the middle by somebody
+                else: what came of it says nothing.
         """
-        if self._attempt is not None:
-            what = f"removal of thread {self._thread_id}"
-            await self._context.request(self._remove_own, what=what)
-            self._attempt = None
+        if self._attempt is None:
+            return
+        what = f"removal of thread {self._thread_id}"
+        created_at = await self._context.request(self._remove_own, what=what)
+        self._attempt = None
+        if self._created_at is not None and created_at not in (None, self._created_at):
+            raise _vanished()
 
     async def discard(self) -> None:
         """Removes what stands there, whoever made it."""
@@ -163,9 +171,9 @@ class HttpTarget:
             if error.status != 404:
                 raise
 
-    async def finish(self, label: Label) -> Built:
-        """Says what the thread is, in place of its being built; gives it as it stands now."""
-        answer = await self._client.light(
+    async def finish(self, label: Label) -> None:
+        """Says what the thread is, in place of its being built."""
+        await self._client.light(
             self._context,
             "PATCH",
             self._path,
@@ -173,14 +181,13 @@ class HttpTarget:
             opening=b"{",
             what=f"mark of thread {self._thread_id}",
         )
-        return decoded(answer.body, Built, "thread")
 
     def _body(self, if_exists: str, supersteps: Sequence[bytes]) -> bytes:
         """
         Raises:
             ThreadError: it is more than a server takes.
         """
-        label = msgspec.structs.replace(self._label, unfinished=self._attempt)
+        label = msgspec.structs.replace(self._label, unfinished=True, attempt=self._attempt)
         body: dict[str, object] = {
             "thread_id": self._thread_id,
             "metadata": {**self._metadata, KEY: label},
@@ -216,18 +223,23 @@ class HttpTarget:
         if self._failures >= _PATIENCE:
             raise RefusedUpdateError(said)
 
-    async def _remove_own(self) -> None:
-        """Removes the thread if this attempt made it; another's is not touched."""
+    async def _remove_own(self) -> str | None:
+        """Removes the thread if this attempt made it; another's is not touched.
+
+        Returns:
+            When it was created, if it was there.
+        """
         holding = (await self._holdings.ask([self._thread_id])).get(self._thread_id)
         if holding is None:
-            return
-        if holding.label is None or holding.label.unfinished != self._attempt:
+            return None
+        if holding.label is None or holding.label.attempt != self._attempt:
             raise _taken()
         try:
             await self._client.ask("DELETE", self._path, opening=None, what="removal of a thread")
         except RefusedError as error:
             if error.status != 404:
                 raise
+        return holding.created_at
 
     def _check(self, body: bytes) -> None:
         """An answer of success that is no thread tells of steps that were not taken; one that
@@ -238,8 +250,13 @@ class HttpTarget:
             self._count_failure(said)
             raise UnknownFateError(said, status=None)
         label = label_of(split_object(fields.get("metadata", Raw(b"{}"))))
-        if label is None or label.unfinished != self._attempt:
+        if label is None or label.attempt != self._attempt:
             raise _taken()
+        self._built = decoded(body, Built, "thread")
+        if self._created_at is None:
+            self._created_at = self._built.created_at
+        elif self._built.created_at != self._created_at:
+            raise _vanished()
 
     @asynccontextmanager
     async def _room(self, content: bytes) -> AsyncIterator[None]:
@@ -259,11 +276,13 @@ class HttpTarget:
 
     async def look(self) -> Built:
         """The thread's record as it stands there."""
-        return await self._standing.look()
+        if self._built is None:
+            self._built = await self._standing.look()
+        return self._built
 
-    async def newest(self) -> str | None:
-        """The id of the newest checkpoint, if there is any."""
-        return await self._standing.head()
+    async def newest(self) -> list[str]:
+        """The ids of the newest checkpoints, if there are any."""
+        return await self._standing.newest()
 
     async def head(self) -> str:
         head = await self._standing.head()
@@ -287,6 +306,10 @@ def _portions(supersteps: Sequence[bytes]) -> list[Sequence[bytes]]:
 def _refusal(error: RefusedError) -> ThreadError:
     """What a refusal means for replay: only the body's content may be mended by another."""
     return RefusedUpdateError(str(error)) if error.status in (400, 404, 422) else error
+
+
+def _vanished() -> UnknownFateError:
+    return UnknownFateError("somebody removed the thread while it was being built", status=None)
 
 
 def _taken() -> TakenError:

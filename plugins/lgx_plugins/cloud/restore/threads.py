@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from lgx import Loss, Thread, ThreadError, canonical, raw, split_object
+from lgx import Loss, Thread, ThreadError, canonical, digest, raw, split_object
 from lgx_plugins.cloud.restore.label import KEY, label_of
 
 __all__ = ["RESERVED", "Built", "Sent", "graph_of", "missing", "sent_of", "thread_ttl"]
@@ -26,6 +26,19 @@ class Built(Struct, frozen=True):
 
     status: str | None = None
     metadata: Raw = Raw(b"{}")
+    interrupts: Raw = Raw(b"{}")
+    created_at: str | None = None
+    state_updated_at: str | None = None
+
+    @property
+    def own_metadata(self) -> dict[str, Raw]:
+        """Without what servers and lgx keep there for themselves."""
+        fields = split_object(self.metadata)
+        return {name: v for name, v in fields.items() if name not in RESERVED and name != KEY}
+
+    @property
+    def metadata_digest(self) -> str:
+        return digest(raw(self.own_metadata))
 
 
 class Sent(Struct, frozen=True):
@@ -85,12 +98,20 @@ def thread_ttl(thread: Thread | None) -> Raw | None:
 
 
 def missing(
-    thread_id: str, thread: Thread | None, sent: Sent, built: Built, *, bare: bool
+    thread_id: str,
+    thread: Thread | None,
+    sent: Sent,
+    built: Built,
+    *,
+    bare: bool = False,
+    exact: bool = False,
 ) -> list[Loss]:
     """What the record lacks of its source, once all of the history is there.
 
     Args:
         bare: whether the thread came without a history, and without a word about that.
+        exact: whether all of the history that a server takes is there: what follows from it
+            is then the server's to say.
     """
     losses: list[Loss] = []
 
@@ -102,7 +123,7 @@ def missing(
     if lacking:
         names = ", ".join(map(repr, lacking[:3])) + " …" * (len(lacking) > 3)
         lost(f"metadata {names}", "the server did not keep it as it was given")
-    surplus = held.keys() - sent.fields.keys() - RESERVED - {KEY}
+    surplus = built.own_metadata.keys() - sent.fields.keys()
     if surplus:
         why = "the target added it by itself, or had it before"
         lost(f"the absence of metadata {min(surplus)!r}", why, holdable=False)
@@ -118,8 +139,13 @@ def missing(
         lost(
             f"status {thread.status}",
             f"servers take no status; by its next nodes this one calls it {built.status}",
-            holdable=thread.status not in _UNATTAINABLE and built.status != "interrupted",
+            holdable=not exact
+            and thread.status not in _UNATTAINABLE
+            and built.status != "interrupted",
         )
+    if _says(thread.interrupts) and not _says(built.interrupts):
+        why = "servers show them again, under new ids, when it is run once without an input"
+        lost("its pending interrupts", why, holdable=False)
     return losses
 
 

@@ -14,7 +14,6 @@ from lgx import (
     Checkpoint,
     Context,
     LgxError,
-    Loss,
     RetryableError,
     RunInfo,
     ThreadError,
@@ -27,7 +26,7 @@ from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
-from lgx_plugins.cloud.restore.holdings import Holding, Holdings
+from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.jobs import Job, job_of
 from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget, TakenError
 from lgx_plugins.cloud.restore.threads import missing, thread_ttl
@@ -57,6 +56,8 @@ class ThreadWriter:
         self._learning: dict[str | None, asyncio.Lock] = {}
         self.kept_back: set[str] = set()
         """Names of metadata that the target was not given, because it takes them from nobody."""
+        self.renamed = 0
+        """How many threads have another id there."""
 
     # -- what comes of a thread ---------------------------------------------------------
 
@@ -67,9 +68,9 @@ class ThreadWriter:
         judgement = await self._judge.judge(job, target)
         if judgement.course is Course.LEAVE:
             return self._judge.left(job, judgement)
-        same = judgement.course is Course.ADOPT
+        same = judgement.outcome is not None
         _note_oversize(bundle, context)
-        self._note_place(job, context)
+        self.renamed += job.other is not None
         return WriteOutcome(
             thread_id=bundle.thread_id, losses=tuple(foresee(bundle)), written=not same
         )
@@ -84,9 +85,9 @@ class ThreadWriter:
         judgement = await self._judge.judge(job, target)
         if judgement.course is Course.LEAVE:
             return self._judge.left(job, judgement)
+        if judgement.course is Course.KEEP:
+            return WriteOutcome(thread_id=bundle.thread_id, written=False)
         if judgement.outcome is not None:
-            if job.place.holding is not None and self._is_original(job.place.holding, run):
-                return WriteOutcome(thread_id=bundle.thread_id, written=False)
             found = await self._finish(job, target, judgement.outcome, context)
             return msgspec.structs.replace(found, written=False)
         if judgement.course is Course.REPLACE:
@@ -94,11 +95,6 @@ class ThreadWriter:
                 pass  # what cannot be built at all is not to cost what stands there
             await target.discard()
         return await self._build(job, target, context)
-
-    def _is_original(self, holding: Holding, run: RunInfo) -> bool:
-        """Whether it is no copy, but where the source's came from: a backup is restored to the
-        server that it was made of. Those threads that are there still are not to be marked."""
-        return holding.label is None and run.source == self._client.url
 
     async def _job(self, bundle: Bundle, run: RunInfo, context: Context) -> Job:
         places = await self._holdings.places([bundle.thread_id], run, context)
@@ -142,7 +138,12 @@ class ThreadWriter:
                     raise
             except ThreadError as error:
                 await self._remove(target, error)
-                raise
+                if job.mapped is None:
+                    raise
+                raise ThreadError(
+                    f"the updates of a thread of {job.mapped} do not fit the graph {job.graph_id} "
+                    f"(--sink-map-graph): {error}"
+                ) from error
         raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
@@ -172,36 +173,28 @@ class ThreadWriter:
         self, job: Job, target: HttpTarget, outcome: Outcome, context: Context
     ) -> WriteOutcome:
         """Marks a thread as whole, where it is, and tells what it lacks."""
-        origins = self._config.provenance
-        label = job.finished(
-            outcome.fidelity,
-            outcome.head,
-            whole=not _holdable(outcome.losses),
-            origins=origins,
-        )
-        built = await target.finish(label)
+        built = await target.look()
         bundle = job.bundle
-        bare = not (bundle.checkpoints or bundle.losses)
-        lacking = missing(bundle.thread_id, job.thread, job.sent, built, bare=bare)
-        if _holdable(lacking) and label.version:
-            await target.finish(
-                job.finished(outcome.fidelity, outcome.head, whole=False, origins=origins)
-            )
-        self._note_place(job, context)
+        lacking = missing(
+            bundle.thread_id,
+            job.thread,
+            job.sent,
+            built,
+            bare=not (bundle.checkpoints or bundle.losses),
+            exact=outcome.exact,
+        )
+        losses = (*outcome.losses, *lacking)
+        whole = not any(loss.holdable for loss in losses)
+        keeps = self._config.provenance
+        await target.finish(job.finished(outcome, built, whole=whole, origin=keeps))
+        self.renamed += job.other is not None
         self.kept_back |= job.sent.kept_back
         return WriteOutcome(
             thread_id=bundle.thread_id,
-            losses=(*outcome.losses, *lacking),
+            losses=losses,
             fidelity=outcome.fidelity,
-            origins=tuple(job.origins()),
+            origin=job.origin(),
         )
-
-    def _note_place(self, job: Job, context: Context) -> None:
-        if job.other is not None:
-            context.note(
-                f"it has the id {job.thread_id} on the target, which takes only UUIDs of its own",
-                thread_id=job.other,
-            )
 
     def _target(self, job: Job, context: Context) -> HttpTarget:
         return HttpTarget(
@@ -223,10 +216,6 @@ class ThreadWriter:
             digest = hashlib.sha256(job.thread_id.encode()).digest()
             return digest[0] % _ONE_IN == 0
         return self._config.verify == "all"
-
-
-def _holdable(losses: Sequence[Loss]) -> bool:
-    return any(loss.holdable for loss in losses)
 
 
 def _note_oversize(bundle: Bundle, context: Context) -> None:
