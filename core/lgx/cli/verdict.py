@@ -51,7 +51,11 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
         return []
     names = " = ".join(side.plugin for _, side in sides)
     lines = [f"{names}: {_verdict(found)} ({_how(found)})", *_table(found, sides)]
-    lines += [f"  digest {role:<6} {side.digest}" for role, side in sides if side.digest]
+    if found.replayed:  # they have ids of their own, so that digests say nothing
+        counts = [f"{n:,} {reached}" for reached, n in sorted(found.replayed.items())]
+        lines.append(f"  rebuilt       {', '.join(counts)}")
+    else:
+        lines += [f"  digest {role:<6} {side.digest}" for role, side in sides if side.digest]
     if found.sample is not None:
         lines += wrapped(
             f"{found.sample:,} threads of the source; --seed {found.seed} chooses them again",

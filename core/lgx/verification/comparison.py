@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from lgx.verification.exact import compare_exactly, compare_extras
-from lgx.verification.excuses import excuses
+from lgx.verification.exact import compare_exactly
+from lgx.verification.excuses import Excuses
+from lgx.verification.extras import compare_extras
 from lgx.verification.findings import Findings, First, merged
 from lgx.verification.ledger import Entry, Ledger, Row
 from lgx.verification.replayed import compare_rebuilt
@@ -57,7 +58,7 @@ class Comparison:
         self._found = found
         self._chosen = chosen
         self._digests = [0 for _ in sides]  # sums, so that the order does not count
-        self._excused: Counter[str] = Counter()
+        self._excused = Excuses()
 
     def steps(self) -> Iterator[None]:
         """Compares; yields after each thread, so that others may run."""
@@ -76,7 +77,7 @@ class Comparison:
             side.digest = blake2b(b"%x" % total, digest_size=32).hexdigest()
         self._found.left_out = [
             *self._scope.left_out(self._ledgers),
-            *excuses(self._excused, sum(self._found.replayed.values())),
+            *self._excused.told(sum(self._found.replayed.values())),
         ]
 
     # -- one side ---------------------------------------------------------------------

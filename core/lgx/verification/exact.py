@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
 from lgx.verification.findings import (
@@ -19,13 +19,12 @@ from lgx.verification.ledger import Entry, Row
 from lgx.verification.report import Compared
 from lgx.verification.scope import Scope
 
-__all__ = ["What", "compare_exactly", "compare_extras"]
+__all__ = ["Pair", "What", "compare_exactly", "compare_pair", "either", "order"]
 
 What: TypeAlias = Literal["different", "missing", "additional"]
-_Pair: TypeAlias = tuple[Row | None, Row | None]
+Pair: TypeAlias = tuple[Row | None, Row | None]
 
 _SIDES = ("source", "sink")
-_TIMES = ("created_at", "updated_at")
 
 
 def compare_exactly(
@@ -35,11 +34,11 @@ def compare_exactly(
     findings: Findings,
 ) -> None:
     """Checkpoints first, since what differs in one often comes to be seen in its thread."""
-    held = merged(*rows, _order)
-    rest: list[_Pair] = []
+    held = merged(*rows, order)
+    rest: list[Pair] = []
     numbers: Counter[bytes] = Counter()
     for pair in held:
-        row = _either(pair)
+        row = either(pair)
         if row.kind != "checkpoint":
             rest.append(pair)
             break
@@ -50,42 +49,19 @@ def compare_exactly(
         _find(scope, pair, 0, findings)
 
 
-def compare_extras(
-    scope: Scope,
-    rows: tuple[Iterator[Row], Iterator[Row]],
-    counts: Compared,
-    excused: Counter[str] | None,
-) -> Iterator[tuple[What, First]]:
-    """The deployment's own records: each that differs.
-
-    Args:
-        excused: where a server made those of one side: then times do not count, nor crons,
-            which get new ids, nor assistants that servers make by themselves. What was
-            passed over is counted here.
-    """
-    for pair in merged(*rows, _order):
-        row = _either(pair)
-        if excused is not None and (row.kind == "cron" or row.head.source == "system"):
-            excused["cron records" if row.kind == "cron" else "system assistants"] += 1
-            continue
-        found = _compare(scope, pair, 0, counts, ignored=() if excused is None else _TIMES)
-        if found is not None:
-            yield found
-
-
-def _order(row: Row) -> tuple[str, bytes, bytes, int]:
+def order(row: Row) -> tuple[str, bytes, bytes, int]:
     return row.kind, row.place, row.id, row.copy
 
 
-def _either(pair: _Pair) -> Row:
+def either(pair: Pair) -> Row:
     row = pair[0] or pair[1]
     assert row is not None
     return row
 
 
-def _find(scope: Scope, pair: _Pair, number: int, findings: Findings) -> None:
-    counts = findings.counts(_either(pair).kind)
-    found = _compare(scope, pair, number, counts)
+def _find(scope: Scope, pair: Pair, number: int, findings: Findings) -> None:
+    counts = findings.counts(either(pair).kind)
+    found = compare_pair(scope, pair, number, counts)
     if found is not None:
         findings.found(found[1])
 
@@ -106,11 +82,20 @@ def _compare_own(scope: Scope, entries: tuple[Entry, Entry], findings: Findings)
         findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
 
 
-def _compare(
-    scope: Scope, pair: _Pair, number: int, counts: Compared, ignored: tuple[str, ...] = ()
+def compare_pair(
+    scope: Scope,
+    pair: Pair,
+    number: int,
+    counts: Compared,
+    ignored: Callable[[str, Row, Row], bool] | None = None,
 ) -> tuple[What, First] | None:
-    """Compares and counts a record that is on both sides, or on one; what differs."""
-    row = _either(pair)
+    """Compares and counts a record that is on both sides, or on one; what differs.
+
+    Args:
+        number: as of `say_record`.
+        ignored: says of a field that differs whether it does not count.
+    """
+    row = either(pair)
     at = (text_of(row.place), text_of(row.id)) if row.kind == "checkpoint" else (None, None)
     if pair[0] is None or pair[1] is None:
         missing = pair[1] is None
@@ -128,7 +113,9 @@ def _compare(
     right = scope.within(row.kind, pair[1].names, pair[1].digests)
     fields: tuple[str, ...] = ()
     if left != right:
-        fields = tuple(name for name in differing(*left, *right) if name not in ignored)
+        fields = differing(*left, *right)
+        if ignored is not None:
+            fields = tuple(name for name in fields if not ignored(name, pair[0], pair[1]))
     if not fields:
         counts.equal += 1
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lgx.verification.report import LeftOut
 
-__all__ = ["excuses"]
+__all__ = ["Excuses"]
 
 _WHY = {
     "checkpoints of subgraphs": "servers take none of other namespaces",
@@ -21,28 +21,36 @@ _WHY = {
     "graph ids": "their labels say which they were (--sink-map-graph)",
     "statuses": "servers work them out themselves",
     "system assistants": "servers make them by themselves",
-    "times of extras": "servers give new ones",
+    "ids, payloads and states of crons": "servers give new ones, and lgx creates them disabled",
 }
 _ELSE = "servers take none from others"
 _ADDED = "servers add to it"
 
 
-def excuses(counted: Counter[str], threads: int) -> Iterator[LeftOut]:
-    """What was passed over, for the report.
+class Excuses(Counter[str]):
+    """How often each was made; keys of metadata by their path.
 
-    Args:
-        counted: how often each; metadata by its path.
-        threads: how many were rebuilt.
+    Attributes:
+        graphs: digests of the graph ids that a thread had and has, where its label tells.
     """
-    if threads:
-        yield LeftOut(
-            what=f"ids, times, tasks, interrupts and runs of {threads:,} rebuilt "
-            f"thread{'' if threads == 1 else 's'}, and metadata of their checkpoints but step "
-            "and source",
-            why="servers give their own",
-        )
-    for what, number in sorted(counted.items()):
-        if what.startswith("metadata."):
-            yield LeftOut(what=f"{what} that only rebuilt threads have ({number:,})", why=_ADDED)
-        else:
-            yield LeftOut(what=f"{what} ({number:,})", why=_WHY.get(what, _ELSE))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graphs: set[tuple[bytes, bytes]] = set()
+
+    def told(self, threads: int) -> Iterator[LeftOut]:
+        """What was passed over, for the report. `threads`: how many were rebuilt."""
+        if threads:
+            yield LeftOut(
+                what=f"ids, times, tasks, interrupts and runs of {threads:,} rebuilt "
+                f"thread{'' if threads == 1 else 's'}, and metadata of their checkpoints but step "
+                "and source",
+                why="servers give their own",
+            )
+        for what, number in sorted(self.items()):
+            if what.startswith("metadata."):
+                yield LeftOut(
+                    what=f"{what} that only rebuilt threads have ({number:,})", why=_ADDED
+                )
+            else:
+                yield LeftOut(what=f"{what} ({number:,})", why=_WHY.get(what, _ELSE))

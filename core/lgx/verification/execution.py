@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from lgx.budget import Budget
 from lgx.contracts import SourceBase
 from lgx.engine import Stop
@@ -210,7 +212,10 @@ class _Execution:
         for part in parts:
             setattr(self._found, part.role, part.side())
             if part.report is not None:
-                self._found.notes += part.report.notes
+                self._found.notes += (
+                    msgspec.structs.replace(note, message=f"{part.title}: {note.message}")
+                    for note in part.report.notes
+                )
 
     async def _compare(self, parts: Sequence[Part]) -> None:
         unread = [part.unread() for part in parts]

@@ -16,6 +16,7 @@ from lgx.codec import encode_line
 from lgx.errors import ThreadError
 from lgx.jsontext import split_object
 from lgx.records import Assistant, Checkpoint, Cron, Json, Record, Run, StoreItem, Thread
+from lgx.verification.marks import cron_origin
 from lgx.verification.messages import movable, moved
 
 __all__ = [
@@ -82,7 +83,8 @@ class Head(Struct, frozen=True):
     Attributes:
         step, source: of a checkpoint's metadata; `source` of an assistant that the server made
             by itself is `system`.
-        parent: id of the checkpoint that it was made of.
+        parent: id of the checkpoint that it was made of; of a cron that lgx made on a server,
+            id of the one that it stands for.
         due: the names of the nodes that come next, sorted, as JSON; None where that is not told.
     """
 
@@ -169,6 +171,9 @@ def head_of(record: Record) -> Head:
     if isinstance(record, Assistant) and isinstance(record.extra, dict):
         made = _word(_look(record.extra.get("metadata", UNSET)).created_by) == "system"
         return Head(source="system" if made else None)
+    if isinstance(record, Cron) and isinstance(record.extra, dict):
+        origin = cron_origin(record.extra.get("metadata", UNSET))
+        return Head(parent=None if origin is None else id_bytes(origin))
     return _NO_HEAD
 
 

@@ -1,4 +1,4 @@
-"""What lgx keeps in the metadata of a thread that it rebuilt on a server."""
+"""What lgx keeps in the metadata of what it made on a server: of threads, and of crons."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from lgx.errors import ThreadError
 from lgx.jsontext import split_object
 from lgx.records import Json
 
-__all__ = ["RESERVED", "Label", "label_of"]
+__all__ = ["RESERVED", "Label", "cron_origin", "label_of"]
 
 _KEY = "lgx"
+_MALFORMED = (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _REACHED = ("replayed", "values", "latest")
 
 RESERVED = frozenset(
@@ -49,17 +50,21 @@ class Label(Struct, frozen=True):
     graph_id: str | None
 
 
+class _KeptOfCron(Struct):
+    cron_id: str
+    made_from: str  # which nobody else's key will have
+
+
 _kept = msgspec.json.Decoder(_Kept)
+_kept_of_cron = msgspec.json.Decoder(_KeptOfCron)
 
 
 def label_of(metadata: Json) -> Label | None:
     """The label in a thread's metadata; None where there is none of lgx's."""
-    if not isinstance(metadata, Raw) or b'"lgx"' not in bytes(metadata):
-        return None
+    text = _text(metadata)
     try:
-        text = split_object(metadata).get(_KEY)
         kept = None if text is None else _kept.decode(text)
-    except (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _MALFORMED:
         return None
     if text is None or kept is None:
         return None
@@ -73,3 +78,21 @@ def label_of(metadata: Json) -> Label | None:
         kept.thread_id,
         kept.graph_id,
     )
+
+
+def cron_origin(metadata: Json) -> str | None:
+    """The id of the cron that one stands for; None where lgx did not make it."""
+    text = _text(metadata)
+    try:
+        return None if text is None else _kept_of_cron.decode(text).cron_id
+    except _MALFORMED:
+        return None
+
+
+def _text(metadata: Json) -> Raw | None:
+    if not isinstance(metadata, Raw) or b'"lgx"' not in bytes(metadata):
+        return None
+    try:
+        return split_object(metadata).get(_KEY)
+    except _MALFORMED:
+        return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
+from lgx.verification.excuses import Excuses
 from lgx.verification.fingerprint import NOTHING, SIZE, field_of, shown
 from lgx.verification.ledger import Entry, Row
 from lgx.verification.marks import RESERVED
@@ -20,7 +20,7 @@ def compare_own(
     entries: tuple[Entry, Entry],
     first: int,
     lasts: tuple[Row | None, Row | None],
-    excused: Counter[str],
+    excused: Excuses,
 ) -> tuple[str, ...]:
     """The fields that differ.
 
@@ -63,7 +63,7 @@ def _counted(
 
 
 def _values(
-    scope: Scope, original: Entry, copy: Entry, newest: Row | None, excused: Counter[str]
+    scope: Scope, original: Entry, copy: Entry, newest: Row | None, excused: Excuses
 ) -> list[str]:
     """Servers keep a rendering of their own beside the newest state, which was compared."""
     one, other = (digests_of(scope, "thread", entry, "values") for entry in (original, copy))
@@ -77,7 +77,7 @@ def _values(
     return fields
 
 
-def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Counter[str]) -> list[str]:
+def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Excuses) -> list[str]:
     one, other = (digests_of(scope, "thread", entry, "metadata") for entry in (original, copy))
     fields = []
     for key in sorted(one.keys() | other.keys()):
@@ -86,8 +86,9 @@ def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Counter[str])
             continue
         if key not in one:
             excused[name] += 1
-        elif name == _GRAPH and copy.graph == one[key]:
+        elif name == _GRAPH and key in other and copy.graph == one[key]:
             excused["graph ids"] += 1
+            excused.graphs.add((one[key], other[key]))
         else:
             fields.append(name)
     return fields

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+from lgx.verification.excuses import Excuses
 from lgx.verification.findings import Findings, First, say_fields, say_record, text_of
 from lgx.verification.fingerprint import SIZE, shown
 from lgx.verification.ledger import Entry, Row
@@ -36,7 +37,7 @@ def compare_rebuilt(
     rows: tuple[Iterator[Row], Iterator[Row]],
     lookups: tuple[Lookup, Lookup],
     findings: Findings,
-    excused: Counter[str],
+    excused: Excuses,
 ) -> None:
     """
     Args:
@@ -92,7 +93,7 @@ class _Comparison:
         first: int,
         lookup: Lookup,
         findings: Findings,
-        excused: Counter[str],
+        excused: Excuses,
     ) -> None:
         """
         Args:

@@ -74,7 +74,8 @@ class Side(Struct, kw_only=True):
         identity: of the place: a URL, an archive's id, a path.
         threads, checkpoints, records: that were read; the last: of all other kinds.
         digest: of all that was compared, 64 hexadecimal digits; equal on any two machines for
-            equal content. Ids and times are part of it, so that a rebuilt thread has another.
+            equal content. Ids and times are part of it, so that a rebuilt thread has another,
+            and digests of two sides tell nothing where there are such.
         unread: what is known to be there and could not be read.
         bytes: of records.
         received: bytes over the wire or from files, where that is known.

@@ -19,7 +19,6 @@ from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.report import Report
 from lgx.spec import RunSpec, Use
 from lgx.threads import Loss
-from lgx.verification.joint import PartProgress
 from lgx.verification.ledger import Ledger
 from lgx.verification.report import Side
 from lgx.verification.scope import Held
@@ -166,7 +165,7 @@ async def _read(
         spool_directory=spec.spool_directory,
     )
     try:
-        part.report = await carry_out(run, plan, progress=PartProgress(progress), stop=part.stop)
+        part.report = await carry_out(run, plan, progress=_PartProgress(progress), stop=part.stop)
     except LgxError as error:
         error.args = tuple(_as_named(part, str(word)) for word in error.args)
         raise
@@ -179,3 +178,25 @@ async def _read(
 def _as_named(part: Part, words: str) -> str:
     """A source names its options after its role, and here it may read the sink."""
     return words.replace("--source", "--sink") if part.role == "sink" else words
+
+
+class _PartProgress(Progress):
+    """How far one side is; what is counted here is counted in `whole` as well."""
+
+    def __init__(self, whole: Progress) -> None:
+        object.__setattr__(self, "whole", whole)
+        super().__init__()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = getattr(self, name, None) or 0
+        object.__setattr__(self, name, value)
+        whole: Progress = self.__dict__["whole"]
+        if name == "phase":
+            if value == "moving":
+                whole.phase = value
+        elif name == "waiting_for":
+            whole.waiting_for = value
+        elif isinstance(value, int):
+            # A thread that was not chosen is settled, and no other display says "unchanged" of it.
+            name = "written" if name == "unchanged" else name
+            setattr(whole, name, (getattr(whole, name) or 0) + value - before)

@@ -122,6 +122,23 @@ class TestOutput:
         found = msgspec.json.decode((tmp_path / "v.json").read_bytes(), type=Verification)
         assert len(found.differences) == 60
 
+    def test_rebuilt_threads_are_counted_in_place_of_digests(
+        self, lgx: Lgx, ends: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        """Their ids are others, so that digests differ where nothing else does."""
+        copy = records("equal")
+        metadata = raw({"owner": "zoe", "lgx": {"fidelity": "replayed"}})
+        copy[0] = msgspec.structs.replace(copy[0], metadata=metadata)
+        copy[1] = msgspec.structs.replace(copy[1], checkpoint_id="d1")
+        write(tmp_path / "a.ndjson", records("equal"))
+        write(tmp_path / "b.ndjson", copy)
+
+        code, out, _ = lgx("verify", *ends)
+
+        assert code == 0
+        assert "  rebuilt       1 replayed" in out.splitlines()
+        assert without_digests(out) == out.splitlines()
+
     def test_one_side_alone(self, lgx: Lgx, ends: tuple[str, ...]) -> None:
         """What was read, and its digest."""
         for flags in (ends[:4], ("--sink", "ndjson", "--sink-path", "a.ndjson")):

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from lgx import Record, Run, raw
+from lgx import Cron, Record, Run, raw
 from lgx.codec import encode_line
 from lgx.testing import sample_extras
 from lgx.verification.report import Compared
@@ -492,11 +492,69 @@ class TestWhatNoServerCanBeGiven:
             extra={"metadata": raw({"created_by": "system"})},
         )
         pair.sink.extras["assistant"] = list(map(encode_line, [*sample_extras("assistant"), made]))
+        pair.sink.extras["cron"] = list(map(encode_line, map(made_again, sample_extras("cron"))))
+
+        for sides in (("here", "there"), ("there", "here")):
+            found = await pair.verify(*sides)
+
+            assert (found.differences, found.equal) == ([], True)
+            assert told(found)[1:] == [
+                "ids, payloads and states of crons (2)",
+                "system assistants (1)",
+            ]
+
+    async def test_crons_that_are_missing_or_run_at_other_times_are_found(
+        self, pair: Any, make: Any
+    ) -> None:
+        """Nor does somebody else's stand for any."""
+        records = make.history("t")
+        pair.put(records, rebuilt(records))
+        crons = [
+            Cron(cron_id=own, extra={"schedule": raw("0 9 * * *"), "payload": raw({})})
+            for own in ("changed", "gone", "kept")
+        ]
+        others = [made_again(cron) for cron in (crons[0], crons[2])]
+        extra = {**others[0].extra, "schedule": raw("0 8 * * *")}
+        others[0] = msgspec.structs.replace(others[0], extra=extra)
+        strange = Cron(cron_id="strange", extra={"metadata": raw({"lgx": {"cron_id": "gone"}})})
+        pair.source.extras["cron"] = list(map(encode_line, crons))
+        pair.sink.extras["cron"] = list(map(encode_line, [*others, strange]))
 
         found = await pair.verify()
 
-        assert (found.differences, found.equal) == ([], True)
-        assert told(found)[1:] == ["cron records (2)", "system assistants (1)"]
+        assert [(d.what, d.first) for d in found.differences] == [
+            ("different", "cron changed: schedule differs"),
+            ("missing", "cron gone is missing in the sink"),
+            ("additional", "cron strange is missing in the source"),
+        ]
+
+    async def test_assistants_of_a_graph_that_was_mapped(self, pair: Any, make: Any) -> None:
+        """The threads' labels tell; of another graph they are others."""
+        records = make.history("t")
+        copy = rebuilt(records)
+        metadata = {"graph_id": "new", "owner": "zoe", "lgx": {**LABEL, "graph_id": "agent"}}
+        copy[0] = msgspec.structs.replace(copy[0], metadata=raw(metadata))
+        pair.put(records, copy)
+        sample = sample_extras("assistant")[0]
+
+        def named(own: str, graph: str) -> bytes:
+            named = msgspec.structs.replace(sample, assistant_id=own, graph_id=graph)
+            return encode_line(named)
+
+        pair.source.extras["assistant"] = [named("a", "agent"), named("b", "agent")]
+        pair.sink.extras["assistant"] = [named("a", "new"), named("b", "other")]
+
+        found = await pair.verify()
+
+        assert [d.first for d in found.differences] == ["assistant b, version 1: graph_id differs"]
+
+
+def made_again(cron: Any) -> Any:
+    """The cron as a server would give it that was made to have it."""
+    fields = dict(cron.extra or {})
+    fields["metadata"] = raw({"lgx": {"cron_id": cron.cron_id, "source": "s", "made_from": "d"}})
+    fields["payload"] = raw({"assistant_id": "other"})
+    return msgspec.structs.replace(cron, cron_id=f"new-{cron.cron_id}", extra=fields)
 
 
 def told(found: Any) -> list[str]:

@@ -358,6 +358,24 @@ async def test_progress_is_the_sum_of_both_sides(pair: Any, make: Any) -> None:
     assert (progress.phase, progress.total) == ("done", 8)
 
 
+async def test_notes_name_their_side(pair: Any, make: Any) -> None:
+    """The same may be told of both."""
+    pair.put(make.history("t"))
+
+    async def listing(self: Any, query: Any, context: Any) -> Any:
+        context.note("it has moved")
+        async for ref in MemorySource.list(self, query, context):
+            yield ref
+
+    pair.here(list=listing)
+    pair.there(list=listing)
+
+    assert [note.message for note in (await pair.verify()).notes] == [
+        "the source, here: it has moved",
+        "the sink, there: it has moved",
+    ]
+
+
 async def test_nothing_is_left_on_disk_and_nothing_has_a_name_there(
     pair: Any, make: Any, tmp_path: Path
 ) -> None:
