@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -209,18 +210,28 @@ def test_a_label_of_an_earlier_copy_is_not_copied_on(
     assert "thread_id" not in label
 
 
-async def test_a_time_to_live_goes_along(source: Filled, target: str) -> None:
-    """Where the source tells it."""
-    thread_id = source.threads["bare-ttl"]
-    async with FaultProxy(target) as proxy:
-        report = await lgx.run_async(
-            lgx.use("cloud", url=source.url, ttl=True),
-            lgx.use("cloud", url=proxy.url),
-            thread_ids=(thread_id,),
-        )
-        bodies = [p.request.body for p in proxy.log if p.name == "POST /threads"]
-    assert report.threads.written == 1
-    assert len(bodies) == 1
+async def test_a_time_to_live_goes_along(
+    source: Filled, target: str, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """Where the source tells it, as a server takes it."""
+    backup = lgx.use("ndjson", path=str(tmp_path / "one.ndjson"))
+    thread_id = source.threads["loop-turns"]
+    await lgx.run_async(lgx.use("cloud", url=source.url), backup, thread_ids=(thread_id,))
+    add_ttl(tmp_path / "one.ndjson", {"ttl_minutes": 43_200, "strategy": "delete"})
+    report = await lgx.run_async(backup, lgx.use("cloud", url=proxy.url))
+    assert (report.exit_code, report.threads.written) == (0, 1)
+    [body] = [json.loads(p.request.body) for p in proxy.log if p.name == "POST /threads"]
+    assert body["ttl"] == {"ttl": 43_200, "strategy": "delete"}
+
+
+def add_ttl(path: Path, ttl: dict[str, Any]) -> None:
+    lines = path.read_text().splitlines()
+    added = [
+        json.dumps({**json.loads(line), "ttl": ttl}) if '"kind":"thread"' in line else line
+        for line in lines
+    ]
+    assert added != lines
+    path.write_text("\n".join(added) + "\n")
 
 
 @pytest.mark.parametrize("verify", ["none", "sample"])

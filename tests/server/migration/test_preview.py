@@ -76,3 +76,19 @@ async def test_a_path_that_is_none_is_said(source: Filled, target: str) -> None:
     """Before anything is written."""
     with pytest.raises(lgx.LgxError, match="is not the address of a LangGraph server"):
         await move(source.url, f"{target}/nowhere")
+
+
+async def test_steps_that_are_too_large_are_told(
+    source: Filled, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, and by the run, which leaves nothing of such a thread."""
+    thread_id = source.threads["weave-plain"]
+    monkeypatch.setattr("lgx_plugins.cloud.restore.writing.LARGEST_BODY", 500)
+    report = await move(source.url, target, [thread_id], dry_run=True)
+    [note] = [note for note in report.notes if note.thread_id == thread_id]
+    assert note.message.startswith("one of its steps has up to 0 MiB, and servers refuse requests")
+    monkeypatch.setattr("lgx_plugins.cloud.restore.target.LARGEST_BODY", 500)
+    done = await move(source.url, target, [thread_id])
+    [why] = named(done, thread_id)
+    assert "needs a request of" in why
+    assert thread_id not in await contents(target)
