@@ -9,5 +9,6 @@ taking      a sink that keeps digests         excuses     what could not be othe
 fingerprint a record as digests of its fields findings    what differs, in words
 messages    what servers move within messages scope       what both sides have room for
 marks       what lgx keeps on a server        report      what came of it
-ledger      the digests of one side, on disk  shapes      the names that records have, kept once
+ledger      the digests of one side, on disk  listing     what differs, as it is reported
+shapes      the names that records have, kept once
 """

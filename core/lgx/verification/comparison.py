@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
 from operator import itemgetter
-from typing import Literal
 
 import msgspec
 
@@ -16,19 +15,16 @@ from lgx.verification.excuses import Excuses
 from lgx.verification.extras import compare_extras
 from lgx.verification.findings import Findings, First, merged
 from lgx.verification.ledger import Entry, Ledger, Row
+from lgx.verification.listing import Listing, What
 from lgx.verification.replayed import compare_rebuilt
 from lgx.verification.report import (
-    MOST_DIFFERENCES,
     Compared,
-    Difference,
     Side,
     Verification,
 )
 from lgx.verification.scope import Scope
 
 __all__ = ["Comparison"]
-
-_What = Literal["different", "missing", "additional", "doubled", "unread"]
 
 
 class Comparison:
@@ -54,7 +50,7 @@ class Comparison:
         self._scope = scope
         self._ledgers = ledgers
         self._sides = sides
-        self._unread = [dict(reasons) for reasons in unread]
+        self._listing = Listing(found, unread)
         self._found = found
         self._chosen = chosen
         self._digests = [0 for _ in sides]  # sums, so that the order does not count
@@ -71,7 +67,7 @@ class Comparison:
             for left, right in merged(first, second, itemgetter(0)):
                 self._pair(left[1] if left else [], right[1] if right else [])
                 yield
-        self._never_read()
+        self._listing.never_read()
         self._extras()
         for side, total in zip(self._sides, self._digests, strict=True):
             side.digest = blake2b(b"%x" % total, digest_size=32).hexdigest()
@@ -85,8 +81,8 @@ class Comparison:
     def _sum_up(self, entries: list[Entry]) -> None:
         for entry in entries:
             deque(self._rows(0, entry), 0)
-        self._doubled(entries, [])
-        self._untold(entries[0].thread_id)
+        self._listing.doubled(entries, [])
+        self._listing.untold(entries[0].thread_id)
 
     # -- two sides --------------------------------------------------------------------
 
@@ -131,17 +127,17 @@ class Comparison:
             for entry in left or right:
                 self._count_alone(0 if left else 1, entry, findings.checkpoints)
         own = (left or right)[0]
-        if self._untold(own.thread_id, right[0].thread_id if right else own.thread_id):
+        if self._listing.untold(own.thread_id, right[0].thread_id if right else own.thread_id):
             counts.unread += 1
             return
-        what: _What = "different"
+        what: What = "different"
         if not right:
             what, counts.missing = "missing", counts.missing + 1
             findings.found(First(words="is missing in the sink"))
         elif not left:
             what, counts.additional = "additional", counts.additional + 1
             findings.found(First(words="is missing in the source"))
-        elif self._doubled(left, right):
+        elif self._listing.doubled(left, right):
             counts.different += 1
             return
         elif findings.first is None:
@@ -151,7 +147,7 @@ class Comparison:
             counts.different += 1
         assert findings.first is not None
         differing = _differing(findings.checkpoints) - before
-        self._differs(own.thread_id, what, findings.first, differing, rebuilt)
+        self._listing.differs(own.thread_id, what, findings.first, differing, rebuilt)
 
     def _compare(self, left: Entry, right: Entry, findings: Findings) -> str | None:
         """Returns how far the thread was rebuilt, where it was."""
@@ -237,67 +233,7 @@ class Comparison:
             self._found.records,
             self._excused if rebuilt else None,
         ):
-            self._differs(None, what, first)
-
-    # -- what is said -----------------------------------------------------------------
-
-    def _doubled(self, left: list[Entry], right: list[Entry]) -> bool:
-        """Whether one id stands for several threads of a side; that is told here."""
-        for entries, side in ((left, "source"), (right, "sink")):
-            if len(entries) > 1:
-                where = f"in the {side}" if len(self._ledgers) > 1 else "there"
-                words = f"stands {len(entries)} times {where}"
-                self._differs(entries[0].thread_id, "doubled", First(words=words))
-                return True
-        return False
-
-    def _untold(self, *thread_ids: str) -> bool:
-        """Whether a thread could not be read on a side, where it has that id; that is told
-        here."""
-        reasons = [
-            (number, why)
-            for number, (side, own) in enumerate(zip(self._unread, thread_ids, strict=False))
-            if (why := side.pop(own, None)) is not None
-        ]
-        if not reasons:
-            return False
-        names = ("the source", "the sink")
-        places = [f"in {names[n]} ({why})" for n, why in reasons]
-        if len(self._ledgers) == 1:
-            places = [f"({why})" for _, why in reasons]
-        words = f"could not be read whole {', nor '.join(places)}"
-        self._differs(thread_ids[0], "unread", First(words=words))
-        return True
-
-    def _never_read(self) -> None:
-        """Threads of which nothing at all came."""
-        for thread_id in sorted({own for side in self._unread for own in side}):
-            self._found.threads.unread += 1
-            self._untold(*[thread_id] * len(self._unread))
-
-    def _differs(
-        self,
-        thread_id: str | None,
-        what: _What,
-        first: First,
-        checkpoints: int = 0,
-        fidelity: str | None = None,
-    ) -> None:
-        if len(self._found.differences) >= MOST_DIFFERENCES:
-            self._found.unlisted += 1
-            return
-        self._found.differences.append(
-            Difference(
-                thread_id=thread_id,
-                what=what,
-                first=first.words,
-                namespace=first.namespace,
-                checkpoint_id=first.checkpoint_id,
-                fields=first.fields,
-                checkpoints=checkpoints,
-                fidelity=fidelity,
-            )
-        )
+            self._listing.differs(None, what, first)
 
 
 def _differing(counts: Compared) -> int:

@@ -33,20 +33,20 @@ def compare_exactly(
     rows: tuple[Iterator[Row], Iterator[Row]],
     findings: Findings,
 ) -> None:
-    """Checkpoints first, since what differs in one often comes to be seen in its thread."""
-    held = merged(*rows, order)
-    rest: list[Pair] = []
+    """Checkpoints before the thread's own record, in which what differs in one of them often
+    comes to be seen."""
     numbers: Counter[bytes] = Counter()
-    for pair in held:
+    own = False
+    for pair in merged(*rows, order):
         row = either(pair)
-        if row.kind != "checkpoint":
-            rest.append(pair)
-            break
-        numbers[row.place] += 1
+        if row.kind == "checkpoint":
+            numbers[row.place] += 1
+        elif row.kind > "checkpoint" and not own:
+            own = True
+            _compare_own(scope, entries, findings)
         _find(scope, pair, numbers[row.place], findings)
-    _compare_own(scope, entries, findings)
-    for pair in (*rest, *held):
-        _find(scope, pair, 0, findings)
+    if not own:
+        _compare_own(scope, entries, findings)
 
 
 def order(row: Row) -> tuple[str, bytes, bytes, int]:

@@ -143,15 +143,9 @@ def fingerprint(record: Record) -> Fingerprint:
         return Fingerprint(record.kind, b"", whole, (_FIELD + "record",), whole)
     settled: dict[str, bytes] = {}
     found = sorted(_fields(record, identity, settled))
-    place, own = _place(record)
-    return Fingerprint(
-        record.kind,
-        place,
-        own,
-        tuple(name for name, _ in found),
-        b"".join(digest for _, digest in found),
-        settled,
-    )
+    names = tuple(name for name, _ in found)
+    digests = b"".join(digest for _, digest in found)
+    return Fingerprint(record.kind, *_place(record), names, digests, settled)
 
 
 def head_of(record: Record) -> Head:

@@ -104,6 +104,11 @@ class Scope:
                     yield from self._lacking(side, ledger, other)
 
     def _lacking(self, side: Held, ledger: Ledger, other: Held) -> Iterator[LeftOut]:
+        if not other.has_kind("thread") and any(kind == "thread" for kind, _ in ledger.shapes()):
+            yield LeftOut(
+                what=f"the threads' own records of {side.title}",
+                why=f"{other.title}, {_LACKS if other.offered('thread') else _NOT_READ}",
+            )
         for kind in ledger.kinds():
             if kind in EXTRA_KINDS and not self._extras:
                 continue

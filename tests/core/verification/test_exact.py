@@ -114,6 +114,24 @@ CHANGES = [
 ]
 
 
+async def test_kinds_that_are_not_known_do_not_count_among_checkpoints(
+    pair: Any, make: Any
+) -> None:
+    """Wherever their names come in the alphabet."""
+    for number, name in enumerate(("artifact", "zebra")):
+        own = f"t{number}"
+        strange = UnknownRecord(
+            name=name, thread_id=own, body=raw({"kind": name, "thread_id": own})
+        )
+        records = [*make.history(own), strange]
+        changed = [*records[:2], make.state(own, 1, next=raw(["other"])), *records[3:]]
+        pair.put(records, changed)
+
+    assert [d.first for d in (await pair.verify()).differences] == [
+        "checkpoint 2 (c0001) of namespace '': next differs"
+    ] * 2
+
+
 @pytest.mark.parametrize(("change", "words"), CHANGES)
 async def test_one_change_is_found_and_named(
     pair: Any, make: Any, change: Callable[[list[Record]], list[Record]], words: str

@@ -64,6 +64,19 @@ async def test_kinds_that_a_plugin_does_not_read(pair: Any, make: Any) -> None:
     assert told(found) == ["1 run record of the source, here: the sink, there, does not give them"]
 
 
+async def test_threads_own_records_that_a_plugin_does_not_read(pair: Any, make: Any) -> None:
+    """As beside a checkpointer, which knows of checkpoints alone."""
+    pair.put(make.history("t"))
+    pair.there(offers=frozenset({"checkpoint"}))
+
+    found = await pair.verify()
+
+    assert found.equal
+    assert told(found) == [
+        "the threads' own records of the source, here: the sink, there, does not give them"
+    ]
+
+
 async def test_places_without_a_form_in_common_are_refused(pair: Any) -> None:
     """Nothing in the bytes of a checkpointer can be compared with what the API shows."""
     pair.here(offers=frozenset({"thread", "checkpoint"}))

@@ -433,7 +433,7 @@ async def test_differences_beyond_a_bound_are_counted(
     pair: Any, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A comparison of two places that have nothing in common stays bounded."""
-    monkeypatch.setattr("lgx.verification.comparison.MOST_DIFFERENCES", 5)
+    monkeypatch.setattr("lgx.verification.listing.MOST_DIFFERENCES", 5)
     for number in range(9):
         pair.source.put(make.history(f"t{number}"))
 
