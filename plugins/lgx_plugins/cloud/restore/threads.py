@@ -70,12 +70,22 @@ def graph_of(thread: Thread | None) -> str | None:
 
 
 def sent_of(thread: Thread | None, graph_id: str | None) -> Sent:
-    """What the thread is created with; the graph's id is the target's."""
+    """What the thread is created with; the graph's id is the target's.
+
+    Raises:
+        ThreadError: it is half of a copy itself.
+    """
     fields: dict[str, Raw] = {}
     if thread is not None and not isinstance(thread.metadata, UnsetType):
         fields = split_object(thread.metadata)
     kept_back = fields.keys() & RESERVED
-    taken = KEY in fields and label_of(fields) is None
+    label = label_of(fields)
+    if label is not None and label.unfinished:
+        raise ThreadError(
+            "it is labelled unfinished where it comes from: a run that built it there was cut "
+            "short; complete that first"
+        )
+    taken = KEY in fields and label is None
     for name in (*kept_back, KEY):
         fields.pop(name, None)
     if graph_id is not None:

@@ -90,11 +90,15 @@ class ThreadWriter:
         if judgement.outcome is not None:
             found = await self._finish(job, target, judgement.outcome, context)
             return msgspec.structs.replace(found, written=False)
-        if judgement.course is Course.REPLACE:
-            for _ in foresee(bundle):
-                pass  # what cannot be built at all is not to cost what stands there
-            await target.discard()
-        return await self._build(job, target, context)
+        if judgement.course is Course.BUILD:
+            return await self._build(job, target, context)
+        for _ in foresee(bundle):
+            pass  # what cannot be built at all is not to cost what stands there
+        await target.discard()
+        try:
+            return await self._build(job, target, context)
+        except (ThreadError, RetryableError) as error:
+            raise ThreadError(f"{error}; what stood in its place was removed before") from error
 
     async def _job(self, bundle: Bundle, run: RunInfo, context: Context) -> Job:
         places = await self._holdings.places([bundle.thread_id], run, context)

@@ -39,6 +39,12 @@ def test_what_somebody_keeps_under_lgx_s_own_key_is_told() -> None:
     assert told(missing("t", own, sent, built({}, "idle"))) == {"metadata 'lgx'": False}
 
 
+def test_half_a_copy_is_not_copied_on() -> None:
+    own = thread(metadata={"lgx": {"unfinished": True, "attempt": "a", "source": "s"}})
+    with pytest.raises(ThreadError, match="labelled unfinished where it comes from"):
+        sent_of(own, None)
+
+
 @pytest.mark.parametrize("graph", [7, ["agent"], {}])
 def test_a_graph_that_is_no_name_fails_the_thread(graph: Any) -> None:
     with pytest.raises(ThreadError, match="graph_id what is no text"):
