@@ -82,12 +82,16 @@ class Tally:
                 self.report.provenance = Provenance(self._spool_directory)
             self.report.provenance.add(thread_id, outcome.origin)
         arrived = bundle.checkpoints - sum(loss.checkpoints for loss in outcome.losses)
+        missing = any(loss.holdable for loss in losses)
+        if bundle.outcome != "complete" and not missing:
+            self.report.failures.append(
+                Failure(thread_id=thread_id, what="thread", why="it was read in part only")
+            )
         if not outcome.written:
             self.unchanged(arrived)
             self.lost(losses, thread_id)
             return
         counts, checkpoints = self.report.threads, self.report.checkpoints
-        missing = any(loss.holdable for loss in losses)
         if bundle.outcome == "complete" and not missing:
             counts.written += 1
             checkpoints.written += arrived
@@ -96,10 +100,6 @@ class Tally:
             counts.partial += 1
             checkpoints.partial += arrived
             self._progress.partial += 1
-            if not missing:
-                self.report.failures.append(
-                    Failure(thread_id=thread_id, what="thread", why="it was read in part only")
-                )
         checkpoints.listed += arrived
         self.lost(losses, thread_id)
         self._arrived(bundle)
@@ -122,13 +122,14 @@ class Tally:
     def previewed(self, bundle: Bundle, outcome: WriteOutcome) -> None:
         """A dry run has found what would become of a thread."""
         assert bundle.ref is not None
+        losses = (*bundle.losses, *outcome.losses)
         if outcome.error is not None:
-            self.failed(bundle.thread_id, outcome.error, outcome.losses, 0)
+            self.failed(bundle.thread_id, outcome.error, losses, bundle.checkpoints)
         elif outcome.written:
-            self.would_move(bundle.ref, (*bundle.losses, *outcome.losses))
+            self.would_move(bundle.ref, losses)
         else:
             self.unchanged(bundle.checkpoints)
-            self.lost((*bundle.losses, *outcome.losses), bundle.thread_id)
+            self.lost(losses, bundle.thread_id)
 
     def would_move(self, ref: ThreadRef, losses: Sequence[Loss] = ()) -> None:
         self.report.would_move.append(
