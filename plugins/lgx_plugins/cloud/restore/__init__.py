@@ -1,6 +1,7 @@
 """The sink of `cloud`: threads rebuilt on another server, through its API.
 
-sink        the order of things            config, naming, graphs
-writing     one thread, until it stands    label, holdings, conflicts, target
-extras      what belongs to the deployment
+sink         the order of things                config, graphs, naming, leftovers
+writing      one thread, until it stands        jobs, conflicts, target, standing, threads
+label        what is kept on the server         holdings
+assistants, crons, store                        belongings
 """
