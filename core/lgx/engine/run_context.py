@@ -34,6 +34,7 @@ class RunContext:
         self.budget = budget
         self.progress = progress
         self.notes: dict[tuple[str | None, str], Note] = {}
+        self._waits: list[str] = []
         self._requests = requests
         self._stop = stop
         self._spool_directory = spool_directory
@@ -61,11 +62,13 @@ class RunContext:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
+        self._waits.append(what)
         self.progress.waiting_for = what
         try:
             yield
         finally:
-            self.progress.waiting_for = None
+            self._waits.remove(what)
+            self.progress.waiting_for = self._waits[-1] if self._waits else None
 
     def received(self, size: int) -> None:
         self.progress.received += size
