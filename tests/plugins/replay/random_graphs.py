@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from .local import Place
 
-__all__ = ["GraphPlan", "NodePlan", "act", "build", "graph_plans", "moves"]
+__all__ = ["GraphPlan", "Move", "NodePlan", "act", "all_moves", "build", "graph_plans", "runs"]
 
 
 def _append(left: list[Any] | None, right: list[Any]) -> list[Any]:
@@ -103,10 +103,11 @@ def _value(channel: str, who: str, state: dict[str, Any]) -> Any:
         return f"{who}{count}"
     if channel == "messages":
         held = state.get("messages") or []
-        if held and count % 3 == 2:
-            return [RemoveMessage(id=held[0].id), AIMessage(f"{who} {count}")]
-        if held and count % 4 == 3:
-            return [HumanMessage(f"edited by {who}", id=held[-1].id)]
+        mine = int(who[1:]) if who[1:].isdigit() else len(held)  # no two tasks touch the same
+        if mine < len(held) and count % 3 == 2:
+            return [RemoveMessage(id=held[mine].id), AIMessage(f"{who} {count}")]
+        if mine < len(held) and count % 4 == 3:
+            return [HumanMessage(f"edited by {who}", id=held[mine].id)]
         return [AIMessage(f"{who} {count}"), ("user", "and?")][: 1 + count % 2]
     return [who, count] if count % 2 else {"by": who}
 
@@ -245,15 +246,33 @@ def graph_plans(draw: st.DrawFn) -> GraphPlan:
     )
 
 
-MOVES = (
-    *("input", "input", "input", "resume", "resume", "go on", "update", "update as", "clear"),
-    *("old input", "travel", "old update", "copy", "bulk", "pause"),
+RUNS = (
+    "input",
+    "input",
+    "input",
+    "resume",
+    "resume",
+    "go on",
+    "old input",
+    "travel",
+    "copy",
+    "pause",
 )
+UPDATES = ("update", "update as", "clear", "old update", "bulk")
 
-moves = st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 50)), min_size=1, max_size=7)
+Move: TypeAlias = tuple[str, int]
+"""What is done, and a number that says where and with what."""
 
 
-async def act(plan: GraphPlan, place: Place, move: tuple[str, int]) -> None:
+def _moves(kinds: tuple[str, ...]) -> st.SearchStrategy[list[Move]]:
+    return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 50)), min_size=1, max_size=7)
+
+
+runs = _moves(RUNS)
+all_moves = _moves(RUNS + UPDATES)
+
+
+async def act(plan: GraphPlan, place: Place, move: Move) -> None:
     """Does one thing to a thread; what the graph refuses to do is left."""
     kind, number = move
     states = await place.states()
