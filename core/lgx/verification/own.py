@@ -33,7 +33,7 @@ def compare_own(
         return ()
     original, copy = entries[first], entries[1 - first]
     fields = [
-        *_values(scope, original, copy, lasts[1 - first], excused),
+        *_values(scope, original, copy, (lasts[first], lasts[1 - first]), excused),
         *_metadata(scope, original, copy, excused),
     ]
     if scope.knows("thread", "status") and original.status != copy.status:
@@ -63,16 +63,29 @@ def _counted(
 
 
 def _values(
-    scope: Scope, original: Entry, copy: Entry, newest: Row | None, excused: Excuses
+    scope: Scope,
+    original: Entry,
+    copy: Entry,
+    newest: tuple[Row | None, Row | None],
+    excused: Excuses,
 ) -> list[str]:
-    """Servers keep a rendering of their own beside the newest state, which was compared."""
+    """The channels that differ, but for those in which each shows what was compared already: the
+    copy its newest state, or the original something else than its own, as servers may.
+
+    Args:
+        newest: the checkpoints of original and copy.
+    """
     one, other = (digests_of(scope, "thread", entry, "values") for entry in (original, copy))
-    fields = [shown(k) for k in sorted(one.keys() | other.keys()) if one.get(k) != other.get(k)]
-    if not fields or newest is None or not scope.has("checkpoint"):
-        return fields
-    lacking = digests_of(scope, "checkpoint", newest, "values").keys() & one.keys() - other.keys()
-    fields = [field for field in fields if field in set(map(shown, lacking))]
-    if not lacking:
+    differing = sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
+    if newest[0] is None or newest[1] is None:
+        return [shown(key) for key in differing]
+    here, there = (digests_of(scope, "checkpoint", row, "values") for row in newest if row)
+    fields = [
+        shown(key)
+        for key in differing
+        if other.get(key) != there.get(key) and one.get(key) == here.get(key)
+    ]
+    if len(fields) < len(differing):
         excused["what servers show as values"] += 1
     return fields
 

@@ -183,8 +183,10 @@ async def test_a_graph_is_another_only_where_the_label_says_so(pair: Any, make: 
 
 
 async def test_what_a_thread_shows_as_its_values_must_not_be_gone(pair: Any, make: Any) -> None:
-    """Where its newest state has it."""
+    """Where it is as its newest state."""
     records = make.history("t")
+    values = records[-1].values  # type: ignore[attr-defined]
+    records[0] = msgspec.structs.replace(records[0], values=values)
     copy = rebuilt(records)
     copy[0] = msgspec.structs.replace(copy[0], values=raw({}))
     pair.put(records, copy)
@@ -328,20 +330,28 @@ class TestWhatNoServerCanBeGiven:
         assert "statuses (1)" in told(found)
 
     async def test_what_servers_show_beside_the_newest_state(self, pair: Any, make: Any) -> None:
-        """They render it otherwise, with what no checkpoint keeps; without a history there is
-        nothing else to compare."""
-        for thread_id, count in (("some", 2), ("none", 0)):
+        """The source may render it otherwise, with what no checkpoint keeps; what shows neither
+        that nor its own newest state is another. Without a history nothing else is there."""
+        newest = {"n": 1, "messages": [{"type": "human", "content": "hi"}]}
+        for thread_id, count, here, there in (
+            ("none", 0, newest, {**newest, "n": 2}),
+            ("other", 2, newest, {**newest, "n": 2}),
+            ("rendered", 2, {**newest, "n": "1", "untracked": 1}, newest),
+            ("both", 2, {**newest, "n": "1"}, {**newest, "n": "one"}),
+        ):
             records = make.history(thread_id, count)
+            records[0] = msgspec.structs.replace(records[0], values=raw(here))
             copy = rebuilt(records)
-            copy[0] = msgspec.structs.replace(copy[0], values=raw({"n": 2, "messages": []}))
+            copy[0] = msgspec.structs.replace(copy[0], values=raw(there))
             pair.put(records, copy)
 
         found = await pair.verify()
 
         assert [(d.thread_id, d.first) for d in found.differences] == [
-            ("none", "the thread's values.messages differs")
+            ("none", "the thread's values.n differs"),
+            ("other", "the thread's values.n differs"),
         ]
-        assert "what servers show as values (1)" in told(found)
+        assert "what servers show as values (2)" in told(found)
 
     async def test_idle_with_something_to_come_is_interrupted(self, pair: Any, make: Any) -> None:
         """Where nothing is to come the two are not the same."""
