@@ -25,11 +25,9 @@ from lgx.cli.options import EFFORT, EXTRAS, OUTPUT, THREADS
 from lgx.cli.session import Session
 from lgx.cli.signals import graceful_stop
 from lgx.cli.verdict import clean, verdict
-from lgx.config import Config, convert
 from lgx.errors import LgxError, UsageError
 from lgx.progress import Progress
-from lgx.spec import Use
-from lgx.verification.reading import read_config_type, write_only
+from lgx.verification.reading import config_of
 from lgx.verification.report import Verification
 from lgx.verification.spec import VerifySpec
 from lgx.verifying import make_verify_spec, verify_spec
@@ -126,21 +124,12 @@ def _check_options(spec: VerifySpec, session: Session) -> dict[str, Path]:
     for role, use in (("source", spec.source), ("sink", spec.sink)):
         if use is None:
             continue
-        config = _config(role, use, session)
+        config = config_of(role, use, session.registry)
         session.learn(config)
         for name, value in msgspec.structs.asdict(config).items():
             if isinstance(value, Path) and str(value) != "-":
                 paths[f"--{role}-{name.replace('_', '-')}"] = value
     return paths
-
-
-def _config(role: str, use: Use, session: Session) -> Config:
-    where = f"--{role} {use.name}"
-    if role == "source":
-        return convert(session.registry.source(use.name).config_type, use.options, where=where)
-    unused = write_only(use.name, session.registry)
-    options = {key: value for key, value in use.options.items() if key not in unused}
-    return convert(read_config_type(use.name, session.registry), options, where=where)
 
 
 async def _compare(spec: VerifySpec, session: Session, *, quiet: bool) -> Verification:

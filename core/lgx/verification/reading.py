@@ -10,7 +10,7 @@ from lgx.errors import UsageError
 from lgx.registry import Registry
 from lgx.spec import Use
 
-__all__ = ["read_config_type", "source_of", "write_only"]
+__all__ = ["config_of", "read_config_type", "source_of", "write_only"]
 
 
 def read_config_type(name: str, registry: Registry) -> type[Config]:
@@ -37,24 +37,29 @@ def write_only(name: str, registry: Registry) -> frozenset[str]:
     return frozenset(info.name for info in describe(sink.config_type)) - known
 
 
-def source_of(role: str, use: Use, registry: Registry) -> SourceBase[Any]:
-    """The source that reads one side.
+def config_of(role: str, use: Use, registry: Registry) -> Config:
+    """The options by which one side is read.
 
     Args:
         role: source or sink. Of a sink, options that only writing has are left out.
 
     Raises:
-        UsageError: there is none, or its options are wrong.
+        UsageError: no source has that name, or its options are wrong.
     """
-    cls = registry.source(use.name)
-    config_type, options = cls.config_type, dict(use.options)
+    config_type, options = registry.source(use.name).config_type, dict(use.options)
     if role == "sink":
         config_type = read_config_type(use.name, registry)
         unused = write_only(use.name, registry)
         options = {k: v for k, v in options.items() if k.replace("-", "_") not in unused}
-    config = convert(config_type, options, where=f"--{role} {use.name}")
+    return convert(config_type, options, where=f"--{role} {use.name}")
+
+
+def source_of(role: str, use: Use, registry: Registry) -> SourceBase[Any]:
+    """The source that reads one side; raises as `config_of`, and where nothing was kept of what
+    was written there."""
+    config = config_of(role, use, registry)
     if role == "sink" and str(getattr(config, "path", "")) == "-":
         raise UsageError(
             f"--sink {use.name}: what was written to - is gone; name a file with --sink-path"
         )
-    return cls(config)
+    return registry.source(use.name)(config)
