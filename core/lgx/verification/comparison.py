@@ -106,7 +106,7 @@ class Comparison:
 
     def _candidate(self, number: int, entry: Entry) -> Entry | None:
         other = self._ledgers[1 - number]
-        found = other.made_of(entry.id)
+        found = other.made_of(entry.id, self._sides[number].identity)
         if found is None and entry.origin is not None:
             found = other.named(entry.origin)
         return found

@@ -178,7 +178,7 @@ class _Execution:
             # A server has a thread whose id is no UUID under one that is made of it, and only
             # its metadata tell which it is.
             def known(own: bytes) -> bool:
-                return held.named(own) is not None or held.made_of(own) is not None
+                return held.named(own) is not None or held.made_of(own, "") is not None
 
             return {name for name in thread_ids if _may_be_made(name) or known(id_bytes(name))}
 

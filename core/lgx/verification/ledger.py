@@ -26,7 +26,7 @@ _PAGE = 500  # threads that are looked up together
 _SCHEMA = (
     """CREATE TABLE thread (
       number INTEGER PRIMARY KEY, id BLOB, origin BLOB, mark BLOB, fidelity TEXT,
-      graph BLOB, unfinished INT, status TEXT, shape INT, digests BLOB, settled BLOB
+      source TEXT, graph BLOB, unfinished INT, status TEXT, shape INT, digests BLOB, settled BLOB
     )""",
     "CREATE INDEX thread_id ON thread (id)",
     "CREATE INDEX thread_origin ON thread (origin) WHERE origin IS NOT NULL",
@@ -35,11 +35,11 @@ _SCHEMA = (
       due BLOB, shape INT, digests BLOB, settled BLOB, PRIMARY KEY (thread, kind, place, id, copy)
     ) WITHOUT ROWID""",
 )
-_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRY = (
-    "SELECT id, number, origin, mark, fidelity, graph, unfinished, status, shape, digests, "
-    "settled FROM thread "
+    "SELECT id, number, origin, mark, fidelity, source, graph, unfinished, status, shape, "
+    "digests, settled FROM thread "
 )
 _THREADS = f"{_ENTRY} WHERE (id, number) > (?, ?) ORDER BY id, number LIMIT ?"
 _RECORD = (
@@ -57,6 +57,7 @@ class Entry(Struct, frozen=True):
         origin: the id that it had where it came from, if it was rebuilt under another one.
         mark: digest of what lgx keeps in it on a server; None where that is nothing.
         fidelity: how far it was rebuilt; None where it was not.
+        source: identity of where it came from.
         graph: digest of the graph id that it had where it came from, if it has another one.
         unfinished: whether rebuilding it was cut short.
         names, digests, settled: of its own record; without names it has none.
@@ -67,6 +68,7 @@ class Entry(Struct, frozen=True):
     origin: bytes | None = None
     mark: bytes | None = None
     fidelity: str | None = None
+    source: str | None = None
     graph: bytes | None = None
     unfinished: bool = False
     status: str | None = None
@@ -147,7 +149,7 @@ class Ledger:
             _ADD_THREAD,
             (
                 *(found.number, found.id, found.origin, found.mark, found.fidelity),
-                *(found.graph, found.unfinished, found.status),
+                *(found.source, found.graph, found.unfinished, found.status),
                 *(shape, found.digests, _packed(found.settled)),
             ),
         )
@@ -192,13 +194,15 @@ class Ledger:
         """The thread of that id."""
         return self._first("WHERE id = ? ORDER BY number LIMIT 1", own)
 
-    def made_of(self, origin: bytes) -> Entry | None:
-        """The thread that had that id where it came from."""
-        return self._first("WHERE origin = ? ORDER BY id, number LIMIT 1", origin)
+    def made_of(self, origin: bytes, source: str) -> Entry | None:
+        """The thread that had that id where it came from; of several that of this source, if it
+        is among them."""
+        order = "ORDER BY source = ? DESC, id, number LIMIT 1"
+        return self._first(f"WHERE origin = ? {order}", origin, source)
 
-    def _first(self, where: str, value: bytes) -> Entry | None:
+    def _first(self, where: str, *values: object) -> Entry | None:
         with self._room():
-            row = self._database.execute(_ENTRY + where, (value,)).fetchone()
+            row = self._database.execute(_ENTRY + where, values).fetchone()
         return None if row is None else self._entry(row)
 
     def entries(self) -> Iterator[Entry]:
@@ -214,10 +218,10 @@ class Ledger:
             at = page[-1][:2]
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
-        own, number, origin, mark, fidelity, graph, unfinished, status, shape, *rest = row
-        digests, settled = rest
+        own, number, origin, mark, fidelity, source, graph, unfinished, *rest = row
+        status, shape, digests, settled = rest
         return Entry(
-            *(own, number, origin, mark, fidelity, graph, bool(unfinished), status),
+            *(own, number, origin, mark, fidelity, source, graph, bool(unfinished), status),
             None if shape is None else self._shapes.names(shape),
             digests,
             _unpacked(settled),

@@ -30,6 +30,7 @@ RESERVED = frozenset(
 
 class _Kept(Struct):
     fidelity: str = ""
+    source: str = ""
     unfinished: bool = False
     attempt: str = ""
     thread_id: str | None = None
@@ -40,11 +41,13 @@ class Label(Struct, frozen=True):
     """
     Attributes:
         digest: of all of it: two copies of one rebuilt thread have the same.
+        source: identity of the place that it came from.
         thread_id, graph_id: those where the thread came from, if it has others here.
     """
 
     digest: bytes
     fidelity: str
+    source: str
     unfinished: bool
     thread_id: str | None
     graph_id: str | None
@@ -74,6 +77,7 @@ def label_of(metadata: Json) -> Label | None:
     return Label(
         blake2b(canonical(text), digest_size=16).digest(),
         kept.fidelity,
+        kept.source,
         unfinished,
         kept.thread_id,
         kept.graph_id,

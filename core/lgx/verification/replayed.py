@@ -63,6 +63,7 @@ class _History:
         self._numbers: dict[int, int] = {}  # by a hash of the id, a fraction of it in size
 
     def __iter__(self) -> Iterator[Row]:
+        number = 0
         for row in self._rows:
             if row.kind != "checkpoint" or row.place:
                 self._passed[
@@ -70,7 +71,8 @@ class _History:
                 ] += 1
                 continue
             self.last = row
-            self._numbers[hash(row.id)] = len(self._numbers) + 1
+            number += 1
+            self._numbers.setdefault(hash(row.id), number)
             yield row
 
     def parent(self, row: Row) -> int | None:

@@ -133,6 +133,7 @@ def _entry(number: int, thread_id: str, own: Thread | None) -> Entry:
         origin=None if label.thread_id is None else id_bytes(label.thread_id),
         mark=label.digest,
         fidelity=label.fidelity,
+        source=label.source,
         graph=None if label.graph_id is None else digest_of(label.graph_id),
         unfinished=label.unfinished,
     )

@@ -185,7 +185,7 @@ async def test_a_graph_is_another_only_where_the_label_says_so(pair: Any, make: 
 async def test_what_a_thread_shows_as_its_values_must_not_be_gone(pair: Any, make: Any) -> None:
     """Where it is as its newest state."""
     records = make.history("t")
-    values = records[-1].values  # type: ignore[attr-defined]
+    values = records[-1].values
     records[0] = msgspec.structs.replace(records[0], values=values)
     copy = rebuilt(records)
     copy[0] = msgspec.structs.replace(copy[0], values=raw({}))
@@ -227,6 +227,12 @@ async def test_two_copies_of_one_rebuilt_thread_are_compared_exactly(pair: Any, 
 
 
 MADE = "6c677800-7468-5265-a164-732d69647321"
+
+
+async def identity(pair: Any) -> str:
+    """Of the source, as a label names it."""
+    side: str = (await pair.verify("here", None)).source.identity
+    return side
 
 
 def under(thread_id: str, records: list[Record]) -> list[Record]:
@@ -277,13 +283,20 @@ class TestOtherIds:
     ) -> None:
         """As after two runs with --merge: the other one is another source's."""
         records = make.history("user/7")
+        other = [*records[:-1], make.state("user/7", 2, values=raw({"n": "another"}))]
         pair.source.put(records)
-        for own in (MADE, MADE.replace("21", "22")):
-            pair.sink.put(under(own, rebuilt(records, thread_id="user/7")))
+        for own, source, states in (
+            (MADE, "elsewhere", other),
+            (MADE.replace("21", "22"), await identity(pair), records),
+        ):
+            copy = rebuilt(states, thread_id="user/7", source=source)
+            pair.sink.put(under(own, copy))
 
-        found = await pair.verify()
+        for sides in (("here", "there"), ("there", "here")):
+            found = await pair.verify(*sides)
 
-        assert found.threads == Compared(equal=1, additional=1)
+            assert (found.threads.equal, found.threads.different) == (1, 0)
+            assert found.threads.additional + found.threads.missing == 1
 
 
 async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
