@@ -307,11 +307,11 @@ async def test_a_backup_is_restored_to_its_own_server(
     ("name", "answer"),
     [
         ("relay-one", {"resume": {"yes": ["é", None]}}),
-        ("relay-series", {"resume": "a"}),
-        ("relay-beside", {"resume": "beside"}),
         ("relay-inside", {"resume": "deep"}),
         ("relay-gate", None),
-        ("loop-paused", None),
+        pytest.param("relay-series", {"resume": "a"}, marks=pytest.mark.nightly),
+        pytest.param("relay-beside", {"resume": "beside"}, marks=pytest.mark.nightly),
+        pytest.param("loop-paused", None, marks=pytest.mark.nightly),
     ],
 )
 async def test_an_interrupted_thread_can_be_resumed_there(

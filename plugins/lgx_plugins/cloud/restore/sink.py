@@ -117,7 +117,9 @@ class CloudSink(Sink[CloudSinkConfig]):
         marks: dict[str, Mark] = {}
         for thread_id, place in places.items():
             holding = place.holding
-            if holding is not None and holding.is_copy(thread_id, run):
+            if holding is None:
+                self._writer.absent[thread_id] = place
+            elif holding.is_copy(thread_id, run):
                 mark = holding.label.mark if holding.label else None
                 if mark is not None:
                     marks[thread_id] = mark

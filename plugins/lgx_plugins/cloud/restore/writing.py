@@ -26,7 +26,7 @@ from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
-from lgx_plugins.cloud.restore.holdings import Holdings
+from lgx_plugins.cloud.restore.holdings import Holdings, Place
 from lgx_plugins.cloud.restore.jobs import Job, job_of
 from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget, TakenError
 from lgx_plugins.cloud.restore.threads import missing, thread_ttl
@@ -54,6 +54,9 @@ class ThreadWriter:
         self._memory = Memory()
         self._learnt: set[str | None] = {None}  # threads without a graph have no history
         self._learning: dict[str | None, asyncio.Lock] = {}
+        self.absent: dict[str, Place] = {}
+        """Where nothing stood when it was looked at, by the ids of threads to come: creating one
+        tells whether that has changed."""
         self.kept_back: set[str] = set()
         """Names of metadata that the target was not given, because it takes them from nobody."""
         self.renamed = 0
@@ -80,6 +83,15 @@ class ThreadWriter:
         Raises:
             ThreadError, RetryableError: the thread does not stand there.
         """
+        listed = bundle.thread_id in self.absent
+        try:
+            return await self._write(bundle, run, context)
+        except TakenError:
+            if not listed:
+                raise
+        return await self._write(bundle, run, context)  # it has come since
+
+    async def _write(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
         job = await self._job(bundle, run, context)
         target = self._target(job, context)
         judgement = await self._judge.judge(job, target)
@@ -101,8 +113,11 @@ class ThreadWriter:
             raise ThreadError(f"{error}; what stood in its place was removed before") from error
 
     async def _job(self, bundle: Bundle, run: RunInfo, context: Context) -> Job:
-        places = await self._holdings.places([bundle.thread_id], run, context)
-        return await job_of(bundle, places[bundle.thread_id], self._graphs, run, context)
+        place = self.absent.pop(bundle.thread_id, None)
+        if place is None:
+            places = await self._holdings.places([bundle.thread_id], run, context)
+            place = places[bundle.thread_id]
+        return await job_of(bundle, place, self._graphs, run, context)
 
     async def forget(self, thread_ids: Sequence[str], run: RunInfo, context: Context) -> None:
         """Removes the copies of these threads that this run's source was read for."""
