@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import UnsetType
+from msgspec import Raw, UnsetType
 
 from lgx import Checkpoint
 from lgx_plugins.replay.actions import overwrites
@@ -72,7 +72,7 @@ class Comparison:
         if found.channels:
             self._later = found, there
             held = values_of(source.values)
-            found.messages = tuple(n for n in found.channels if n in held and messages_of(held[n]))
+            found.messages = tuple(name for name in found.channels if _messages(held.get(name)))
             found.literal = tuple(n for n in found.channels if n in there and overwrites(there[n]))
 
     def _compare_next(self, source: Checkpoint, target: Checkpoint, found: Difference) -> None:
@@ -122,6 +122,11 @@ class Comparison:
             self.differences.places.setdefault(index, Difference()).step = True
         if shifted:
             self.differences.excused["step"] += shifted
+
+
+def _messages(value: Raw | None) -> bool:
+    found = None if value is None else messages_of(value)
+    return found is not None and bool(found.items)
 
 
 def _differ(source: object, target: object) -> bool:

@@ -75,6 +75,7 @@ class Differences(Struct):
     def weight(self) -> int:
         """To choose the lesser of two by: what the state is counts most."""
         places = self.places.values()
-        wrong = sum(bool(place.channels) for place in places)
+        wrong = sum(len(place.channels) for place in places)
         astray = sum(bool(place.missing or place.extra) for place in places)
-        return 10000 * (wrong + self.lacking + self.surplus) + 100 * astray + len(places)
+        count = self.lacking + self.surplus
+        return (count << 60) + (wrong << 40) + (astray << 20) + len(places)

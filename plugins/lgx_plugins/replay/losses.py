@@ -54,35 +54,44 @@ def losses_of(
         method: how it was written; None where it was there already.
     """
     yield from _unwritable(outline, thread_id)
-    if method is not None and method.guessed:
+    if method is not None:
+        yield from _of_method(outline, method, thread_id)
+    if differences is None:
+        return
+    for name in sorted(differences.excused):
+        what, why = _EXCUSES.get(name, (name, "servers move them into additional_kwargs"))
+        yield Loss(what=what, why=why, thread_id=thread_id, holdable=False)
+    yield from _differing(differences, thread_id)
+
+
+def _of_method(outline: Outline, method: Method, thread_id: str) -> Iterator[Loss]:
+    """What the way to write a thread cannot carry."""
+    if method.guessed:
         yield Loss(
-            what=f"the input of {method.guessed} waiting task{'s' * (method.guessed != 1)}",
-            why="a command sent it, and no history tells what",
+            what="the input of waiting tasks",
+            why="a command sent it, and no history tells what: these tasks, and finished ones "
+            "beside them, would run with none; the thread cannot be resumed",
             thread_id=thread_id,
             holdable=False,
         )
-    if method is not None and method.due_again:
+    if method.due_again:
         yield Loss(
             what=f"that {', '.join(sorted(method.due_again))} had run",
             why="updates cannot tell it, so that these nodes run again in the thread's next run",
             thread_id=thread_id,
             holdable=False,
         )
-    if method is not None and method.latest and len(outline) > 1:
-        count = len(outline) - 1
-        yield _lost(_checkpoints(count), "the target refused them", thread_id, count)
-    if differences is None:
-        return
-    for name, count in sorted(differences.excused.items()):
-        what, why = _EXCUSES.get(name, (name, "servers move them into additional_kwargs"))
+    for channel in sorted(method.plain):
         yield Loss(
-            what=f"{what} of {_checkpoints(count)}",
-            why=why,
+            what=f"messages of channel {channel!r} as such",
+            why="its reducer makes no messages of what servers are given: they are plain data "
+            "there, where nodes that expect messages may fail",
             thread_id=thread_id,
-            checkpoints=count,
             holdable=False,
         )
-    yield from _differing(differences, thread_id)
+    if method.latest and len(outline) > 1:
+        count = len(outline) - 1
+        yield _lost(_checkpoints(count), "the target refused them", thread_id, count)
 
 
 def _unwritable(outline: Outline, thread_id: str) -> Iterator[Loss]:
@@ -111,7 +120,7 @@ def _differing(differences: Differences, thread_id: str) -> Iterator[Loss]:
         counts.update(["next"] if place.missing or place.extra else [])
         counts.update(name for name in ("step", "source", "parent") if getattr(place, name))
     for name, count in sorted(counts.items()):
-        yield _lost(f"{name} of {_checkpoints(count)}", "came out different", thread_id, count)
+        yield _lost(f"{name} of {_checkpoints(count)}", "came out different", thread_id, 0)
     if differences.lacking:
         count = differences.lacking
         yield _lost(_checkpoints(count), "the target did not take them", thread_id, count)

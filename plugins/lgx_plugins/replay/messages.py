@@ -12,7 +12,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-__all__ = ["Messages", "edits", "messages_of", "replacement", "rewritten"]
+__all__ = [
+    "Messages",
+    "edits",
+    "looks_like_messages",
+    "messages_of",
+    "replacement",
+    "rewritten",
+]
 
 REMOVE_ALL = "__remove_all__"
 
@@ -26,7 +33,15 @@ _OF_CHUNK = {
 _TYPES = frozenset(
     ["human", "user", "ai", "assistant", "system", "developer", "tool", "function", "chat"]
 ).union(["remove"], _OF_CHUNK)
-_EMPTY = {"invalid_tool_calls": Raw(b"[]"), "usage_metadata": Raw(b"null")}
+_EMPTY = {
+    "invalid_tool_calls": Raw(b"[]"),
+    "usage_metadata": Raw(b"null"),
+    # A server that makes messages of these gives them back; where they do not come back, the
+    # channel is none of messages.
+    "additional_kwargs": Raw(b"{}"),
+    "response_metadata": Raw(b"{}"),
+    "name": Raw(b"null"),
+}
 _CHUNK_ONLY = ("tool_call_chunks", "chunk_position")
 
 
@@ -42,6 +57,15 @@ class _Written(Struct, gc=False):
     id: str | None = None
 
 
+class _Rendered(Struct, gc=False):
+    type: str
+    content: Raw
+    additional_kwargs: Raw
+    response_metadata: Raw
+
+
+_rendered_decoder = msgspec.json.Decoder(_Rendered)
+_rendered_list_decoder = msgspec.json.Decoder(list[_Rendered])
 _heads_decoder = msgspec.json.Decoder(list[_Head])
 _written_decoder = msgspec.json.Decoder(_Written)
 _items_decoder = msgspec.json.Decoder(list[Raw])
@@ -70,6 +94,18 @@ def messages_of(value: Raw) -> Messages | None:
             return None
         found[head.id] = item
     return Messages(found) if len(found) == len(items) else None
+
+
+def looks_like_messages(value: Raw) -> bool:
+    """Whether this is a message, or a list with one in it, as a server renders it."""
+    try:
+        if bytes(memoryview(value)[:1]) == b"[":
+            heads = _rendered_list_decoder.decode(value)
+        else:
+            heads = [_rendered_decoder.decode(value)]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return any(head.type in _TYPES for head in heads)
 
 
 def rewritten(writes: Sequence[Raw], before: Messages | None, after: Messages) -> list[Raw] | None:

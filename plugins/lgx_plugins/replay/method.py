@@ -111,8 +111,9 @@ class Method(Struct):
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
+        plain: channels with messages that no reducer makes messages of.
         by_value: whether a step was sent by value, and not by its tasks.
-        guessed: tasks that wait at the head, and whose input no history tells.
+        guessed: whether tasks wait at the head whose input no history tells.
     """
 
     graph: GraphMemory
@@ -130,8 +131,9 @@ class Method(Struct):
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
+    plain: set[str] = field(default_factory=set)
     by_value: bool = False
-    guessed: int = 0
+    guessed: bool = False
 
     @classmethod
     def first(cls, graph: GraphMemory) -> Method:

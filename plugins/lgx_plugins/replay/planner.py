@@ -17,7 +17,8 @@ from msgspec import Raw, structs
 from lgx import Record
 from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update
 from lgx_plugins.replay.joins import Arrived, Joins
-from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
+from lgx_plugins.replay.messages import looks_like_messages, messages_of
+from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Form, Method
 from lgx_plugins.replay.nodes import candidates, variants
 from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
@@ -31,6 +32,7 @@ COPY, END, INPUT, START = "__copy__", "__end__", "__input__", "__start__"
 
 _NULL = Raw(b"null")
 _NOTHING = Fix()
+_AS_DATA = (Form.WRITTEN, Form.OVERWRITE, Form.VALUE, Form.TAIL)
 
 
 def plan(outline: Outline, records: Iterable[Record], method: Method) -> Iterator[Action]:
@@ -66,6 +68,7 @@ class _Planner:
                 self._old[index] = self._newest.shrunk()
         if step is not None:
             yield from self._unfinished(step)
+            self._method.plain = {name for name in step.values if self._plain(step, name)}
 
     def _grown(self, step: Step, parent: Parent | None, made: tuple[str, ...]) -> Parent:
         """A checkpoint that has been made, as the parent of others."""
@@ -224,8 +227,8 @@ class _Planner:
             gotos += [goto for goto in pulled if goto not in gotos]
         if nodes <= self._method.sending and not any(goto.sent for goto in gotos):
             gotos += [Goto(task.name, sent=True) for task in step.tasks if task.pushed]
-        waiting = sum(task.pushed and task.result is None for task in step.tasks)
-        self._method.guessed = min(waiting, sum(goto.sent for goto in gotos))
+        waits = any(task.pushed and task.result is None for task in step.tasks)
+        self._method.guessed = waits and any(goto.sent for goto in gotos)
         return Update(last.node, last.writes, tuple(gotos))
 
     def _unfinished(self, step: Step) -> Iterator[Action]:
@@ -253,6 +256,15 @@ class _Planner:
         if not self._method.stages:
             return ()
         return poison(self._channels | step.values, self._graph, names)
+
+    def _plain(self, step: Step, channel: str) -> bool:
+        """Whether messages in a channel were sent as what they are not made of again."""
+        value = step.values[channel]
+        if not looks_like_messages(value):
+            return False
+        forms = [fix.forms.get(channel) for fix in self._method.fixes.values()]
+        forms.append(self._method.forms.get(channel))
+        return messages_of(value) is None or any(form in _AS_DATA for form in forms)
 
     # -- what is learnt -----------------------------------------------------------------
 

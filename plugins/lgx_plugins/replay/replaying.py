@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -105,9 +104,10 @@ class _Attempt(Struct):
 
     @property
     def weight(self) -> int:
-        if self.performed.unstaged:
-            return sys.maxsize  # it has a step that nobody took
-        return 0 if self.found is None else self.found.differences.weight
+        found = 0 if self.found is None else self.found.differences.weight
+        # One that was refused, or has a step that nobody took, is worse than any that stands.
+        stands = self.performed.refused is None and not self.performed.unstaged
+        return found if stands else found + (1 << 90)
 
 
 class _Replay:

@@ -144,6 +144,29 @@ async def test_a_node_that_the_target_lacks_leaves_the_values() -> None:
     assert await _values(there, target.thread_id) == await _values(source, bundle.thread_id)
 
 
+async def test_what_cannot_be_mended_keeps_nothing_else_from_being_mended() -> None:
+    """A node under another name, a channel that is gone and a reducer that has changed: all
+    checkpoints stand there, with all that the graph there can hold."""
+
+    class Other(TypedDict, total=False):
+        log: Annotated[list[Any], _marking]
+        x: int
+
+    source, bundle = await _exported()
+    nodes = {**NODES, "renamed": NODES["b"]}
+    del nodes["b"]
+    edges = [(START, "a"), ("a", "renamed"), ("renamed", "c")]
+
+    there, target, outcome = await _replayed(bundle, graph(Other, nodes, edges))
+
+    assert (outcome.fidelity, outcome.checkpoints) == ("values", 15)
+    told = [loss.what for loss in outcome.losses]
+    assert told == ["channel 's' of 15 checkpoints", "next of 6 checkpoints"]
+    held = await _values(there, target.thread_id)
+    wanted = await _values(source, bundle.thread_id)
+    assert held == [{k: v for k, v in state.items() if k != "s"} for state in wanted]
+
+
 async def test_edges_that_changed_are_told_and_nothing_else() -> None:
     """What comes next follows today's graph."""
     _, bundle = await _exported()
@@ -171,8 +194,7 @@ async def test_a_history_that_begins_in_the_middle_is_rebuilt_from_there(cut: in
     rebuilt = await _values(there, target.thread_id)
     assert rebuilt[: 15 - cut] == wanted
     assert len(rebuilt) == 15 - cut + based
-    numbers = f"the step number of {15 - cut} checkpoint{'s' * (cut != 14)}"
-    told = ["what 1 checkpoint came from", *([numbers] if cut > 1 else [])]
+    told = ["what 1 checkpoint came from", *(["the step number"] if cut > 1 else [])]
     assert [loss.what for loss in outcome.losses] == told
 
 

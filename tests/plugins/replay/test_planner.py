@@ -88,9 +88,8 @@ async def test_messages_go_as_they_stand_afterwards() -> None:
 
     _, asked, answered = await _planned(place)
 
-    rest: dict[str, Any] = {"additional_kwargs": {}, "response_metadata": {}, "name": None}
-    human = {"content": "hi", "type": "human", "id": ids[0], **rest}
-    ai = {"content": "hello", "type": "ai", "id": ids[1], "tool_calls": [], **rest}
+    human = {"content": "hi", "type": "human", "id": ids[0]}
+    ai = {"content": "hello", "type": "ai", "id": ids[1], "tool_calls": []}
     assert asked == [_update("__start__", {"messages": [human]})]
     assert answered == [_update("a", {"messages": [ai]})]
 

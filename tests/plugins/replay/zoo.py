@@ -528,6 +528,7 @@ class _Functional:
 CUT = "what an input dropped"
 FORK = "the parent"
 SENT = "the input"
+PLAIN = "messages"
 
 CASES = (
     Case("line", _line, turns(3)),
@@ -561,7 +562,7 @@ CASES = (
     Case("several questions", _many_questions, _answered_one_by_one, (CUT,)),
     Case("sends by edge that ask", _asking_sends(True), turns(1)),
     Case("sends by command that ask", _asking_sends(False), turns(1), (SENT,)),
-    Case("messages without reducer", _plain_messages, turns(3, {"x": 1})),
+    Case("messages without reducer", _plain_messages, turns(3, {"x": 1}), (PLAIN,)),
     Case("tricky values", _tricky, turns(2, {"log": ["in"]})),
     Case("functions", _Functional, turns(3, {"n": 1})),
 )
