@@ -61,13 +61,17 @@ def _send_otherwise(method: Method, index: int, place: Difference) -> bool:
         return True
     changed = False
     for channel in () if place.given else place.channels:
+        if channel in method.graph.hopeless:
+            continue
         if channel in place.literal:
             form = Form.TAIL if method.graph.reduces(channel) else Form.VALUE
             changed |= fix.forms.get(channel) is not form
             fix.forms[channel] = form
         else:
             messages = channel in place.messages
-            changed |= _next_form(method, index, channel, messages=messages)
+            more = _next_form(method, index, channel, messages=messages)
+            method.exhausted[channel] += not more
+            changed |= more
     return changed
 
 

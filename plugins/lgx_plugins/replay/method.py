@@ -61,6 +61,7 @@ class GraphMemory(Struct):
             another node.
         floor: the level of all steps.
         forms: of channels whose reducer makes something else of what was once written.
+        hopeless: channels that came out different whatever was tried.
         stages: whether refused updates leave their writes behind, as staging needs.
         equal, unequal: of each channel how often what a single task wrote was the value
             afterwards, and how often not, as a reducer makes it.
@@ -76,6 +77,7 @@ class GraphMemory(Struct):
     levels: dict[frozenset[str], int] = field(default_factory=dict)
     floor: int = 0
     forms: dict[str, Form] = field(default_factory=dict)
+    hopeless: set[str] = field(default_factory=set)
     stages: bool = True
     equal: Counter[str] = field(default_factory=Counter)
     unequal: Counter[str] = field(default_factory=Counter)
@@ -108,6 +110,7 @@ class Method(Struct):
         latest: whether the last state alone is written.
         written: how often each channel was written to, as far as it is planned.
         refused: which of the steps of some nodes was refused last.
+        exhausted: at how many steps nothing is left to try for a channel.
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
@@ -128,6 +131,7 @@ class Method(Struct):
     fixes: dict[int, Fix]
     written: Counter[str] = field(default_factory=Counter)
     refused: dict[frozenset[str], int] = field(default_factory=dict)
+    exhausted: Counter[str] = field(default_factory=Counter)
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
@@ -186,6 +190,7 @@ class Method(Struct):
         self.graph.levels.update(self.levels)
         self.graph.floor = max(self.graph.floor, self.floor)
         self.graph.stages &= self.stages
+        self.graph.hopeless |= {name for name, count in self.exhausted.items() if count > 1}
         counts = Counter(item for fix in self.fixes.values() for item in fix.forms.items())
         for (channel, form), count in counts.most_common():
             # Once is an accident; half of the times is how the graph there is.

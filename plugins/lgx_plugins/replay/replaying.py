@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -118,6 +119,7 @@ class _Replay:
         self._verify = verify
         self._whole = outline_of(bundle)
         self._attempts = 0
+        self._exhausted: Counter[str] = Counter()  # of the last attempt
         self._last: _Attempt | None = None
 
     async def run(self) -> Outcome:
@@ -135,6 +137,7 @@ class _Replay:
             best = await self._attempt(best.method)
         if best.performed.refused is not None:
             raise best.performed.refused
+        best.method.exhausted = self._exhausted
         best.method.remember()
         return await self._outcome(best)
 
@@ -182,6 +185,7 @@ class _Replay:
             key, why = attempt.performed.keys.get(index), str(attempt.performed.refused)
             return key is not None and improve_refused(method, index, key, why)
         method.staged, method.told = attempt.method.staged, attempt.method.told
+        method.exhausted = self._exhausted = Counter()
         return improve(method, attempt.found.differences)
 
     async def _draw(self) -> None:

@@ -124,10 +124,14 @@ async def test_where_reducers_were_swapped_only_what_is_never_written_differs() 
 async def test_a_channel_that_the_target_lacks_is_told() -> None:
     """It is lost in every state, and nothing else is."""
     _, bundle = await _exported()
+    memory = Memory()
 
-    _, _, outcome = await _replayed(bundle, graph(Smaller, NODES, EDGES))
+    _, _, outcome = await _replayed(bundle, graph(Smaller, NODES, EDGES), memory)
+    _, _, second = await _replayed(bundle, graph(Smaller, NODES, EDGES), memory)
 
     assert [loss.what for loss in outcome.losses] == ["channel 's' of 15 checkpoints"]
+    assert second.losses == outcome.losses
+    assert second.attempts == 1
 
 
 async def test_a_node_that_the_target_lacks_leaves_the_values() -> None:
