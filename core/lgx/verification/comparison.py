@@ -55,6 +55,7 @@ class Comparison:
         self._chosen = chosen
         self._digests = [0 for _ in sides]  # sums, so that the order does not count
         self._excused = Excuses()
+        self._shared: bool | None = None
 
     def steps(self) -> Iterator[None]:
         """Compares; yields after each thread, so that others may run."""
@@ -114,6 +115,9 @@ class Comparison:
     def _thread(self, left: list[Entry], right: list[Entry]) -> None:
         if not left and self._chosen:
             return
+        if not left and self._is_its_own(right[0]):
+            self._excused["threads that the target has of its own"] += len(right)
+            return
         counts = self._found.threads
         findings = Findings(checkpoints=self._found.checkpoints, records=self._found.records)
         before = _differing(findings.checkpoints)
@@ -148,6 +152,14 @@ class Comparison:
         assert findings.first is not None
         differing = _differing(findings.checkpoints) - before
         self._listing.differs(own.thread_id, what, findings.first, differing, rebuilt)
+
+    def _is_its_own(self, entry: Entry) -> bool:
+        """Whether a thread of a server that threads were rebuilt on is none of these: servers
+        have others, too."""
+        source = self._sides[0].identity
+        if self._shared is None:
+            self._shared = self._ledgers[1].rebuilt_from(source)
+        return self._shared and entry.source != source
 
     def _compare(self, left: Entry, right: Entry, findings: Findings) -> str | None:
         """Returns how far the thread was rebuilt, where it was."""

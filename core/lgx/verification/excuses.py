@@ -20,6 +20,7 @@ _WHY = {
     "what servers show as values": "the newest state was compared",
     "graph ids": "their labels say which they were (--sink-map-graph)",
     "statuses": "servers work them out themselves",
+    "threads that the target has of its own": "they did not come from this source",
     "system assistants": "servers make them by themselves",
     "ids, payloads and states of crons": "servers give new ones, and lgx creates them disabled",
 }

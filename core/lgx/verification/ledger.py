@@ -200,6 +200,10 @@ class Ledger:
         order = "ORDER BY source = ? DESC, id, number LIMIT 1"
         return self._first(f"WHERE origin = ? {order}", origin, source)
 
+    def rebuilt_from(self, source: str) -> bool:
+        """Whether there is a thread that was rebuilt from there."""
+        return self._first("WHERE source = ? LIMIT 1", source) is not None
+
     def _first(self, where: str, *values: object) -> Entry | None:
         with self._room():
             row = self._database.execute(_ENTRY + where, values).fetchone()

@@ -292,11 +292,28 @@ class TestOtherIds:
             copy = rebuilt(states, thread_id="user/7", source=source)
             pair.sink.put(under(own, copy))
 
-        for sides in (("here", "there"), ("there", "here")):
-            found = await pair.verify(*sides)
+        found = await pair.verify()
+        assert found.threads == Compared(equal=1)
+        assert "threads that the target has of its own (1)" in [o.what for o in found.left_out]
+        back = await pair.verify("there", "here")
+        assert back.threads == Compared(equal=1, missing=1)
 
-            assert (found.threads.equal, found.threads.different) == (1, 0)
-            assert found.threads.additional + found.threads.missing == 1
+
+async def test_what_a_target_has_of_its_own_is_told_and_is_no_difference(
+    pair: Any, make: Any
+) -> None:
+    """Threads are moved to where others are; what came from this source and is gone there
+    differs all the same."""
+    records = make.history("t")
+    source = await identity(pair)
+    pair.put(records, rebuilt(records, source=source))
+    pair.sink.put(make.history("began here"))
+
+    assert (await pair.verify()).threads == Compared(equal=1)
+
+    pair.sink.put(under("gone", rebuilt(make.history("gone"), source=source)))
+
+    assert (await pair.verify()).threads == Compared(equal=1, additional=1)
 
 
 async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
