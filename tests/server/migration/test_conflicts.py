@@ -125,7 +125,7 @@ async def test_what_is_labelled_unfinished_is_replaced(
 ) -> None:
     """Whoever's attempt it was: it is no copy of anything."""
     by = source.url if left_by == "this source" else left_by
-    label = {"unfinished": True, "attempt": "a", "source": by}
+    label = {"unfinished": True, "attempt": "a" * 32, "source": by}
     metadata = {"lgx": label, "graph_id": "loop"}
     step = {"updates": [{"values": {"rounds": 9}, "as_node": "__input__"}]}
     await occupy(target, thread_id, metadata=metadata, supersteps=[step])
@@ -226,7 +226,7 @@ async def test_what_was_cut_short_can_be_cleaned_away(
     source: Filled, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By doctor, and only what nobody has written for a while."""
-    label = {"unfinished": True, "attempt": "a", "source": source.url}
+    label = {"unfinished": True, "attempt": "a" * 32, "source": source.url}
     left = str(uuid.uuid4())
     await occupy(target, left, metadata={"lgx": label})
     await move(source.url, target, [source.threads["loop-turns"]])
@@ -244,3 +244,30 @@ async def test_what_was_cut_short_can_be_cleaned_away(
     assert (await labels(target)).keys() == {source.threads["loop-turns"]}
     told = [note.message for note in context.notes.values() if "were left" in note.message]
     assert len(told) == 1
+
+
+async def test_a_copy_that_a_cron_runs_is_not_replaced(
+    source: Filled, target: str, thread_id: str
+) -> None:
+    """With it the cron would go."""
+    await move(source.url, target, [thread_id])
+    async with Server(target) as server:
+        cron = {"assistant_id": "loop", "schedule": "0 0 1 1 *", "input": {"rounds": 1}}
+        await server.post(f"/threads/{thread_id}/runs/crons", cron)
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id], full=True)
+    assert await contents(target) == before
+    assert "somebody has gone on" in named(report, thread_id)[0]
+
+
+@pytest.mark.parametrize(
+    "theirs", [{"unfinished": "x"}, {"unfinished": True}, {"unfinished": True, "attempt": "mine"}]
+)
+async def test_what_only_looks_like_a_label_is_somebody_elses(
+    theirs: dict[str, Any], source: Filled, target: str, thread_id: str
+) -> None:
+    await occupy(target, thread_id, metadata={"lgx": theirs})
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id])
+    assert await contents(target) == before
+    assert named(report, thread_id)[0].startswith("thread: it stands there with other content")

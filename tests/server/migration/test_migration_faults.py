@@ -246,3 +246,30 @@ async def test_a_thread_that_vanishes_in_the_middle_is_built_anew(
     found = await compare(source.url, target, names)
     direct = await labels(target)
     assert found[next(iter(names))].of("values", "missing", "extra") == [], (report, direct)
+
+
+@pytest.mark.parametrize("name", ["chat-plain", "chat-forked", "weave-forked-parallel"])
+async def test_a_run_that_slept_does_not_touch_what_another_has_finished(
+    name: str, source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """Another run replaced the half of a thread and was done; the first then wakes, where it
+    would mark, branch or continue it."""
+    thread_id = source.threads[name]
+    made: list[Request] = []
+
+    async def overtake(request: Request) -> None:
+        """Before the first run looks whether the thread is still its own."""
+        if creation(request):
+            made.append(request)
+        elif len(made) == 1 and request.path == "/threads/search":
+            made.append(request)
+            report = await move(source.url, target, [thread_id])
+            assert report.threads.written + report.threads.partial == 1
+
+    proxy.on_request = overtake
+    await move(source.url, proxy.url, [thread_id])
+    assert len(made) >= 2
+    found = await compare(source.url, target, {name: thread_id})
+    assert found[name].of("values", "missing", "extra", "step") == [], str(found)
+    label = (await labels(target))[thread_id]
+    assert "unfinished" not in label

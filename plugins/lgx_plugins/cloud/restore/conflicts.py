@@ -78,9 +78,8 @@ class Judge:
                 "another with --sink-url"
             )
         if label is not None and there.is_copy(job.bundle.thread_id, job.run):
-            if newest[:1] == [label.head] * (label.head is not None) and _untouched(
-                label, await target.look()
-            ):
+            same = newest[:1] == [label.head] * (label.head is not None)
+            if same and _untouched(label, await target.look()) and not await target.used():
                 return Judgement(Course.REPLACE)
             # Not all that may have been done shows in its content: an answer to an interrupt.
             return self._against("as a copy with which somebody has gone on")

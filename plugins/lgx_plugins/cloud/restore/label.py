@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -64,6 +65,7 @@ class _Look(Label, frozen=True, kw_only=True):
     provenance: Raw = Raw(b"null")  # type: ignore[assignment]  # of no use to whoever looks
 
 
+_ATTEMPT = re.compile("[0-9a-f]{32}")  # what is not in full is somebody else's
 _decoder = msgspec.json.Decoder(_Look)
 
 
@@ -75,5 +77,6 @@ def label_of(metadata: Mapping[str, Raw]) -> Label | None:
         label = _decoder.decode(metadata[KEY])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    ours = label.fidelity or label.unfinished
+    whole = label.attempt is not None and _ATTEMPT.fullmatch(label.attempt) is not None
+    ours = label.source and (whole if label.unfinished else label.fidelity)
     return msgspec.structs.replace(label, provenance=Raw(b"null")) if ours else None

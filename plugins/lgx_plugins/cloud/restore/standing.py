@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import msgspec
+from msgspec import Raw, Struct
 
-from lgx import Checkpoint, Context, ThreadError
+from lgx import Checkpoint, Context, ThreadError, split_object
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import RefusedError, TooLargeError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryPage, HistoryReader
 from lgx_plugins.cloud.restore.holdings import Holdings
+from lgx_plugins.cloud.restore.label import KEY
 from lgx_plugins.cloud.restore.threads import Built
 
 __all__ = ["Standing", "decoded"]
@@ -20,6 +22,10 @@ __all__ = ["Standing", "decoded"]
 T = TypeVar("T")
 
 _NEWEST = 5
+
+
+class _Cron(Struct):
+    metadata: Raw = Raw(b"null")
 
 
 class Standing:
@@ -62,6 +68,28 @@ class Standing:
             raise
         self._context.budget.give_page(page.taken)
         return [row.checkpoint_id for row in page.rows]
+
+    async def used(self) -> bool:
+        """Whether somebody has run it here, or has a cron that does: of a copy nobody but lgx
+        knew that it would be replaced."""
+        path = path_of(self._thread_id, "/runs?limit=1")
+        what = f"runs of thread {self._thread_id}"
+        answer = await self._client.light(self._context, "GET", path, opening=b"[", what=what)
+        if decoded(answer.body, list[Raw], "list of runs"):
+            return True
+        try:
+            answer = await self._client.light(
+                self._context,
+                "POST",
+                "/runs/crons/search",
+                {"thread_id": self._thread_id, "limit": 100},
+                opening=b"[",
+                what=f"crons of thread {self._thread_id}",
+            )
+        except RefusedError:
+            return False  # some servers have no crons
+        crons = decoded(answer.body, list[_Cron], "list of crons")
+        return any(KEY not in _fields(cron.metadata) for cron in crons)
 
     async def history(self) -> AsyncIterator[Checkpoint]:
         """All checkpoints of the root namespace, newest first; none where it is not there.
@@ -106,6 +134,10 @@ class Standing:
             ):
                 return None
             raise
+
+
+def _fields(metadata: Raw) -> dict[str, Raw]:
+    return {} if bytes(metadata) == b"null" else split_object(metadata)
 
 
 def decoded(body: bytes, kind: type[T], what: str) -> T:

@@ -134,6 +134,7 @@ class HttpTarget:
     async def _continue(self, supersteps: Sequence[bytes]) -> None:
         # With all that creating it takes: should it have gone, what comes of this is labelled.
         content = self._body("do_nothing", supersteps)
+        await self._must_be_own()
         async with self._room(content):
             answer = await self._send("/threads", content, "continuation")
         self._check(answer.body)
@@ -142,6 +143,8 @@ class HttpTarget:
         place = {"checkpoint": {"checkpoint_id": parent_id, "checkpoint_ns": ""}}
         content = msgspec.json.encode(place)[:-1] + b"," + update[1:]
         self._built = None
+        # The server takes an id that it does not know, and builds upon nothing.
+        await self._must_be_own()
         async with self._room(content):
             answer = await self._send(f"{self._path}/state", content, "branch")
         return decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
@@ -172,7 +175,13 @@ class HttpTarget:
                 raise
 
     async def finish(self, label: Label) -> None:
-        """Says what the thread is, in place of its being built."""
+        """Says what the thread is, in place of its being built.
+
+        Raises:
+            TakenError: meanwhile somebody else made a thread of that id.
+        """
+        if self._attempt is not None:
+            await self._must_be_own()
         await self._client.light(
             self._context,
             "PATCH",
@@ -222,6 +231,17 @@ class HttpTarget:
         self._failures += 1
         if self._failures >= _PATIENCE:
             raise RefusedUpdateError(said)
+
+    async def _must_be_own(self) -> None:
+        """Another run may have replaced what this one was building, and be done with it."""
+        found = await self._holdings.find([self._thread_id], self._context)
+        holding = found.get(self._thread_id)
+        if holding is None:
+            raise _vanished()
+        if holding.label is None or holding.label.attempt != self._attempt:
+            raise _taken()
+        if holding.created_at != (self._created_at or holding.created_at):
+            raise _vanished()
 
     async def _remove_own(self) -> str | None:
         """Removes the thread if this attempt made it; another's is not touched.
@@ -279,6 +299,10 @@ class HttpTarget:
         if self._built is None:
             self._built = await self._standing.look()
         return self._built
+
+    async def used(self) -> bool:
+        """Whether somebody has run what stands there, or has a cron that does."""
+        return await self._standing.used()
 
     async def newest(self) -> list[str]:
         """The ids of the newest checkpoints, if there are any."""

@@ -183,6 +183,8 @@ class ThreadWriter:
         """Leaves nothing half built; where that fails, the next run finds it by its label."""
         try:
             await target.remove()
+        except TakenError:
+            raise
         except (ThreadError, RetryableError) as failed:
             raise ThreadError(
                 f"{error}; what was built of it could not be removed ({failed}): the next run does"

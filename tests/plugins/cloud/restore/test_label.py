@@ -27,7 +27,14 @@ def test_a_finished_copy_has_a_mark() -> None:
 @pytest.mark.parametrize(
     "label",
     [
-        Label(version="v", fingerprint="f", fidelity="replayed", unfinished=True, attempt="a"),
+        Label(
+            version="v",
+            fingerprint="f",
+            fidelity="replayed",
+            source="s",
+            unfinished=True,
+            attempt="a" * 32,
+        ),
         Label(fidelity="values", source="s"),
     ],
 )
@@ -43,6 +50,7 @@ def test_what_is_not_whole_has_none(label: Label) -> None:
     [
         *('"mine"', "7", "null", "[]", "{}", '{"version": 7, "fidelity": "replayed"}'),
         *('{"fidelity": "replayed", "unfinished": "yes"}', '{"version": "mine"}'),
+        *('{"source": "s", "unfinished": true, "attempt": "x"}', '{"fidelity": "replayed"}'),
     ],
 )
 def test_what_somebody_else_keeps_there_is_no_label(other: str) -> None:
@@ -53,6 +61,6 @@ def test_what_somebody_else_keeps_there_is_no_label(other: str) -> None:
 def test_provenance_is_not_read_where_labels_are_looked_up() -> None:
     """Of a thread of thousands of checkpoints it is the most."""
     origin = ThreadOrigin(checkpoints=tuple(Origin(f"c{n}", None, None) for n in range(5000)))
-    label = read_back(Label(version="v", fidelity="replayed", provenance=origin))
+    label = read_back(Label(version="v", source="s", fidelity="replayed", provenance=origin))
     assert label is not None
     assert msgspec.json.decode(msgspec.json.encode(label.provenance)) is None

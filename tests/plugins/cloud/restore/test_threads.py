@@ -25,7 +25,7 @@ def told(losses: list[Loss]) -> dict[str, bool]:
 
 
 def test_reserved_keys_and_labels_are_kept_back() -> None:
-    label = {"fidelity": "replayed", "version": "1"}
+    label = {"fidelity": "replayed", "version": "1", "source": "s"}
     own = thread(metadata={"owner": "ann", "run_id": "r", "assistant_id": "a", "lgx": label})
     sent = sent_of(own, "agent")
     assert sent.fields == {"owner": raw("ann"), "graph_id": raw("agent")}
@@ -40,7 +40,7 @@ def test_what_somebody_keeps_under_lgx_s_own_key_is_told() -> None:
 
 
 def test_half_a_copy_is_not_copied_on() -> None:
-    own = thread(metadata={"lgx": {"unfinished": True, "attempt": "a", "source": "s"}})
+    own = thread(metadata={"lgx": {"unfinished": True, "attempt": "a" * 32, "source": "s"}})
     with pytest.raises(ThreadError, match="labelled unfinished where it comes from"):
         sent_of(own, None)
 
