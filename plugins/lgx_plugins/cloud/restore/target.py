@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import Answer, RefusedError, UnknownFateError, excerpt
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
+from lgx_plugins.cloud.restore.attempt import Attempt
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import KEY, Label, label_of
@@ -22,17 +22,13 @@ from lgx_plugins.cloud.restore.threads import Built
 from lgx_plugins.replay import RefusedError as RefusedUpdateError
 from lgx_plugins.replay import Topology
 
-__all__ = ["LARGEST_BODY", "HttpTarget", "TakenError"]
+__all__ = ["LARGEST_BODY", "HttpTarget"]
 
 LARGEST_BODY = 300 << 20
 """Bytes of a request that servers take."""
 
 _PATIENCE = 2  # internal errors that a thread's updates may cause before they count as refused
 _STEPS = 200  # of one request: a server takes milliseconds for each, and is silent meanwhile
-
-
-class TakenError(ThreadError):
-    """A thread has that id already, and this run did not make it."""
 
 
 class _Place(Struct):
@@ -83,9 +79,8 @@ class HttpTarget:
         self._label = label
         self._graph_id = graph_id
         self._ttl = ttl
-        self._attempt: str | None = None
+        self._attempt = Attempt(client, holdings, thread_id, context)
         self._failures = 0
-        self._created_at: str | None = None
         self._built: Built | None = None  # as the server gave it last, if nothing came since
 
     # -- writing ----------------------------------------------------------------------
@@ -97,7 +92,7 @@ class HttpTarget:
             TakenError: the id is another's.
             RefusedUpdateError: see `Target`.
         """
-        self._attempt, self._created_at = uuid.uuid4().hex, None
+        self._attempt.begin()
         first, *rest = _portions(supersteps) or [()]
         content = self._body("raise", first)
         what = f"creation of thread {self._thread_id}"
@@ -107,13 +102,13 @@ class HttpTarget:
             nonlocal tries
             tries += 1
             if tries > 1:
-                await self._remove_own()
+                await self._attempt.remove_made()
             try:
                 return await self._client.ask("POST", "/threads", content, opening=b"{", what=what)
             except RefusedError as error:
                 if error.status == 409:
                     # Something on the way may have sent it twice.
-                    await self._remove_own()
+                    await self._attempt.remove_made()
                     raise RetryableError(str(error), status=409) from error
                 raise _refusal(error) from error
             except RetryableError as error:
@@ -134,7 +129,7 @@ class HttpTarget:
     async def _continue(self, supersteps: Sequence[bytes]) -> None:
         # With all that creating it takes: should it have gone, what comes of this is labelled.
         content = self._body("do_nothing", supersteps)
-        await self._must_be_own()
+        await self._attempt.check()
         async with self._room(content):
             answer = await self._send("/threads", content, "continuation")
         self._check(answer.body)
@@ -144,26 +139,14 @@ class HttpTarget:
         content = msgspec.json.encode(place)[:-1] + b"," + update[1:]
         self._built = None
         # The server takes an id that it does not know, and builds upon nothing.
-        await self._must_be_own()
+        await self._attempt.check()
         async with self._room(content):
             answer = await self._send(f"{self._path}/state", content, "branch")
         return decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
 
     async def remove(self) -> None:
-        """Removes what this target made, if anything.
-
-        Raises:
-            TakenError: meanwhile somebody else made a thread of that id.
-            UnknownFateError: it was removed, and had been removed in the middle by somebody
-                else: what came of it says nothing.
-        """
-        if self._attempt is None:
-            return
-        what = f"removal of thread {self._thread_id}"
-        created_at = await self._context.request(self._remove_own, what=what)
-        self._attempt = None
-        if self._created_at is not None and created_at not in (None, self._created_at):
-            raise _vanished()
+        """Removes what this target made, if anything; see `Attempt`."""
+        await self._attempt.remove()
 
     async def discard(self) -> None:
         """Removes what stands there, whoever made it."""
@@ -180,8 +163,8 @@ class HttpTarget:
         Raises:
             TakenError: meanwhile somebody else made a thread of that id.
         """
-        if self._attempt is not None:
-            await self._must_be_own()
+        if self._attempt.id is not None:
+            await self._attempt.check()
         await self._client.light(
             self._context,
             "PATCH",
@@ -196,7 +179,7 @@ class HttpTarget:
         Raises:
             ThreadError: it is more than a server takes.
         """
-        label = msgspec.structs.replace(self._label, unfinished=True, attempt=self._attempt)
+        label = msgspec.structs.replace(self._label, unfinished=True, attempt=self._attempt.id)
         body: dict[str, object] = {
             "thread_id": self._thread_id,
             "metadata": {**self._metadata, KEY: label},
@@ -232,35 +215,6 @@ class HttpTarget:
         if self._failures >= _PATIENCE:
             raise RefusedUpdateError(said)
 
-    async def _must_be_own(self) -> None:
-        """Another run may have replaced what this one was building, and be done with it."""
-        found = await self._holdings.find([self._thread_id], self._context)
-        holding = found.get(self._thread_id)
-        if holding is None:
-            raise _vanished()
-        if holding.label is None or holding.label.attempt != self._attempt:
-            raise _taken()
-        if holding.created_at != (self._created_at or holding.created_at):
-            raise _vanished()
-
-    async def _remove_own(self) -> str | None:
-        """Removes the thread if this attempt made it; another's is not touched.
-
-        Returns:
-            When it was created, if it was there.
-        """
-        holding = (await self._holdings.ask([self._thread_id])).get(self._thread_id)
-        if holding is None:
-            return None
-        if holding.label is None or holding.label.attempt != self._attempt:
-            raise _taken()
-        try:
-            await self._client.ask("DELETE", self._path, opening=None, what="removal of a thread")
-        except RefusedError as error:
-            if error.status != 404:
-                raise
-        return holding.created_at
-
     def _check(self, body: bytes) -> None:
         """An answer of success that is no thread tells of steps that were not taken; one that
         has another label, of steps that went into somebody else's thread."""
@@ -270,13 +224,9 @@ class HttpTarget:
             self._count_failure(said)
             raise UnknownFateError(said, status=None)
         label = label_of(split_object(fields.get("metadata", Raw(b"{}"))))
-        if label is None or label.attempt != self._attempt:
-            raise _taken()
-        self._built = decoded(body, Built, "thread")
-        if self._created_at is None:
-            self._created_at = self._built.created_at
-        elif self._built.created_at != self._created_at:
-            raise _vanished()
+        built = decoded(body, Built, "thread")
+        self._attempt.recognise(label, built.created_at)
+        self._built = built
 
     @asynccontextmanager
     async def _room(self, content: bytes) -> AsyncIterator[None]:
@@ -330,11 +280,3 @@ def _portions(supersteps: Sequence[bytes]) -> list[Sequence[bytes]]:
 def _refusal(error: RefusedError) -> ThreadError:
     """What a refusal means for replay: only the body's content may be mended by another."""
     return RefusedUpdateError(str(error)) if error.status in (400, 404, 422) else error
-
-
-def _vanished() -> UnknownFateError:
-    return UnknownFateError("somebody removed the thread while it was being built", status=None)
-
-
-def _taken() -> TakenError:
-    return TakenError("meanwhile somebody else made a thread of that id; a later run looks at it")

@@ -23,12 +23,13 @@ from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import UnknownFateError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
+from lgx_plugins.cloud.restore.attempt import TakenError
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings, Place
 from lgx_plugins.cloud.restore.jobs import Job, job_of
-from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget, TakenError
+from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget
 from lgx_plugins.cloud.restore.threads import missing, thread_ttl
 from lgx_plugins.replay import Memory, Outcome, foresee, replay_thread
 
