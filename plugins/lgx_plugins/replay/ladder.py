@@ -23,12 +23,14 @@ def improve(method: Method, differences: Differences) -> bool:
     astray = [index for index, place in places if place.missing or place.extra]
     first = wrong[0] if wrong else astray[-1] if astray else -1
     changed = False
-    if wrong and first in method.staged and differences.places[first].still:
-        if not astray or astray[0] >= first:
-            changed = _unstage(method, first)
-        wrong = []  # else its node was not due there, as a step before leads elsewhere
     for index in wrong:
-        changed |= _send_otherwise(method, index, differences.places[index])
+        place = differences.places[index]
+        if index not in method.staged or not place.still:
+            changed |= _send_otherwise(method, index, place)
+        elif not astray or astray[0] >= index:
+            changed |= _unstage(method, index)
+            break
+        # else its node was not due there, as a step before leads elsewhere
     held = {name for place in differences.places.values() for name in place.held}
     for index, place in places:
         # Dropped by an input, and due even after the step that follows it.
@@ -64,9 +66,8 @@ def _send_otherwise(method: Method, index: int, place: Difference) -> bool:
         if channel in method.graph.hopeless:
             continue
         if channel in place.literal:
-            form = Form.TAIL if method.graph.reduces(channel) else Form.VALUE
-            changed |= fix.forms.get(channel) is not form
-            fix.forms[channel] = form
+            changed |= fix.forms.get(channel) is not Form.VALUE
+            fix.forms[channel] = Form.VALUE
         else:
             messages = channel in place.messages
             more = _next_form(method, index, channel, messages=messages)
@@ -109,7 +110,7 @@ def _order(graph: GraphMemory, channel: str, *, messages: bool) -> Sequence[Form
     if messages:
         return (Form.MESSAGES, Form.REPLACED, Form.WRITTEN, Form.OVERWRITE, Form.VALUE)
     if graph.reduces(channel):
-        return (Form.MESSAGES, Form.OVERWRITE, Form.TAIL, Form.VALUE)
+        return (Form.MESSAGES, Form.OVERWRITE, Form.VALUE, Form.TAIL)
     return (Form.MESSAGES, Form.VALUE, Form.OVERWRITE, Form.TAIL)
 
 

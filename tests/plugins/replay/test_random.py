@@ -21,7 +21,7 @@ _LONG = settings(max_examples=3000, suppress_health_check=list(HealthCheck))
 
 
 @_SHORT
-@given(graph_plans(), runs)
+@given(graph_plans(plain=True), runs)
 def test_what_runs_have_made_is_rebuilt(plan: GraphPlan, moves: list[Move]) -> None:
     """Runs, answers to questions, runs from old checkpoints, copies: nothing differs but what
     is excused by name."""
@@ -39,7 +39,7 @@ def test_nothing_differs_in_silence(plan: GraphPlan, moves: list[Move]) -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 @_LONG
-@given(graph_plans(), runs)
+@given(graph_plans(plain=True), runs)
 def test_what_many_runs_have_made_is_rebuilt(plan: GraphPlan, moves: list[Move]) -> None:
     """The first of these, at length."""
     asyncio.run(_rebuild(plan, moves, exactly=True))
