@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import pytest
@@ -273,3 +274,24 @@ async def test_a_run_that_slept_does_not_touch_what_another_has_finished(
     assert found[name].of("values", "missing", "extra", "step") == [], str(found)
     label = (await labels(target))[thread_id]
     assert "unfinished" not in label
+
+
+async def test_two_runs_at_once_leave_nothing_half_that_looks_whole(
+    source: Filled, target: str
+) -> None:
+    """Each may spoil what the other builds; neither marks it, and a later run completes all."""
+    some = source.named("relay-resumed") | source.named("loop-") | source.named("chat-plain")
+    some = {name: i for name, i in some.items() if name not in ("loop-busy", "loop-long")}
+    reports = await asyncio.gather(
+        *(move(source.url, target, some.values(), on_conflict="replace") for _ in range(2))
+    )
+    assert all(report.aborted is None for report in reports)
+    found = await labels(target)
+    whole = {i for i, label in found.items() if label and label.get("version")}
+    names = {name: thread_id for name, thread_id in some.items() if thread_id in whole}
+    compared = await compare(source.url, target, names)
+    assert not any(t.of("values", "missing", "extra") for t in compared.threads.values())
+    await move(source.url, target, some.values())
+    compared = await compare(source.url, target, some)
+    assert not any(t.of("values", "missing", "extra") for t in compared.threads.values())
+    assert not any("unfinished" in (label or {}) for label in (await labels(target)).values())
