@@ -19,12 +19,11 @@ from lgx import (
     Sink,
     ThreadError,
     ThreadRef,
-    UsageError,
     WriteOutcome,
     raw,
 )
 from lgx_plugins.blocking import run_to_end
-from lgx_plugins.postgres.cells import escape_json, escape_text, restore_text
+from lgx_plugins.postgres.cells import escape_json, escape_text
 from lgx_plugins.postgres.columns import check_columns
 from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresTargetConfig
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
@@ -38,7 +37,7 @@ from lgx_plugins.postgres.marks import Marks
 from lgx_plugins.postgres.migrations import found_tables, prepare
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.waits import watched
-from lgx_plugins.postgres.whereabouts import check_not_itself, may_be_tables
+from lgx_plugins.postgres.whereabouts import check_not_itself, check_sources, may_be_tables
 from lgx_plugins.postgres.writer import Writer
 
 if TYPE_CHECKING:
@@ -147,14 +146,14 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         place, names = self._address.place, self._names
         layout = await choose_layout(connection, place, names, self.config.layout, dry_run=True)
         await check_columns(connection, place, names, dedup=layout == "dedup")
-        await self._check_sources(connection, run)
+        await check_sources(connection, place, names, run)
 
     async def _enter(self, connection: Connection, run: RunInfo) -> None:
         place, names = self._address.place, self._names
         layout = await choose_layout(connection, place, names, self.config.layout)
         self._dedup = layout == "dedup"
         await check_columns(connection, place, names, dedup=self._dedup)
-        await self._check_sources(connection, run)
+        await check_sources(connection, place, names, run)
         self._export = await connection.fetchval(
             f"INSERT INTO {self._names('exports')} "
             "(source_url, started_at, fingerprint, versions) "
@@ -164,27 +163,6 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             run.fingerprint,
             escape_json(bytes(raw(run.versions))).decode(),  # a server says what it likes
         )
-
-    async def _check_sources(self, connection: Connection, run: RunInfo) -> None:
-        if run.merge:
-            return
-        for table in ("threads", "assistants", "crons", "store_items"):
-            name = self._names(table)
-            rows = await connection.fetch(
-                f"(SELECT source_url FROM {name} WHERE source_url < $1 "
-                "ORDER BY source_url LIMIT 1) UNION ALL "
-                f"(SELECT source_url FROM {name} WHERE source_url > $1 "
-                "ORDER BY source_url DESC LIMIT 1)",
-                escape_text(run.source).decode(),
-            )
-            for (other,) in rows:
-                raise UsageError(
-                    f"the tables {self._names} in {self._address.place} were filled from "
-                    f"{restore_text(other)!r}, and this run reads {run.source!r}; a copy in an "
-                    "archive counts as a source of its own; write under another "
-                    "--sink-table-prefix or --sink-schema, or add --merge to keep both apart "
-                    "in these"
-                )
 
     async def finish(self, context: Context) -> None:
         for note in self._notes:

@@ -671,7 +671,9 @@ class TestMixesMergedSources(SinkCase):
                     source="kit://first" if run.merge else run.source,
                     started_at=run.started_at,
                     fingerprint=run.fingerprint,
-                ), context)
+                ),
+                context,
+            )
 
     fails = ("test_merged_sources_are_kept_apart",)
 

@@ -156,7 +156,7 @@ async def test_older_tables_are_not_copied_into_themselves(
     older(FILL)
     source = lgx.use("postgres", dsn=lgx.Secret(database), origin=f"{URL}/")
     sink = lgx.use("postgres", dsn=lgx.Secret(database))
-    with pytest.raises(UsageError, match="the run reads the tables 'public.langgraph_\\*' of"):
+    with pytest.raises(UsageError, match=r"the run reads the tables 'public.langgraph_\*' of"):
         await asyncio.wait_for(lgx.run_async(source, sink), 30)
 
 
