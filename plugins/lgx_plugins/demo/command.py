@@ -50,7 +50,7 @@ def demo(directory: Path, keep: bool) -> int:
     server = RealServer(_APP)
     server.require_packages()
     output.prepare()
-    with _ended_by_sigterm(), ExitStack() as stack:
+    with _ended_by_signals(), ExitStack() as stack:
         with _step("starting a LangGraph server (langgraph dev)"):
             stack.enter_context(server)
         with _step(f"holding conversations on {server.url}"):
@@ -114,17 +114,20 @@ def _step(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM unwinds the stack like Ctrl-C does, so that the server is ended."""
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM unwinds the stack like Ctrl-C does, so that the server is ended; and Ctrl-C does
+    so also where a shell has started this in the background, and had it ignored."""
 
     def leave(number: int, _: FrameType | None) -> NoReturn:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    handlers = {signal.SIGTERM: leave, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _heading(text: str) -> None:
