@@ -104,7 +104,9 @@ class Standing:
             try:
                 page = await self._page(last, limit, limit * step)
             except TooLargeError:
-                limit = max(1, limit // 8)  # a single one may be as large as it is
+                if limit == 1:
+                    raise  # more than --sink-max-answer
+                limit = max(1, limit // 8)
                 continue
             if page is None:
                 return
