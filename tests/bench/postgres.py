@@ -165,12 +165,12 @@ def _run(source: str, sink: str, *, path: Path, dsn: str, **options: Any) -> flo
 
 def _empty(server: PostgresProcess) -> str:
     """A database with lgx's tables and nothing in them."""
-    from lgx_plugins.postgres.names import Names
-    from lgx_plugins.postgres.schema import tables
-
     dsn = server.new_database()
-    for statement in tables(Names("public", "langgraph_")):
-        server.execute(dsn, statement)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.ndjson"
+        _write_lines(path, [_thread(0)])
+        _run("ndjson", "postgres", path=path, dsn=dsn)
+    server.execute(dsn, "TRUNCATE langgraph_threads RESTART IDENTITY CASCADE")
     return dsn
 
 

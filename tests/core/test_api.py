@@ -81,6 +81,8 @@ class TestRun:
         (folder,) = install("tiny")
         code = (
             "import asyncio, lgx, os, signal, threading\n"
+            # A shell that starts something in the background has it ignore the signal.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "async def cell():\n"
             "    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "    lgx.run(lgx.use('tiny', place='begun', trouble='endless'),\n"

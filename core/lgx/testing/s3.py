@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import subprocess
@@ -142,13 +143,15 @@ class S3Process:
         return bucket
 
     def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
-        """All objects under a prefix, whole, by their keys without it."""
+        """All objects under a prefix, whole, by their keys without it; without those that go
+        while they are being read."""
         client = self._client()
         found = {}
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
-                body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"]
-                found[item["Key"].removeprefix(prefix)] = body.read()
+                with contextlib.suppress(client.exceptions.NoSuchKey):
+                    body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"]
+                    found[item["Key"].removeprefix(prefix)] = body.read()
         return found
 
     def remove_bucket(self, bucket: str) -> None:

@@ -1,7 +1,8 @@
 """Rows as records, from one line of JSON that the server makes of each: for lgx's own tables.
 
 Most of a row's columns are JSON to begin with, and the rest is ids and times. Joined by the
-server, and taken apart by msgspec at once, they cost a third of what they cost one by one.
+server, and taken apart by msgspec at once, they cost a third of what they cost one by one. The
+values stay apart: to join what is large costs the server more than it saves here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import force_setattr
 
 from lgx import Loss, Record, ThreadError, decode_line, split_object
 from lgx_plugins.postgres.cells import has_mark, instant, restore_json, restore_text, restore_time
@@ -20,6 +22,8 @@ from lgx_plugins.postgres.streaming import Cells
 from lgx_plugins.tables import THREADS, Table
 
 __all__ = ["LineDecoder", "can_be_lines"]
+
+_BULK = "values"
 
 # Years 1 to 9999, which is what Python counts; a `false` is refused as a time.
 _TIME = """CASE
@@ -38,7 +42,7 @@ def can_be_lines(fields: Sequence[Field]) -> bool:
 class LineDecoder(Decoder):
     """Makes records of the rows of one table that lgx made."""
 
-    skips = (0, 1, 1)
+    skips = (0, 1, 1, 1)
 
     def __init__(self, table: Table, fields: Sequence[Field]) -> None:
         """
@@ -46,10 +50,12 @@ class LineDecoder(Decoder):
             fields: `can_be_lines`, and the last two are `extra` and `exact`.
         """
         assert table.record is not None
-        *joined, extra, exact = fields
+        *others, extra, exact = fields
         assert (extra.name, exact.name) == ("extra", "exact")
+        joined = [field for field in others if field.name != _BULK]
+        bulk = next((field.sql for field in others if field.name == _BULK), "NULL::jsonb")
         members = ", ".join(f"""',"{field.name}":' || {_member(field)}""" for field in joined)
-        self.columns = f"concat({members}, '}}'), {extra.sql}, {exact.sql}"
+        self.columns = f"concat({members}, '}}'), {extra.sql}, {exact.sql}, {bulk}"
         self._table = table
         self._type = table.record
         self._decode = msgspec.json.Decoder(table.record).decode
@@ -58,10 +64,10 @@ class LineDecoder(Decoder):
 
     def thread(self, cells: Cells) -> tuple[str, Items]:
         assert self._table is THREADS
-        joined, extra, exact, *_ = cells
+        joined, extra, exact, bulk, *_ = cells
         line = self._begin + (joined or b"")
         try:
-            record = self._record(line, extra, exact)
+            record = self._record(line, extra, exact, bulk)
         except ThreadError as error:
             loss = self._loss(line, None, error)
             assert loss.thread_id is not None
@@ -75,23 +81,29 @@ class LineDecoder(Decoder):
         begin = b'%b,"thread_id":%b' % (self._begin, msgspec.json.encode(thread_id))
         decode = self._decode
         items: Items = []
-        for joined, extra, exact, *_ in rows:
+        for joined, extra, exact, bulk, *_ in rows:
             line = begin + (joined or b"")
-            if extra is None and exact is None and not has_mark(line):
+            plain = extra is None and exact is None and not has_mark(line)
+            if plain and (bulk is None or not has_mark(bulk)):
                 try:
-                    items.append(decode(line))
+                    record = decode(line)
+                    if bulk is not None:
+                        force_setattr(record, _BULK, Raw(bulk))
+                    items.append(record)
                     continue
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     pass  # the slower road copes with it, or says why not
             try:
-                record = self._record(line, extra, exact)
+                record = self._record(line, extra, exact, bulk)
                 # What was escaped of the row was put back; the id was given as it is.
                 items.append(msgspec.structs.replace(record, thread_id=thread_id))
             except ThreadError as error:
                 items.append(self._loss(line, thread_id, error))
         return items
 
-    def _record(self, line: bytes, extra: bytes | None, exact: bytes | None) -> Record:
+    def _record(
+        self, line: bytes, extra: bytes | None, exact: bytes | None, bulk: bytes | None
+    ) -> Record:
         """
         Raises:
             ThreadError: a cell is not what its column is for.
@@ -107,6 +119,8 @@ class LineDecoder(Decoder):
         changes: dict[str, Any] = {} if exact is None else self._exact_times(record, exact)
         if extra is not None and not (extra == BARE and self._table is THREADS):
             changes["extra"] = other_fields(self._table, Raw(restore_json(extra)))
+        if bulk is not None:
+            changes[_BULK] = Raw(restore_json(bulk))
         return msgspec.structs.replace(record, **changes) if changes else record
 
     def _exact_times(self, record: Record, exact: bytes) -> dict[str, str | None]:
