@@ -61,6 +61,8 @@ class Loss(Struct, frozen=True, kw_only=True):
         checkpoints: how many checkpoints this loss stands for.
         holdable: False where no target of that kind could hold it; such a loss is
             listed, and does not change the exit code.
+        left: it could be held, and what stands in its place was left there, as was asked
+            for; listed apart, and not holdable either.
     """
 
     what: str
@@ -68,6 +70,7 @@ class Loss(Struct, frozen=True, kw_only=True):
     thread_id: str | None = None
     checkpoints: int = 0
     holdable: bool = True
+    left: bool = False
 
 
 class Origin(Struct, frozen=True, array_like=True):

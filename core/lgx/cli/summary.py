@@ -72,10 +72,12 @@ def summary(
     if traffic:
         lines += _wrap(f"  {'traffic':<12} ", ", ".join(traffic))
     missing = [(f.thread_id, f.what, f.why) for f in report.failures]
-    unheld = [(loss.thread_id, loss.what, loss.why) for loss in _unheld(report.losses)]
+    left = [_fact(loss) for loss in report.losses if loss.left]
+    unheld = [_fact(loss) for loss in report.losses if not (loss.holdable or loss.left)]
     notes = [(note.thread_id, note.message, "") for note in report.notes]
     lines += section("missing", missing, report_path)
     lines += _advice(report, unreached, report_path)
+    lines += section("left as it stands there", left, report_path)
     lines += section("cannot be held there", unheld, report_path)
     lines += section("notes", notes, report_path)
     return lines
@@ -98,8 +100,8 @@ def _how(report: Report) -> str:
     return "dry run: nothing was written" if report.dry_run else f"in {duration(report.seconds)}"
 
 
-def _unheld(losses: Sequence[Loss]) -> Iterator[Loss]:
-    return (loss for loss in losses if not loss.holdable)
+def _fact(loss: Loss) -> _Fact:
+    return loss.thread_id, loss.what, loss.why
 
 
 def section(

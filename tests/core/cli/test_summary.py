@@ -10,7 +10,8 @@ LONG = "the server answered 500 to this and to everything else that was asked of
 
 
 def test_everything_that_a_report_can_tell() -> None:
-    """Counts, extras, traffic; what is missing apart from what the target cannot hold."""
+    """Counts, extras, traffic; what is missing apart from what was left as somebody asked, and
+    from what the target cannot hold."""
     report = Report(
         source="cloud",
         sink="sqlite",
@@ -29,6 +30,7 @@ def test_everything_that_a_report_can_tell() -> None:
         losses=[
             Loss(what="crons", why="the server shows them without their keys", holdable=False),
             Loss(thread_id="b", what="checkpoint c", why="poisoned"),
+            Loss(thread_id="d", what="thread", why="it was left", holdable=False, left=True),
         ],
         notes=[Note(message="the server shows no storage counts")],
     )
@@ -49,6 +51,8 @@ def test_everything_that_a_report_can_tell() -> None:
         "    that was asked of it the server answered 500 to this and to everything else",
         "    that was asked of it",
         "  try these threads again with --retry r.json",
+        "left as it stands there (1):",
+        "  - thread d: it was left",
         "cannot be held there (1):",
         "  - crons: the server shows them without their keys",
         "notes (1):",

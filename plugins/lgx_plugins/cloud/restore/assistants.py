@@ -107,9 +107,9 @@ class _Restorer:
         """Whether it is no more than what each server makes by itself for a graph."""
         return self._system and len(self._wanted) == 1
 
-    def lost(self, what: str, why: str, *, holdable: bool = True) -> None:
+    def lost(self, what: str, why: str, *, holdable: bool = True, left: bool = False) -> None:
         name = f"assistant {self._wanted[0].assistant_id}" + (f": {what}" if what else "")
-        self.losses.append(Loss(what=name, why=why, holdable=holdable))
+        self.losses.append(Loss(what=name, why=why, holdable=holdable, left=left))
 
     async def restore(self, held: Sequence[Assistant]) -> bool:
         """Whether it is there now. `held`: what stands under its id, oldest version first."""
@@ -140,7 +140,8 @@ class _Restorer:
         """Of one that stands there with other content, or with more versions."""
         why = "it stands there with other content"
         if self._conflict == "skip":
-            self.lost("", f"{why}, and was left (--sink-on-conflict skip)", holdable=False)
+            why += ", and was left (--sink-on-conflict skip)"
+            self.lost("", why, holdable=False, left=True)
         elif self._conflict == "fail":
             self.lost("", f"{why}; use --sink-on-conflict skip or replace")
         elif self._system:

@@ -67,7 +67,9 @@ class Judge:
             return Judgement(Course.BUILD)
         label = there.label
         if label is not None and label.unfinished:
-            return Judgement(Course.REPLACE)  # of no use to anybody, whoever left it
+            if await target.used():
+                return self._against("half built by a run that was cut short, and in use since")
+            return Judgement(Course.REPLACE)  # whoever left it
         why = "with other content"
         newest = await target.newest()
         own = label is None and _is_original(job.bundle, newest)
@@ -107,6 +109,7 @@ class Judge:
                 thread_id=thread_id,
                 checkpoints=job.bundle.checkpoints,
                 holdable=False,
+                left=True,
             )
             return WriteOutcome(thread_id=thread_id, losses=(loss,), written=False)
         return WriteOutcome(

@@ -148,6 +148,7 @@ class CronRestorer:
             what=f"cron {cron.cron_id}",
             why=f"{why}, and was not made anew{remedy}",
             holdable=not skips,
+            left=skips,
         )
 
     async def _create(self, cron: Cron, body: dict[str, object], made_from: str) -> None:

@@ -72,6 +72,7 @@ def _left(item: StoreItem, conflict: Conflict) -> Loss:
         what=_name(item),
         why=f"it stands there with other content that is newer, and was not replaced{remedy}",
         holdable=not skips,
+        left=skips,
     )
 
 
