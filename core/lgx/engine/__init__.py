@@ -1,10 +1,12 @@
 """The engine: plans a run, moves its threads, reports what became of them.
 
-plan        the components, made and checked      requests, rate  retries, once for all
-intake      list, held, read                      run_context     what plugins are lent
-gathering   one thread on its way to its spool    tally           every thread counted once
+plan        the components, made and checked      extras          what belongs to no thread
+intake      list, held, read                      requests, rate  retries, once for all
+gathering   one thread on its way to its spool    run_context     what plugins are lent
+passage     one thread on its way to the sink     tally           every thread counted once
 treatment   transforms and validators             pipeline        one run, all of it
-delivery    batches into the sink                 stop            ending it early
+admission   what a violation costs                stop            ending it early
+delivery    batches into the sink
 """
 
 from __future__ import annotations

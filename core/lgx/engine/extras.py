@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from lgx.engine.admission import Admission
 from lgx.engine.closing import closing
 from lgx.engine.plan import Plan
 from lgx.engine.run_context import RunContext
 from lgx.engine.tally import Tally
-from lgx.engine.treatment import Treatment, summarise
-from lgx.errors import FatalError, RetryableError, ThreadError
+from lgx.engine.treatment import Treatment
+from lgx.errors import RetryableError, ThreadError
 from lgx.records import ANY_KIND
 from lgx.spool import Bundle
 from lgx.threads import Loss
 
-__all__ = ["Extras", "ViolationError"]
-
-
-class ViolationError(FatalError):
-    """A validator found something, and that is to end the run."""
+__all__ = ["Extras"]
 
 
 class Extras:
@@ -28,17 +23,17 @@ class Extras:
         self,
         plan: Plan,
         treatment: Treatment,
+        admission: Admission,
         context: RunContext,
         tally: Tally,
         *,
-        on_violation: Literal["fail", "quarantine", "warn"],
         dry_run: bool,
     ) -> None:
         self._plan = plan
         self._treatment = treatment
+        self._admission = admission
         self._context = context
         self._tally = tally
-        self._on_violation = on_violation
         self._dry_run = dry_run
 
     async def read(self, kind: str) -> None:
@@ -75,11 +70,11 @@ class Extras:
             return
         losses = bundle.losses
         try:
-            if not self._admitted(kind, bundle, "source"):
+            if not self._admission.admits_extras(kind, bundle, "source"):
                 return
             treated = await self._treatment.apply_extras(bundle)
             try:
-                if self._admitted(kind, treated, "sink"):
+                if self._admission.admits_extras(kind, treated, "sink"):
                     outcome = await self._plan.sink.write_extras(kind, treated, self._context)
                     self._tally.wrote_extras(kind, treated, outcome)
             finally:
@@ -87,20 +82,3 @@ class Extras:
                     treated.close()
         except (ThreadError, RetryableError) as error:
             self._tally.extras_failed(kind, str(error), losses)
-
-    def _admitted(self, kind: str, bundle: Bundle, at: Literal["source", "sink"]) -> bool:
-        """Whether the validators let a kind pass; else it is tallied."""
-        violations = self._treatment.violations(bundle, at)
-        if not violations:
-            return True
-        why = summarise(violations)
-        if self._on_violation == "warn":
-            self._context.note(f"{kind} records: {why}")
-            return True
-        if self._on_violation == "quarantine":
-            self._tally.extras_failed(kind, f"quarantined: {why}", bundle.losses)
-            return False
-        raise ViolationError(
-            f"the {kind} records break a rule: {why}; mend the data, or use --on-violation "
-            "quarantine"
-        )

@@ -15,24 +15,24 @@ from typing import Any, TypeVar
 import lgx
 from lgx.budget import Budget
 from lgx.contracts import RunInfo, Source, StreamSource
+from lgx.engine.admission import Admission
 from lgx.engine.collector import calm_collector
 from lgx.engine.delivery import Delivery
-from lgx.engine.extras import Extras, ViolationError
+from lgx.engine.extras import Extras
 from lgx.engine.intake import Intake
+from lgx.engine.passage import Passage
 from lgx.engine.plan import Plan, make_plan
 from lgx.engine.requests import Requests
 from lgx.engine.run_context import RunContext
 from lgx.engine.stop import Stop
 from lgx.engine.tally import Tally
-from lgx.engine.treatment import Treatment, summarise
-from lgx.errors import FatalError, LgxError, RetryableError, ThreadError, UsageError
+from lgx.engine.treatment import Treatment
+from lgx.errors import FatalError, LgxError, UsageError
 from lgx.progress import Progress
 from lgx.records import EXTRA_KINDS
 from lgx.registry import Registry
 from lgx.report import Report
 from lgx.spec import RunSpec
-from lgx.spool import Bundle
-from lgx.threads import WriteOutcome
 
 __all__ = ["carry_out", "execute"]
 
@@ -81,7 +81,6 @@ class _Execution:
             stop=stop,
             spool_directory=spec.spool_directory,
         )
-        self._treatment = Treatment(plan, self._context.spool)
         self._report = Report(
             source=spec.source.name,
             sink=spec.sink.name,
@@ -90,16 +89,21 @@ class _Execution:
         )
         self._tally = Tally(self._report, progress, plan.fidelity, spec.spool_directory)
         self._delivery = Delivery(plan.sink, self._context, self._tally)
+        treatment = Treatment(plan, self._context.spool)
+        admission = Admission(treatment, self._context, self._tally, spec.on_violation)
         self._extras = Extras(
-            plan,
-            self._treatment,
+            plan, treatment, admission, self._context, self._tally, dry_run=spec.dry_run
+        )
+        self._passage = Passage(
+            plan.sink,
+            treatment,
+            admission,
+            self._delivery,
             self._context,
             self._tally,
-            on_violation=spec.on_violation,
             dry_run=spec.dry_run,
         )
-        self._previewing = asyncio.Semaphore(plan.sink.max_writers)
-        self._reads = not spec.dry_run or self._treatment.reads or plan.sink.previews
+        self._reads = not spec.dry_run or treatment.reads or plan.sink.previews
         self._intake: Intake | None = None
 
     async def run(self) -> Report:
@@ -242,7 +246,7 @@ class _Execution:
             fingerprint=fingerprint,
             full=self._spec.full,
             concurrency=self._spec.concurrency,
-            offer=self._pass_on,
+            offer=self._passage.take,
             dry_run=not self._reads,
         )
         if isinstance(source, StreamSource):
@@ -263,62 +267,6 @@ class _Execution:
         for kind in EXTRA_KINDS:
             if kind != "assistant":
                 await self._extras.read(kind)
-
-    # -- threads ----------------------------------------------------------------------
-
-    async def _pass_on(self, bundle: Bundle) -> None:
-        """Treats a thread and hands it to the writers, or tallies why not."""
-        thread_id, losses, count = bundle.thread_id, bundle.losses, bundle.checkpoints
-        try:
-            if not await self._admitted(bundle, "source"):
-                return
-            bundle = await self._treatment.apply(bundle)
-            if not await self._admitted(bundle, "sink"):
-                return
-        except ThreadError as error:
-            bundle.close()
-            self._tally.failed(thread_id, str(error), losses, count)
-            return
-        except BaseException:
-            bundle.close()
-            raise
-        if self._spec.dry_run:
-            await self._preview(bundle)
-            return
-        await self._delivery.put(bundle)
-
-    async def _preview(self, bundle: Bundle) -> None:
-        """Tallies what would become of a thread."""
-        try:
-            outcome = WriteOutcome(thread_id=bundle.thread_id)
-            if self._plan.sink.previews:
-                async with self._previewing:
-                    outcome = await self._plan.sink.preview(bundle, self._context)
-            self._tally.previewed(bundle, outcome)
-        except (ThreadError, RetryableError) as error:
-            self._tally.failed(bundle.thread_id, str(error), bundle.losses, bundle.checkpoints)
-        finally:
-            bundle.close()
-
-    async def _admitted(self, bundle: Bundle, at: str) -> bool:
-        """Whether the validators let a thread pass; else it is closed and tallied."""
-        violations = self._treatment.violations(bundle, at)
-        if not violations:
-            return True
-        thread_id = bundle.thread_id
-        if self._spec.on_violation == "warn":
-            self._context.note(summarise(violations), thread_id=thread_id)
-            return True
-        why = summarise(violations)
-        losses, count = bundle.losses, bundle.checkpoints
-        if self._spec.on_violation == "quarantine":
-            bundle.close()
-            self._tally.quarantined(thread_id, f"quarantined: {why}", losses, count)
-            return False
-        raise ViolationError(
-            f"thread {thread_id!r} breaks a rule: {why}; mend the data, or use --on-violation "
-            "quarantine"
-        )
 
     # -- report -----------------------------------------------------------------------
 
