@@ -126,7 +126,8 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
             is the same, or because that was asked for, with a loss that says so.
         origin: what it was, where the target gave it ids and times of its own; the report
             keeps it.
-        records: of a deployment's own records, how many are there now; None: all.
+        records: of a deployment's own records, how many are there now; None: all but those of
+            which a holdable loss tells.
     """
 
     thread_id: str | None

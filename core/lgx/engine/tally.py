@@ -111,7 +111,9 @@ class Tally:
         if outcome.error is not None:
             self.extras_failed(kind, outcome.error, losses)
             return
-        self.report.extras[kind] = len(bundle) if outcome.records is None else outcome.records
+        refused = sum(loss.holdable for loss in outcome.losses)
+        arrived = max(0, len(bundle) - refused) if outcome.records is None else outcome.records
+        self.report.extras[kind] = arrived
         self._arrived(bundle)
         self.lost(losses, None)
 

@@ -54,3 +54,31 @@ async def test_a_dry_run_lists_what_reading_has_lost_of_a_thread_that_fails(
 
     assert [[loss.what for loss in report.losses] for report in reports] == [["checkpoint c"]] * 2
     assert reports[0].checkpoints == reports[1].checkpoints
+
+
+@pytest.mark.parametrize(("records", "counted"), [(None, 1), (2, 2), (0, 0)])
+async def test_extras_that_did_not_arrive_are_not_counted_as_moved(
+    bench: Any, kit: Any, records: int | None, counted: int
+) -> None:
+    """By the sink's own count, where it says one; what no target holds is in nobody's way."""
+    bench.world.extras["store_item"] = [kit.item(key) for key in "abc"]
+    losses = (
+        *(kit.loss(what=f"store item {key}", why="it was refused") for key in "ab"),
+        kit.loss(what="the times of c", why="servers give their own", holdable=False),
+    )
+
+    class Refusing(kit.sink):  # type: ignore[misc]  # its class is known at run time only
+        world = bench.world
+
+        async def write_extras(self, kind: str, bundle: Any, context: Any) -> WriteOutcome:
+            mine = kind == "store_item"
+            return WriteOutcome(
+                thread_id=None, losses=losses if mine else (), records=records if mine else None
+            )
+
+    bench.parts["sink_memory"] = Refusing
+
+    report: Report = await bench.run()
+
+    assert report.extras["store_item"] == counted
+    assert [failure.what for failure in report.failures] == ["store item a", "store item b"]
