@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lgx.api import as_use
+from lgx.arguments import as_use
 from lgx.blocking import wait_for
 from lgx.budget import Budget
 from lgx.config import convert

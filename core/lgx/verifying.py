@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from lgx.api import as_use, take_query
+from lgx.arguments import CommonOptions, as_use, at_least_one, refuse_others, take_query
 from lgx.blocking import wait_for
 from lgx.errors import UsageError
 from lgx.progress import Progress
-from lgx.query import Query
 from lgx.registry import Registry
 from lgx.spec import Use
 from lgx.verification.report import Verification
@@ -23,40 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["VerifyOptions", "make_verify_spec", "verify", "verify_async", "verify_spec"]
 
 
-class VerifyOptions(TypedDict, total=False):
-    """What `verify` takes besides source and sink; what is not given is as in `VerifySpec`."""
+class VerifyOptions(CommonOptions, total=False):
+    """What `verify` takes besides source and sink; what is not given is as in `VerifySpec`.
 
-    query: Query | None
-    """Which threads of the source, in place of the eight that follow. With any of them, the sink
-    is looked at for the source's threads alone."""
-    thread_ids: Iterable[str]
-    """These threads alone."""
-    metadata: Mapping[str, object] | None
-    """Each key of the thread's metadata contains this value."""
-    status: str | None
-    """idle, busy, interrupted or error."""
-    since: datetime | str | None
-    """`updated_at` not before this time; without an offset it is UTC."""
-    until: datetime | str | None
-    """`updated_at` before this time."""
-    as_of: datetime | str | None
-    """The source's state at that moment, where it keeps earlier ones."""
-    limit: int | None
-    """At most so many threads."""
-    extras: bool | None
-    """Assistants, crons and store too; None: yes, unless threads are filtered."""
+    Where threads are chosen, the sink is looked at for the source's threads alone.
+    """
+
     sample: int | None
     """So many threads of the source."""
     seed: str
     """Chooses them: the same for the same text. Empty: one is made, and told."""
-    concurrency: int
-    """How many bulk requests or reads of each side run at once."""
-    memory: int
-    """Bytes of bulk data in flight."""
-    attempts: int
-    """How often a request is tried."""
-    spool_directory: Path | None
-    """Where digests and large threads lie; None: the temporary directory."""
 
 
 def verify(
@@ -132,9 +104,7 @@ def make_verify_spec(
     if values.get("sample") is not None and values.get("query") is None:
         values["extras"] = bool(values.get("extras"))
     query = take_query(values)
-    unknown = sorted(set(values) - set(VerifySpec.__struct_fields__))
-    if unknown:
-        raise TypeError(f"verify() got an unexpected keyword argument {unknown[0]!r}")
+    refuse_others(values, VerifySpec, "verify")
     if source is None and sink is None:
         raise UsageError("verify needs a source, a sink, or both")
     spec = VerifySpec(
@@ -143,8 +113,5 @@ def make_verify_spec(
         query=query,
         **values,
     )
-    for name in ("concurrency", "memory", "attempts", "sample"):
-        number = getattr(spec, name)
-        if number is not None and number < 1:
-            raise UsageError(f"{name} must be at least 1, not {number}")
+    at_least_one(spec, "concurrency", "memory", "attempts", "sample")
     return spec

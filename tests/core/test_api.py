@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 import lgx
-from lgx.api import RunOptions, make_query, make_spec
+from lgx.api import RunOptions, make_spec
+from lgx.arguments import make_query
 from lgx.spec import RunSpec
 
 Install = Callable[..., list[Path]]
