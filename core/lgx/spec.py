@@ -39,7 +39,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
         fidelity: None: the most that both ends can hold.
         concurrency: how many bulk requests or reads of the source run at once.
         memory: bytes of bulk data in flight.
-        attempts: how often a request is tried.
+        attempts: how often a request is tried at most.
         on_violation: what a violation costs. fail: the run ends; quarantine: the thread
             is not written; warn: it is listed, and written all the same.
         dry_run: list what would move and write nothing; with transforms or validators it

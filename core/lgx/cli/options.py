@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from lgx.api import STATUSES
+from lgx.arguments import STATUSES
 from lgx.cli.flags import Flag, count, size, time
 from lgx.spec import RunSpec
 
@@ -69,7 +69,8 @@ EFFORT = (
         default=_DEFAULTS["attempts"],
         show_default=True,
         metavar="N",
-        help="How often a request is tried.",
+        help="How often a request is tried at most; the first ones, which tell whether the "
+        "address is right, are given up sooner.",
     ),
     _how(
         ["--spool-dir"],
