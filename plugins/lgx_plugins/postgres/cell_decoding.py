@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -57,22 +57,23 @@ class CellDecoder(Decoder):
         assert name == "thread_id"
         assert cells[0] is not None, "rows are looked for by their id"
         thread_id = str(convert(cells[0]))
-        return thread_id, self.items([cells], thread_id)
+        return thread_id, self.items([cells], thread_id, marked=True)
 
-    def items(self, rows: Iterable[Cells], thread_id: str) -> Items:
+    def items(self, rows: Sequence[Cells], thread_id: str, *, marked: bool) -> Items:
         items: Items = []
         for cells in rows:
             try:
-                items.append(self.record(cells, thread_id))
+                items.append(self.record(cells, thread_id, marked=marked))
             except ThreadError as error:
                 items.append(self.loss(cells, thread_id, error))
         return items
 
-    def record(self, cells: Cells, thread_id: str | None) -> Record | None:
+    def record(self, cells: Cells, thread_id: str | None, *, marked: bool = True) -> Record | None:
         """The record of a row; None where the row stands for a thread without one of its own.
 
         Args:
             thread_id: of the thread that it is a part of, whatever the row says.
+            marked: whether it may hold a mark.
 
         Raises:
             ThreadError: a cell is not what its column is for.
@@ -82,7 +83,9 @@ class CellDecoder(Decoder):
         fields: dict[str, Any] = {
             name: convert(cell)
             for (name, convert), cell in zip(
-                self._marked if self._is_marked(cells) else self._plain, cells, strict=False
+                self._marked if marked and self._is_marked(cells) else self._plain,
+                cells,
+                strict=False,
             )
             if cell is not None
         }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec import Raw
 
 from lgx import Loss, Record, ThreadError, split_object
-from lgx_plugins.postgres.streaming import Cells
+from lgx_plugins.postgres.streaming import Cells, UsualRows
 from lgx_plugins.tables import CHECKPOINTS, Table
 
 __all__ = ["BARE", "NO_TIME", "Decoder", "Items", "loss_of", "other_fields"]
@@ -30,18 +30,25 @@ class Decoder(ABC):
     Attributes:
         columns: SQL for the cells of a row, to be selected first.
         skips: bytes before each cell's content; see `CopyStream`.
+        usual: takes rows of these columns and one more, the key of 8 bytes of whose they are.
     """
 
     columns: str
     skips: tuple[int, ...]
+    usual: UsualRows | None = None
 
     @abstractmethod
     def thread(self, cells: Cells) -> tuple[str, Items]:
         """Of a row of the threads' table: whose it is, and the one item that it makes."""
 
     @abstractmethod
-    def items(self, rows: Iterable[Cells], thread_id: str) -> Items:
-        """One item for each row of that thread, whatever the rows say of whose they are."""
+    def items(self, rows: Sequence[Cells], thread_id: str, *, marked: bool) -> Items:
+        """One item for each row of that thread, whatever the rows say of whose they are.
+
+        Args:
+            rows: at least one.
+            marked: whether any of them may hold a mark.
+        """
 
 
 def other_fields(table: Table, text: Raw) -> dict[str, Raw]:

@@ -7,7 +7,8 @@ values stay apart: to join what is large costs the server more than it saves her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -39,10 +40,35 @@ def can_be_lines(fields: Sequence[Field]) -> bool:
     return all(field.how in ("text", "jsonb", "time") for field in fields)
 
 
+_head = struct.Struct(">hiii").unpack_from
+_length = struct.Struct(">i").unpack_from
+
+
+def _usual_rows(data: bytes, position: int, rows: list[Cells]) -> int:
+    """See `UsualRows`: those without `extra` and `exact`."""
+    add, size = rows.append, len(data)
+    try:
+        while True:
+            columns, extra, exact, length = _head(data, position)
+            if (columns, extra, exact) != (5, -1, -1) or length < 0:
+                return position
+            end = position + 14 + length
+            (bulk,) = _length(data, end)
+            after = end + 4 + max(bulk, 0) + 4  # with the length of the key
+            if after + 8 > size:
+                return position
+            values = data[end + 5 : after - 4] if bulk > 0 else None
+            add((None, None, data[position + 14 : end], values, data[after : after + 8]))
+            position = after + 8
+    except struct.error:
+        return position
+
+
 class LineDecoder(Decoder):
     """Makes records of the rows of one table that lgx made."""
 
-    skips = (0, 1, 1, 1)
+    skips = (1, 1, 0, 1)
+    usual = staticmethod(_usual_rows)
 
     def __init__(self, table: Table, fields: Sequence[Field]) -> None:
         """
@@ -55,16 +81,17 @@ class LineDecoder(Decoder):
         joined = [field for field in others if field.name != _BULK]
         bulk = next((field.sql for field in others if field.name == _BULK), "NULL::jsonb")
         members = ", ".join(f"""',"{field.name}":' || {_member(field)}""" for field in joined)
-        self.columns = f"concat({members}, '}}'), {extra.sql}, {exact.sql}, {bulk}"
+        self.columns = f"{extra.sql}, {exact.sql}, concat({members}, '}}'), {bulk}"
         self._table = table
         self._type = table.record
         self._decode = msgspec.json.Decoder(table.record).decode
+        self._decode_all = msgspec.json.Decoder(list[table.record]).decode  # type: ignore[name-defined]
         self._times = tuple(field.name for field in fields if field.how == "time")
         self._begin = b'{"kind":' + msgspec.json.encode(table.record.kind)
 
     def thread(self, cells: Cells) -> tuple[str, Items]:
         assert self._table is THREADS
-        joined, extra, exact, bulk, *_ = cells
+        extra, exact, joined, bulk, *_ = cells
         line = self._begin + (joined or b"")
         try:
             record = self._record(line, extra, exact, bulk)
@@ -77,29 +104,36 @@ class LineDecoder(Decoder):
             return thread_id, [None]
         return thread_id, [record]
 
-    def items(self, rows: Iterable[Cells], thread_id: str) -> Items:
+    def items(self, rows: Sequence[Cells], thread_id: str, *, marked: bool) -> Items:
         begin = b'%b,"thread_id":%b' % (self._begin, msgspec.json.encode(thread_id))
-        decode = self._decode
-        items: Items = []
-        for joined, extra, exact, bulk, *_ in rows:
-            line = begin + (joined or b"")
-            plain = extra is None and exact is None and not has_mark(line)
-            if plain and (bulk is None or not has_mark(bulk)):
-                try:
-                    record = decode(line)
-                    if bulk is not None:
-                        force_setattr(record, _BULK, Raw(bulk))
-                    items.append(record)
-                    continue
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                    pass  # the slower road copes with it, or says why not
+        extra, exact, joined, bulk, *_ = zip(*rows, strict=True)
+        if not (marked or any(extra) or any(exact)):
             try:
-                record = self._record(line, extra, exact, bulk)
-                # What was escaped of the row was put back; the id was given as it is.
-                items.append(msgspec.structs.replace(record, thread_id=thread_id))
-            except ThreadError as error:
-                items.append(self._loss(line, thread_id, error))
-        return items
+                return self._plain(begin, joined, bulk)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                pass  # row by row it can be coped with, or be said which it is
+        return [self._item(begin, cells, thread_id) for cells in rows]
+
+    def _plain(
+        self, begin: bytes, joined: Sequence[bytes | None], bulk: Sequence[bytes | None]
+    ) -> Items:
+        """Of rows in which nothing is to be put back, all at once: a third of the cost."""
+        lines = (b",%b" % begin).join(line or b"" for line in joined)
+        records = self._decode_all(b"[%b%b]" % (begin, lines))
+        for record, values in zip(records, bulk, strict=True):
+            if values is not None:
+                force_setattr(record, _BULK, Raw(values))
+        return records
+
+    def _item(self, begin: bytes, cells: Cells, thread_id: str) -> Record | Loss:
+        extra, exact, joined, bulk, *_ = cells
+        line = begin + (joined or b"")
+        try:
+            record = self._record(line, extra, exact, bulk)
+            # What was escaped of the row was put back; the id was given as it is.
+            return msgspec.structs.replace(record, thread_id=thread_id)
+        except ThreadError as error:
+            return self._loss(line, thread_id, error)
 
     def _record(
         self, line: bytes, extra: bytes | None, exact: bytes | None, bulk: bytes | None

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing"]
 
+_FIRST = 30  # reading begins while the server looks at the others
 _AT_ONCE = 1000
 _AT_ONCE_WITH_METADATA = 100
 
@@ -117,7 +118,8 @@ class Listing:
 
     async def refs(self, query: Query, context: Context) -> AsyncGenerator[ThreadRef | Loss, None]:
         """In the order of the ids' bytes."""
-        at_once = _AT_ONCE_WITH_METADATA if query.metadata else _AT_ONCE
+        most = _AT_ONCE_WITH_METADATA if query.metadata else _AT_ONCE
+        at_once = _FIRST
         done = 0
         doubled: str | None = None
         cursors = (f"lgx_list_{id(self)}_{number}" for number in itertools.count())
@@ -152,6 +154,7 @@ class Listing:
                 ) from error
 
         while rows := await more():
+            at_once = min(2 * at_once, most)
             for row in rows:
                 done += 1
                 found = self._ref(row, query)

@@ -18,15 +18,15 @@ from lgx_plugins.postgres.layout import Field, Layout, cell_literal, text_litera
 from lgx_plugins.postgres.line_decoding import LineDecoder, can_be_lines
 from lgx_plugins.postgres.loose import Chosen
 from lgx_plugins.postgres.snapshot import Moment
-from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page
+from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page, UsualRows
 from lgx_plugins.tables import CHECKPOINTS, THREADS, Table, not_whole
 
 __all__ = ["Reader", "groups"]
 
 _last = itemgetter(-1)
 
-_GROUP_BYTES = 1 << 20
-_TOO_MUCH = 16 * _GROUP_BYTES  # of a group whose sizes were believed, and are not so
+_GROUP_BYTES = 2 << 20
+_TOO_MUCH = 8 * _GROUP_BYTES  # of a group whose sizes were believed, and are not so
 
 
 class _Keyed(Struct, frozen=True):
@@ -91,7 +91,13 @@ class Reader:
     # -- rows -------------------------------------------------------------------------
 
     async def pages(
-        self, sql: str, skips: Sequence[int], context: Context, *, what: str
+        self,
+        sql: str,
+        skips: Sequence[int],
+        context: Context,
+        *,
+        what: str,
+        usual: UsualRows | None = None,
     ) -> AsyncGenerator[Page, None]:
         """Rows, a page at a time, within the budget while they are in use.
 
@@ -106,7 +112,7 @@ class Reader:
             try:
                 async with AsyncExitStack() as stack:
                     stream, page = await context.request(
-                        partial(self._begin, stack, text, skips), what=what
+                        partial(self._begin, stack, text, skips, usual), what=what
                     )
                     size = 2 * PAGE_BYTES  # one in use, one that comes in
                     await context.budget.take(size)
@@ -131,13 +137,13 @@ class Reader:
                     raise
 
     async def _begin(
-        self, outer: AsyncExitStack, sql: str, skips: Sequence[int]
+        self, outer: AsyncExitStack, sql: str, skips: Sequence[int], usual: UsualRows | None
     ) -> tuple[CopyStream, Page]:
         """A stream and its first page; what it takes is freed with `outer`."""
         async with AsyncExitStack() as stack:
             connection = await stack.enter_async_context(self._moment.lend())
             with explained(self._place, again=True):
-                stream = await stack.enter_async_context(CopyStream(connection, sql, skips))
+                stream = await stack.enter_async_context(CopyStream(connection, sql, skips, usual))
                 page = await stream.page()
             await outer.enter_async_context(stack.pop_all())
         return stream, page
@@ -263,10 +269,11 @@ class Reader:
             rows = f"{chosen.rows()} JOIN {rows} ON p.ctid = w.place"
             condition, order = "true", "w.number"
         sql = f"SELECT {decoder.columns}, {key} FROM {rows} WHERE {condition} ORDER BY {order}"
-        async with aclosing(self.pages(sql, (*decoder.skips, 0), context, what=what)) as pages:
+        skips, usual = (*decoder.skips, 0), decoder.usual
+        async with aclosing(self.pages(sql, skips, context, what=what, usual=usual)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
                 for row_key, same in itertools.groupby(page.rows, _last):
                     thread = by_key[row_key]
-                    items = decoder.items(same, thread.thread_id)
+                    items = decoder.items([*same], thread.thread_id, marked=page.marked)
                     yield thread, items, share * len(items)

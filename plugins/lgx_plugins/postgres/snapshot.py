@@ -112,8 +112,7 @@ class Moment:
         held = [*self._idle, *([keeper] if keeper else ())]
         self._idle.clear()
         try:
-            for connection in held:
-                await close(connection)
+            await asyncio.gather(*map(close, held))
         finally:
             for connection in held:
                 connection.terminate()

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from lgx_plugins.postgres.cells import has_mark
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["PAGE_BYTES", "Cells", "CopyStream", "Page"]
+__all__ = ["PAGE_BYTES", "Cells", "CopyStream", "Page", "UsualRows"]
 
 PAGE_BYTES = 1 << 20
 """Rows travel in pages of about this size: memory depends on the largest row alone."""
 
-Cells: TypeAlias = "list[bytes | None]"
+Cells: TypeAlias = "Sequence[bytes | None]"
 """A row: what its columns hold, None for NULL."""
+
+UsualRows: TypeAlias = "Callable[[bytes, int, list[Cells]], int]"
+"""Takes whole rows of the kind that nearly all are of, from a position in what the server sent,
+as far as they go; returns the position after them."""
 
 
 class Page(NamedTuple):
@@ -25,10 +31,12 @@ class Page(NamedTuple):
 
     Attributes:
         size: about how many bytes they take.
+        marked: whether any cell may hold what stands for something else; see `cells.MARK`.
     """
 
     rows: list[Cells]
     size: int
+    marked: bool
 
 
 _HEADER = b"PGCOPY\n\xff\r\n\0"
@@ -39,15 +47,23 @@ _length = struct.Struct(">i").unpack_from
 class CopyStream:
     """The rows of one SELECT. While a page is in use the next one comes in, and no more."""
 
-    def __init__(self, connection: Connection, sql: str, skips: Sequence[int]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        sql: str,
+        skips: Sequence[int],
+        usual: UsualRows | None = None,
+    ) -> None:
         """
         Args:
             sql: takes no parameters: COPY has none.
             skips: for each column how many bytes stand before its content (JSONB has one).
+            usual: takes most rows faster than column by column.
         """
         self._connection = connection
         self._sql = sql
         self._skips = skips
+        self._usual = usual
         self._parts: list[bytes] = []
         self._held = 0
         self._rest = b""
@@ -82,8 +98,9 @@ class CopyStream:
         while True:
             await self._ready.wait()
             rows: list[Cells] = []
+            marked = False
             for part in self._parts:
-                self._parse(part, rows)
+                marked |= self._parse(part, rows)
             assert self._copying is not None
             ended = self._copying.done()
             size, self._held = self._held, 0
@@ -92,10 +109,10 @@ class CopyStream:
                 self._ready.clear()
             self._room.set()
             if rows:
-                return Page(rows, size)
+                return Page(rows, size, marked)
             if ended:
                 await self._copying
-                return Page([], 0)
+                return Page([], 0, False)
 
     async def _take(self, data: bytes | bytearray) -> None:
         """asyncpg stops reading from the socket until this returns."""
@@ -106,28 +123,32 @@ class CopyStream:
             self._ready.set()
             await self._room.wait()
 
-    def _parse(self, data: bytes, rows: list[Cells]) -> None:
+    def _parse(self, data: bytes, rows: list[Cells]) -> bool:
         """Adds whole rows; what stands of the next one waits. Messages of other servers than
-        PostgreSQL's own need not end with a row."""
+        PostgreSQL's own need not end with a row. True where there may be a mark: looked for
+        here, all at once, it costs a tenth of what it costs cell by cell."""
         if self._rest:
             data, self._rest = self._rest + data, b""
+        marked = has_mark(data)
         position, size = 0, len(data)
         if not self._begun:
             if size < _HEADER_BYTES:
                 self._rest = data
-                return
+                return False
             assert data.startswith(_HEADER), "not a binary COPY"
             position = _HEADER_BYTES + _length(data, 15)[0]
             self._begun = True
-        skips = self._skips
+        skips, usual = self._skips, self._usual
         while True:
+            if usual is not None:
+                position = usual(data, position, rows)
             start = position
             position += 2
             if position > size:
                 break
             if data[start] == 0xFF:  # the trailer
-                return
-            row: Cells = []
+                return marked
+            row: list[bytes | None] = []
             add = row.append
             try:
                 for skip in skips:
@@ -143,3 +164,4 @@ class CopyStream:
                 break
             rows.append(row)
         self._rest = data[start:]
+        return marked

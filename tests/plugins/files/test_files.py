@@ -105,6 +105,30 @@ def test_a_failed_fsync_is_fatal_and_never_tried_again(
     assert (len(calls), names(tmp_path)) == (1, [])
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_large_file_goes_to_the_disk_while_it_is_written(
+    refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system is asked to begin with what it has, so that the end takes no minutes; a file
+    system that does not know the request is none the worse."""
+    asked: list[tuple[int, int]] = []
+
+    def advise(descriptor: int, offset: int, length: int, advice: int) -> None:
+        asked.append((offset, length))
+        if refused:
+            raise OSError(errno.EINVAL, "no such advice")
+
+    monkeypatch.setattr(os, "posix_fadvise", advise, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    piece, path = os.urandom(3 << 20), tmp_path / "large"
+    with AtomicFile(path) as file:
+        for _ in range(7):
+            file.write(piece)
+        file.commit()
+    assert path.read_bytes() == 7 * piece
+    assert asked == [(0, 9 << 20), (9 << 20, 9 << 20)]
+
+
 def test_a_symbolic_link_under_the_name_is_replaced_and_what_it_names_stays(
     tmp_path: Path,
 ) -> None:
