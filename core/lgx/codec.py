@@ -20,8 +20,11 @@ from lgx import jsontext
 from lgx.errors import ThreadError
 from lgx.records import (
     Assistant,
+    ChannelBlob,
     Checkpoint,
+    CheckpointWrite,
     Cron,
+    RawCheckpoint,
     Record,
     Run,
     StoreItem,
@@ -41,10 +44,27 @@ __all__ = [
     "to_fields",
 ]
 
-_KINDS: tuple[type[Record], ...] = (Thread, Checkpoint, Run, Assistant, Cron, StoreItem, Tombstone)
+_KINDS: tuple[type[Record], ...] = (
+    Thread,
+    Checkpoint,
+    RawCheckpoint,
+    ChannelBlob,
+    CheckpointWrite,
+    Run,
+    Assistant,
+    Cron,
+    StoreItem,
+    Tombstone,
+)
 _BY_KIND = {cls.kind: cls for cls in _KINDS}
 _RESERVED = frozenset({"kind", "extra"})
 _FLAT = frozenset(set(_KINDS) - {Tombstone})  # those that have `extra`
+
+_ROWS: dict[bytes, msgspec.json.Decoder[Record]] = {
+    cls.kind.encode(): msgspec.json.Decoder(cls)
+    for cls in (RawCheckpoint, ChannelBlob, CheckpointWrite)
+}
+_KIND = b'{"kind":"'
 
 _encoder = msgspec.json.Encoder()
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
@@ -135,6 +155,17 @@ def decode_line(line: bytes | memoryview) -> Record:
     Raises:
         ThreadError: the line is not a JSON object with a `kind`, or lacks an identity.
     """
+    if isinstance(line, bytes) and line.startswith(_KIND):
+        decoder = _ROWS.get(line[len(_KIND) : line.find(b'"', len(_KIND))])
+        if decoder is not None:  # many, and mostly of the fields that are declared
+            try:
+                record = decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                pass  # the slower road keeps what it does not know, or says what is wrong
+            else:
+                if record.extra is UNSET:  # type: ignore[attr-defined]  # rows have it
+                    jsontext.check_utf8(line, "a record")
+                    return record
     return from_fields(jsontext.split_object(line, "a record"), line)
 
 

@@ -14,11 +14,15 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 __all__ = [
     "ANY_KIND",
+    "CHECKPOINT_KINDS",
     "EXTRA_KINDS",
     "Assistant",
+    "ChannelBlob",
     "Checkpoint",
+    "CheckpointWrite",
     "Cron",
     "Json",
+    "RawCheckpoint",
     "Record",
     "Run",
     "StoreItem",
@@ -35,6 +39,9 @@ Extra: TypeAlias = dict[str, Raw] | UnsetType
 EXTRA_KINDS = ("assistant", "cron", "store_item")
 """Kinds that belong to a deployment rather than to a thread, in the order of restoring:
 assistants before the threads, the others after them."""
+
+CHECKPOINT_KINDS = frozenset({"checkpoint", "raw_checkpoint"})
+"""Kinds of which one record is one checkpoint."""
 
 ANY_KIND = frozenset({"*"})
 """What a sink declares in `accepts` when it holds every kind, unknown ones included."""
@@ -84,6 +91,73 @@ class Checkpoint(Record, frozen=True, kw_only=True, gc=False, tag="checkpoint"):
     tasks: Json = UNSET
     metadata: Json = UNSET
     interrupts: Json = UNSET
+    extra: Extra = UNSET
+
+
+class _Row(
+    Record, frozen=True, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A row of a checkpointer. Bytes are base64 on the wire."""
+
+
+class RawCheckpoint(_Row, frozen=True, kw_only=True, gc=False, tag="raw_checkpoint"):
+    """A checkpoint as a checkpointer keeps it, in the bytes that LangGraph wrote.
+
+    In one of two forms. *Whole*: `blob` is the checkpoint with the values of its channels,
+    serialized as `type` says. *Split*: `document` is the checkpoint as JSON, with small values
+    in its `channel_values`; each other value is a `ChannelBlob` of the same namespace, under the
+    version that the document's `channel_versions` has for its channel.
+
+    `metadata_blob` is the metadata where it is no JSON that could stand in `metadata`.
+    """
+
+    kind: ClassVar[str] = "raw_checkpoint"
+
+    thread_id: str
+    checkpoint_ns: str
+    checkpoint_id: str
+    parent_checkpoint_id: str | None = None
+    type: str | None = None
+    blob: bytes | None = None
+    document: Json = UNSET
+    metadata: Json = UNSET
+    metadata_blob: bytes | None = None
+    extra: Extra = UNSET
+
+
+class ChannelBlob(_Row, frozen=True, kw_only=True, gc=False, tag="channel_blob"):
+    """One version of a channel's value, in the bytes that LangGraph wrote; checkpoints in split
+    form share it. `blob` is None where the channel was empty."""
+
+    kind: ClassVar[str] = "channel_blob"
+
+    thread_id: str
+    checkpoint_ns: str
+    channel: str
+    version: str
+    type: str
+    blob: bytes | None = None
+    extra: Extra = UNSET
+
+
+class CheckpointWrite(_Row, frozen=True, kw_only=True, gc=False, tag="checkpoint_write"):
+    """What one task wrote to one channel at a checkpoint, in the bytes that LangGraph wrote.
+
+    `idx` counts a task's writes; below zero it stands for errors, interrupts and the like.
+    `task_path` is None where it was kept without one.
+    """
+
+    kind: ClassVar[str] = "checkpoint_write"
+
+    thread_id: str
+    checkpoint_ns: str
+    checkpoint_id: str
+    task_id: str
+    idx: int
+    channel: str
+    type: str | None = None
+    blob: bytes | None = None
+    task_path: str | None = None
     extra: Extra = UNSET
 
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from lgx.budget import Budget
 from lgx.codec import decode_line, encode_blocks, encode_line
 from lgx.errors import FatalError
-from lgx.records import Record
+from lgx.records import CHECKPOINT_KINDS, Record
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadRef
 
 __all__ = ["Bundle", "Spool"]
@@ -49,7 +49,7 @@ class Spool:
 
     def append(self, record: Record) -> None:
         """Encodes and keeps a record."""
-        self.append_line(encode_line(record), checkpoint=record.kind == "checkpoint")
+        self.append_line(encode_line(record), checkpoint=record.kind in CHECKPOINT_KINDS)
 
     def append_line(self, line: bytes, *, checkpoint: bool) -> None:
         """Keeps a line that `encode_line` made."""
@@ -61,7 +61,7 @@ class Spool:
         """Encodes and keeps several records together, at a fraction of the cost."""
         blocks = encode_blocks(records)
         self.count += len(records)
-        self.checkpoints += sum(record.kind == "checkpoint" for record in records)
+        self.checkpoints += sum(record.kind in CHECKPOINT_KINDS for record in records)
         for block in blocks:
             self._add(block)
 

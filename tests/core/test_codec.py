@@ -13,8 +13,11 @@ from msgspec import UNSET, Raw
 
 from lgx import (
     Assistant,
+    ChannelBlob,
     Checkpoint,
+    CheckpointWrite,
     Cron,
+    RawCheckpoint,
     Record,
     Run,
     StoreItem,
@@ -36,7 +39,9 @@ from lgx import (
     to_state,
 )
 
-KINDS: list[type[Record]] = [Thread, Checkpoint, Run, Assistant, Cron, StoreItem, Tombstone]
+ROWS: list[type[Record]] = [RawCheckpoint, ChannelBlob, CheckpointWrite]
+OTHERS: list[type[Record]] = [Thread, Checkpoint, Run, Assistant, Cron, StoreItem, Tombstone]
+KINDS = OTHERS + ROWS
 
 # -- strategies ----------------------------------------------------------------------
 
@@ -90,7 +95,10 @@ def records_of(cls: type[Record]) -> st.SearchStrategy[Record]:
             sometimes[field.name] = raws
         else:
             value = {
-                "version": st.integers(0, 2**40),
+                "version": words if cls is ChannelBlob else st.integers(0, 2**40),
+                "idx": st.integers(-(2**40), 2**40),
+                "blob": st.binary(max_size=8),
+                "metadata_blob": st.binary(max_size=8),
                 "latest": st.booleans(),
                 "namespace": st.lists(words, max_size=3).map(tuple),
             }.get(field.name, words)
@@ -191,6 +199,44 @@ def test_a_thread_line_has_the_fixed_fields() -> None:
         b'{"kind":"thread","thread_id":"t","created_at":null,"updated_at":null,"status":"idle",'
         b'"metadata":{},"values":null,"interrupts":{},"config":{}}'
     )
+
+
+def test_a_row_of_a_checkpointer_has_its_bytes_in_base64() -> None:
+    """And only what is not as nearly always."""
+    record = CheckpointWrite(
+        thread_id="t",
+        checkpoint_ns="",
+        checkpoint_id="c",
+        task_id="a",
+        idx=-3,
+        channel="__interrupt__",
+        type="msgpack",
+        blob=b"\xc7\x00\xff",
+    )
+    assert encode_line(record) == (
+        b'{"kind":"checkpoint_write","thread_id":"t","checkpoint_ns":"","checkpoint_id":"c",'
+        b'"task_id":"a","idx":-3,"channel":"__interrupt__","type":"msgpack","blob":"xwD/"}'
+    )
+
+
+@pytest.mark.parametrize("line", [b'{"kind":"channel_blob"', b'{ "kind" : "channel_blob"'])
+def test_both_roads_read_a_row_alike(line: bytes) -> None:
+    """The fast one of rows as lgx writes them, and the one of any JSON."""
+    line += b', "thread_id":"t","checkpoint_ns":"","channel":"c","version":"1","type":"bytes"'
+    held = ChannelBlob(
+        thread_id="t", checkpoint_ns="", channel="c", version="1", type="bytes", blob=b"\0"
+    )
+    assert decode_line(line + b',"blob":"AA=="}') == held
+    assert decode_line(line + b',"blob":"AA==","more":[]}') == msgspec.structs.replace(
+        held, extra={"more": Raw(b"[]")}
+    )
+    for wrong, message in (
+        (b',"blob":"AA=","x":1}', "field 'blob' of a channel_blob record is malformed"),
+        (b',"blob":"AA=="', "ends in the middle"),
+        (b',"channel":"\xff"}', "not UTF-8"),
+    ):
+        with pytest.raises(ThreadError, match=message):
+            decode_line(line + wrong)
 
 
 @pytest.mark.parametrize(

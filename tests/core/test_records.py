@@ -10,8 +10,11 @@ from lgx import (
     ANY_KIND,
     EXTRA_KINDS,
     Assistant,
+    ChannelBlob,
     Checkpoint,
+    CheckpointWrite,
     Cron,
+    RawCheckpoint,
     Record,
     Run,
     StoreItem,
@@ -23,6 +26,20 @@ from lgx import (
 RECORDS: list[tuple[str, Record]] = [
     ("thread", Thread(thread_id="t")),
     ("checkpoint", Checkpoint(thread_id="t", checkpoint_ns="", checkpoint_id="c")),
+    (
+        "raw_checkpoint",
+        RawCheckpoint(thread_id="t", checkpoint_ns="", checkpoint_id="c", type="msgpack", blob=b""),
+    ),
+    (
+        "channel_blob",
+        ChannelBlob(thread_id="t", checkpoint_ns="", channel="c", version="1", type="empty"),
+    ),
+    (
+        "checkpoint_write",
+        CheckpointWrite(
+            thread_id="t", checkpoint_ns="", checkpoint_id="c", task_id="t", idx=-1, channel="c"
+        ),
+    ),
     ("run", Run(thread_id="t", run_id="r")),
     ("assistant", Assistant(assistant_id="a", version=1)),
     ("cron", Cron(cron_id="c")),

@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw
 
 from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
-from lgx.records import Checkpoint, Record
+from lgx.records import CHECKPOINT_KINDS, Checkpoint, Record
 from lgx.spool import Spool
 
 __all__ = ["Gathering"]
@@ -58,6 +58,7 @@ class Gathering:
             if record.tasks is not UNSET:
                 self._pending_bytes += memoryview(record.tasks).nbytes
         else:
+            self.checkpoints += kind in CHECKPOINT_KINDS
             self._belongs(getattr(record, "thread_id", None))
             self._pending_bytes += _weight(record)
         self._pending.append(record)
@@ -100,6 +101,8 @@ def _weight(record: Record) -> int:
         value = getattr(record, name)
         if isinstance(value, Raw):
             size += memoryview(value).nbytes
+        elif isinstance(value, bytes):
+            size += len(value)
         elif name == "extra" and value is not UNSET:
             size += sum(memoryview(part).nbytes for part in value.values())
     return size
