@@ -20,7 +20,7 @@ from lgx_plugins.archive.store import NewFile
 if TYPE_CHECKING:
     import zstandard
 
-__all__ = ["CHECKPOINT", "DIGEST_DIGITS", "FRAME_BYTES", "Compressor", "Part"]
+__all__ = ["CHECKPOINT", "DIGEST_DIGITS", "FRAME_BYTES", "RAW_CHECKPOINT", "Compressor", "Part"]
 
 FRAME_BYTES = 2 << 20
 """Small threads share frames of about this size; a larger thread has frames of its own."""
@@ -31,6 +31,7 @@ DIGEST_DIGITS = 32
 _WINDOW_LOG = 24
 _CHUNK = 1 << 18
 CHECKPOINT = b'{"kind":"checkpoint"'
+RAW_CHECKPOINT = b'{"kind":"raw_checkpoint"'
 _THREAD = b'{"kind":"thread"'
 _WORKERS = 2
 _LIGHT = 9  # the tables of higher levels are too large to have them twice

@@ -30,7 +30,7 @@ from lgx_plugins.archive.directory import DirectoryStore
 from lgx_plugins.archive.extras import read_extras
 from lgx_plugins.archive.index import MAX_WINDOW, Frame
 from lgx_plugins.archive.inspection import describe
-from lgx_plugins.archive.part import CHECKPOINT
+from lgx_plugins.archive.part import CHECKPOINT, RAW_CHECKPOINT
 from lgx_plugins.archive.reader import STREAM_BYTES, PartReader, build_table
 from lgx_plugins.archive.state import State, load_state
 from lgx_plugins.archive.store import Store
@@ -261,7 +261,7 @@ class StoreSource(Source[C]):
                     try:
                         yield decode_line(line)
                     except ThreadError as error:
-                        is_checkpoint = line.startswith(CHECKPOINT)
+                        is_checkpoint = line.startswith((CHECKPOINT, RAW_CHECKPOINT))
                         losses.add(f"record {number}", str(error), checkpoints=is_checkpoint)
             if count != place.records or digest.hexdigest()[:32] != place.sha256:
                 raise reader.damaged(place.part, f"thread {thread_id!r} is not as its index says")

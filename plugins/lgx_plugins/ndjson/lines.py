@@ -10,8 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from lgx import (
+    CHECKPOINT_KINDS,
     EXTRA_KINDS,
+    ChannelBlob,
     Checkpoint,
+    CheckpointWrite,
+    RawCheckpoint,
     Record,
     Run,
     decode_line,
@@ -32,6 +36,10 @@ class Envelope(Struct, frozen=True, kw_only=True):
     checkpoint_id: str | None = None
     parent_checkpoint_id: str | None = None
     run_id: str | None = None
+    channel: str | None = None
+    version: str | int | None = None
+    task_id: str | None = None
+    idx: int | None = None
 
     @property
     def owner(self) -> str | None:
@@ -43,8 +51,13 @@ class Envelope(Struct, frozen=True, kw_only=True):
         """What no two records of a thread share; None where the kind has no such thing."""
         if self.kind == "thread":
             return ("thread",)
-        if self.kind == "checkpoint":
-            return ("checkpoint", self.checkpoint_ns, self.checkpoint_id or "")
+        if self.kind in CHECKPOINT_KINDS:
+            return (self.kind, self.checkpoint_ns, self.checkpoint_id or "")
+        if self.kind == "channel_blob":
+            return (self.kind, self.checkpoint_ns, self.channel or "", str(self.version))
+        if self.kind == "checkpoint_write":
+            place = (self.checkpoint_ns, self.checkpoint_id or "", self.task_id or "")
+            return (self.kind, *place, str(self.idx))
         if self.kind == "run" and self.run_id is not None:
             return ("run", self.run_id)
         return None
@@ -52,9 +65,9 @@ class Envelope(Struct, frozen=True, kw_only=True):
     @property
     def parent(self) -> tuple[str, ...] | None:
         """The identity of a checkpoint's parent."""
-        if self.kind != "checkpoint" or self.parent_checkpoint_id is None:
+        if self.kind not in CHECKPOINT_KINDS or self.parent_checkpoint_id is None:
             return None
-        return ("checkpoint", self.checkpoint_ns, self.parent_checkpoint_id)
+        return (self.kind, self.checkpoint_ns, self.parent_checkpoint_id)
 
 
 _envelopes = msgspec.json.Decoder(Envelope)
@@ -73,13 +86,30 @@ def look(line: bytes) -> Envelope:
 
 
 def _envelope(record: Record) -> Envelope:
-    if isinstance(record, Checkpoint):
+    if isinstance(record, Checkpoint | RawCheckpoint):
         return Envelope(
             kind=record.kind,
             thread_id=record.thread_id,
             checkpoint_ns=record.checkpoint_ns,
             checkpoint_id=record.checkpoint_id,
             parent_checkpoint_id=record.parent_checkpoint_id,
+        )
+    if isinstance(record, ChannelBlob):
+        return Envelope(
+            kind=record.kind,
+            thread_id=record.thread_id,
+            checkpoint_ns=record.checkpoint_ns,
+            channel=record.channel,
+            version=record.version,
+        )
+    if isinstance(record, CheckpointWrite):
+        return Envelope(
+            kind=record.kind,
+            thread_id=record.thread_id,
+            checkpoint_ns=record.checkpoint_ns,
+            checkpoint_id=record.checkpoint_id,
+            task_id=record.task_id,
+            idx=record.idx,
         )
     return Envelope(
         kind=record.kind,

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from lgx import CHECKPOINT_KINDS
 from lgx_plugins.lineage import parents_first
 from lgx_plugins.ndjson.lines import Envelope, look
 from lgx_plugins.scratch import Scratch
@@ -71,9 +72,9 @@ def _in_order(places: _Places) -> Iterator[int]:
     parents = {
         key: envelope.parent
         for key, (envelope, _) in places.items()
-        if envelope.kind == "checkpoint"
+        if envelope.kind in CHECKPOINT_KINDS
     }
     yield from (places[key][1] for key in parents_first(parents))
     for envelope, place in places.values():
-        if envelope.kind not in ("thread", "checkpoint"):
+        if envelope.kind != "thread" and envelope.kind not in CHECKPOINT_KINDS:
             yield place

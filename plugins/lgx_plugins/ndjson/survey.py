@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lgx import CHECKPOINT_KINDS
 from lgx_plugins.ids import id_digest
 from lgx_plugins.ndjson.lines import Envelope
 
@@ -63,7 +64,7 @@ class Survey:
         self._identities.add(key)
         if envelope.kind == "thread":
             return not first
-        if envelope.kind != "checkpoint":
+        if envelope.kind not in CHECKPOINT_KINDS:
             self._others = True
             return False
         parent = envelope.parent

@@ -11,16 +11,21 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 
 import lgx
 from lgx import (
     Assistant,
+    ChannelBlob,
     Checkpoint,
+    CheckpointWrite,
     Loss,
     Query,
+    RawCheckpoint,
     Record,
     Thread,
     ThreadEnd,
@@ -36,6 +41,20 @@ from lgx_plugins.ndjson.source import NdjsonSource, NdjsonSourceConfig
 GOLDEN = Path(__file__).parent / "golden" / "v1.ndjson"
 
 HEADER = b'{"kind":"header","format":"lgx-ndjson","version":1,"source":"http://a"}'
+
+
+def rows(thread_id: str) -> list[Record]:
+    """What a checkpointer holds of a thread, in the order in which a source gives it."""
+    here: Any = {"thread_id": thread_id, "checkpoint_ns": ""}
+    return [
+        Thread(thread_id=thread_id),
+        RawCheckpoint(**here, checkpoint_id="c1", document=raw({"v": 4})),
+        RawCheckpoint(**here, checkpoint_id="c0", parent_checkpoint_id="c1", document=raw({})),
+        ChannelBlob(**here, channel="a", version="1", type="bytes", blob=b"\xff"),
+        ChannelBlob(**here, channel="a", version="2", type="empty"),
+        CheckpointWrite(**here, checkpoint_id="c1", task_id="t", idx=-3, channel="a", blob=b""),
+        CheckpointWrite(**here, checkpoint_id="c1", task_id="t", idx=0, channel="a", blob=b""),
+    ]
 
 
 def thread(thread_id: str, count: int, size: int = 1) -> list[bytes]:
@@ -330,6 +349,23 @@ def test_lines_in_any_order_give_each_thread_once_and_in_order(tmp_path: Path, s
     assert losses_of(items) == []
 
 
+def test_rows_of_a_checkpointer_are_put_in_order_and_told_apart(tmp_path: Path) -> None:
+    """Turned round; and one of each came twice, of which the later one counts."""
+    expected = rows("t")
+    old = [
+        msgspec.structs.replace(record, type="old")
+        for record in expected
+        if isinstance(record, RawCheckpoint | ChannelBlob | CheckpointWrite)
+    ]
+    lines = [encode_line(record) for record in [*old, *reversed(expected)]]
+
+    *found, end = scan(write(tmp_path / "t.ndjson", [HEADER, *lines]))
+
+    assert isinstance(end, ThreadEnd)
+    assert found[:3] == expected[:3]
+    assert sorted(found[3:], key=repr) == sorted(expected[3:], key=repr)
+
+
 def test_lines_that_come_twice_count_once_and_the_later_one_is_taken(tmp_path: Path) -> None:
     """As two exports of one server make it when they are put together; it is noted."""
     newer = thread("t", 3)
@@ -562,6 +598,7 @@ def loops(request: pytest.FixtureRequest) -> int:
 MEASURED = """
 import re, sys, lgx
 from pathlib import Path
+from typing import Any
 report = lgx.run(lgx.use(sys.argv[1], path=sys.argv[2]), lgx.use(sys.argv[3], path=sys.argv[4]))
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
 print(report.exit_code, report.threads.written, peak)

@@ -13,7 +13,15 @@ from lgx.codec import encode_line
 from lgx.context import Context
 from lgx.contracts import Source, SourceBase, StreamSource
 from lgx.query import Query
-from lgx.records import ANY_KIND, EXTRA_KINDS, Checkpoint, Record, Thread
+from lgx.records import (
+    ANY_KIND,
+    CHECKPOINT_KINDS,
+    EXTRA_KINDS,
+    Checkpoint,
+    RawCheckpoint,
+    Record,
+    Thread,
+)
 from lgx.threads import Loss, ThreadEnd, ThreadRef
 
 __all__ = ["Contents", "ReadBack", "read_all", "read_target", "same_records", "thread_id_of"]
@@ -89,16 +97,16 @@ def order_faults(records: Sequence[Record]) -> list[str]:
     kinds = [record.kind for record in records]
     if kinds.count("thread") != 1:
         faults.append(f"a thread came with {kinds.count('thread')} records of kind `thread`")
-    last = max((at for at, kind in enumerate(kinds) if kind == "checkpoint"), default=0)
+    last = max((at for at, kind in enumerate(kinds) if kind in CHECKPOINT_KINDS), default=0)
     faults += [
         f"a record of kind {kind!r} came before a checkpoint"
         for kind in kinds[1:last]
-        if kind != "checkpoint"
+        if kind not in CHECKPOINT_KINDS
     ]
-    present = {_place(item) for item in records if isinstance(item, Checkpoint)}
+    present = {_place(item) for item in records if isinstance(item, Checkpoint | RawCheckpoint)}
     seen = set()
     for item in records:
-        if isinstance(item, Checkpoint):
+        if isinstance(item, Checkpoint | RawCheckpoint):
             parent = (item.checkpoint_ns, item.parent_checkpoint_id)
             if parent in present and parent not in seen:
                 faults.append(
@@ -109,7 +117,7 @@ def order_faults(records: Sequence[Record]) -> list[str]:
     return faults
 
 
-def _place(item: Checkpoint) -> tuple[str, str]:
+def _place(item: Checkpoint | RawCheckpoint) -> tuple[str, str]:
     return item.checkpoint_ns, item.checkpoint_id
 
 
