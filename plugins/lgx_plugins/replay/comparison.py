@@ -41,13 +41,13 @@ class Comparison:
         found.input, found.given = came == "input", came in ("input", "fork")
         found.by_tasks = came != "update" and self._outline.parents[index] != NONE
         found.detached = self._outline.parents[index] not in (NONE, index - 1)
-        # An original of the target's own has what a rebuilt one cannot.
-        found.source = made not in (came, {"loop": "update"}.get(came, came))
+        # An original of the target's own has what a rebuilt one cannot; older files say nothing.
+        found.source = bool(came) and made not in (came, {"loop": "update"}.get(came, came))
         if number is not None and count is not None and number != count:
             self._offsets[index] = number - count
         self._compare_values(source, target, found)
         self._compare_next(source, target, found)
-        self._compare_parent(index, target)
+        self._compare_parent(index, target, found)
         if found.differs:
             self.differences.places[index] = found
         if index == len(self._outline) - 1 and _run_again(source, target):
@@ -76,7 +76,9 @@ class Comparison:
             found.literal = tuple(n for n in found.channels if n in there and overwrites(there[n]))
 
     def _compare_next(self, source: Checkpoint, target: Checkpoint, found: Difference) -> None:
-        if not _differ(source.next, target.next) and not (_pushed(source) or _pushed(target)):
+        if isinstance(source.next, UnsetType):
+            return  # older files do not say what was due
+        if source.next == target.next and not (_pushed(source) or _pushed(target)):
             return
         wanted, there = _due(source), _due(target)
         if wanted == there:
@@ -96,14 +98,18 @@ class Comparison:
             if place.by_tasks:
                 place.held = tuple(name for name in place.extra if name in place.ran)
 
-    def _compare_parent(self, index: int, target: Checkpoint) -> None:
+    def _compare_parent(self, index: int, target: Checkpoint, found: Difference) -> None:
         for child in self._parents.pop(target.checkpoint_id, ()):
             if self._outline.parents[child] not in (index, NONE):
                 self._note_parent(child)
         if target.parent_checkpoint_id is not None:
             self._parents.setdefault(target.parent_checkpoint_id, []).append(index)
-        elif index in self._outline.copied and self._outline.parents[index] != NONE:
+        elif self._outline.parents[index] == NONE:
+            return
+        elif index in self._outline.copied:
             self.differences.excused["fork"] += 1  # a copy of the first has no parent
+        else:
+            found.parent = True
 
     def _note_parent(self, child: int) -> None:
         if child in self._outline.copied:
@@ -112,27 +118,28 @@ class Comparison:
             self.differences.places.setdefault(child, Difference()).parent = True
 
     def finish(self) -> None:
-        """Called after the oldest: looks at the step numbers, which begin anew on a target."""
-        offset = self._offsets.get(0, 0) if self._outline.cut else 0
-        shifted = 0
-        for index, found in self._offsets.items():
-            if found == offset:
-                shifted += 1
-                continue
-            self.differences.places.setdefault(index, Difference()).step = True
-        if shifted:
-            self.differences.excused["step"] += shifted
+        """Called after the oldest: looks at parents that did not come, and at the numbers."""
+        for child in (child for children in self._parents.values() for child in children):
+            if self._outline.parents[child] != NONE:
+                self._note_parent(child)
+        self._compare_steps()
+
+    def _compare_steps(self) -> None:
+        """A target counts by one from the beginning: what the source left out, it has not."""
+        wrong: set[int] = set()
+        for index, offset in sorted(self._offsets.items()):
+            base = self._outline.base(index)
+            told = index in self._outline.jumps or self._offsets.get(base) == offset
+            if told and base not in wrong:
+                self.differences.excused["step"] += 1
+            else:
+                wrong.add(index)
+                self.differences.places.setdefault(index, Difference()).step = True
 
 
 def _messages(value: Raw | None) -> bool:
     found = None if value is None else messages_of(value)
     return found is not None and bool(found.items)
-
-
-def _differ(source: object, target: object) -> bool:
-    if isinstance(source, UnsetType) or isinstance(target, UnsetType):
-        return source is not target
-    return source != target
 
 
 def _pushed(record: Checkpoint) -> bool:

@@ -14,17 +14,18 @@ from msgspec import Struct
 from lgx import Checkpoint
 from lgx_plugins.replay.differences import Difference, Differences
 from lgx_plugins.replay.outline import NONE, Outline
-from lgx_plugins.replay.steps import Values, metadata_of, next_of, values_of
+from lgx_plugins.replay.steps import metadata_of, next_of, values_of
 
 __all__ = ["Dropped"]
 
 
 class _Input(Struct):
-    """An input that differs: what is due there besides, and what its channels hold there."""
+    """An input that differs: what is due there besides, and digests of what its channels hold
+    there: it may wait for long for what it came upon."""
 
     index: int
     extra: tuple[str, ...]
-    kept: Values
+    kept: dict[str, int]
 
 
 class Dropped:
@@ -40,12 +41,8 @@ class Dropped:
         if not found.extra and not found.channels:
             return
         there = values_of(target.values)
-        kept = {name: there[name] for name in found.channels if name in there}
-        self._wait(self._base(index), _Input(index, found.extra, kept))
-
-    def _base(self, index: int) -> int:
-        """What a checkpoint has from before: of its original, or its parent."""
-        return self._outline.copied.get(index, self._outline.parents[index])
+        kept = {name: hash(bytes(there[name])) for name in found.channels if name in there}
+        self._wait(self._outline.base(index), _Input(index, found.extra, kept))
 
     def _wait(self, parent: int, item: _Input) -> None:
         if parent != NONE:
@@ -56,7 +53,7 @@ class Dropped:
         for item in self._waiting.pop(index, ()):
             if metadata_of(source)[0] in ("input", "fork") and found.differs:
                 # It has itself what it should not have: what it came upon tells.
-                self._wait(self._base(index), item)
+                self._wait(self._outline.base(index), item)
                 continue
             self._excuse(item, source)
 
@@ -66,7 +63,11 @@ class Dropped:
         if place is None:
             return
         before = values_of(source.values)
-        same = {name for name, value in item.kept.items() if before.get(name) == value}
+        same = {
+            name
+            for name, digest in item.kept.items()
+            if name in before and hash(bytes(before[name])) == digest
+        }
         left = tuple((Counter(item.extra) - Counter(due)).elements())
         if not same and left == item.extra:
             return

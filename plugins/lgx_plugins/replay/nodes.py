@@ -26,16 +26,15 @@ def variants(step: Step, parent: Parent | None, graph: GraphMemory) -> list[Name
     have results by it, or of a node that no task tells of, beside results of tasks that had
     finished and were not applied.
     """
-    unknown: list[Named] = [((node, ()),) for node in candidates(step, parent, graph)]
-    if parent is None:
-        return unknown
-    tasks = sorted(parent.tasks, key=lambda task: task.order)
-    if step.source != "update":
+    tasks = [] if parent is None else sorted(parent.tasks, key=lambda task: task.order)
+    if parent is not None and step.source != "update":
         told = [(task.name, task.writes) for task in tasks]
         told += [(node, ()) for node in parent.hidden]
-        return [tuple(told)] if told else unknown
+        if told:
+            return [tuple(told)]
+    unknown: list[Named] = [((node, ()),) for node in candidates(step, parent, graph)]
     done = tuple((task.name, task.writes) for task in tasks if task.result is not None)
-    if not done:
+    if parent is None or step.source != "update" or not done:
         return unknown
     known: list[Named] = [done]
     if len(done) < len(tasks):

@@ -22,7 +22,8 @@ class Outline(Struct):
     Attributes:
         parents: of each the index of its parent; NONE for the first, and for those whose
             parent did not come.
-        orphans: how many have a parent that did not come.
+        orphans: how many have a parent that did not come, or have none and are not the first.
+        jumps: those whose number does not follow from that of what they were made of.
         cut: whether the history begins in the middle, as the first one had a parent.
         based: whether it begins with an input in the middle: what that came upon has to be made.
         guesses: whether there are updates of which no task tells.
@@ -34,6 +35,7 @@ class Outline(Struct):
 
     parents: array[int]
     orphans: int = 0
+    jumps: frozenset[int] = frozenset()
     cut: bool = False
     based: bool = False
     guesses: bool = False
@@ -45,15 +47,13 @@ class Outline(Struct):
     def __len__(self) -> int:
         return len(self.parents)
 
+    def base(self, index: int) -> int:
+        """What a checkpoint is made of on a target: its original, or its parent."""
+        return self.copied.get(index, self.parents[index])
+
 
 _NOBODY = Raw(b"[]")
-
-
-class _Fork(Struct, gc=False):
-    index: int
-    parent: int
-    step: int | None
-    digest: int
+_UNNUMBERED = -2
 
 
 def outline_of(records: Iterable[Record]) -> Outline:
@@ -66,7 +66,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
     parents = array("q")
     steps = array("q")
     digests = array("q")
-    forks: list[_Fork] = []
+    forks: set[int] = set()
     orphans = elsewhere = 0
     idle: set[int] = set()
     cut = based = guesses = False
@@ -83,6 +83,8 @@ def outline_of(records: Iterable[Record]) -> Outline:
             orphans += parent == NONE
             cut |= parent == NONE and index == 0
         source, step = metadata_of(record)
+        if record.parent_checkpoint_id is None and index and source != "fork":
+            orphans += 1
         based |= cut and index == 0 and source == "input"
         digest = 0 if isinstance(record.values, UnsetType) else hash(bytes(record.values))
         if record.next == _NOBODY:
@@ -90,18 +92,20 @@ def outline_of(records: Iterable[Record]) -> Outline:
         guesses |= source == "loop" and parent in idle
         guesses |= source == "update" or parent < index - 1
         if source == "fork":
-            forks.append(_Fork(index, parent, step, digest))
+            forks.add(index)
         indexes[record.checkpoint_id] = index
         parents.append(parent)
-        steps.append(NONE - 1 if step is None else step)
+        steps.append(_UNNUMBERED if step is None else step)
         digests.append(digest)
-    copied = _originals(forks, parents, steps, digests)
+    copied = _originals(forks, parents, steps, digests) if forks else {}
     bases = [copied.get(index, parent) for index, parent in enumerate(parents)]
+    jumps = [i for i, base in enumerate(bases) if base == NONE or steps[i] != steps[base] + 1]
     branched = {base for index, base in enumerate(bases) if base not in (NONE, index - 1)}
     again = {parent for index, parent in enumerate(parents) if parent not in (NONE, index - 1)}
     return Outline(
         parents=parents,
         orphans=orphans,
+        jumps=frozenset(jumps),
         cut=cut,
         based=based,
         guesses=guesses,
@@ -113,22 +117,21 @@ def outline_of(records: Iterable[Record]) -> Outline:
 
 
 def _originals(
-    forks: list[_Fork], parents: array[int], steps: array[int], digests: array[int]
+    forks: set[int], parents: array[int], steps: array[int], digests: array[int]
 ) -> dict[int, int]:
     """What each fork is a copy of: its parent (a run that began anew there), or a child of its
-    parent (a copy made by request), whichever has its values and the number before its own."""
+    parent (a copy made by request): the newest that has its values and the number before its
+    own, or that number at least."""
     found: dict[int, int] = {}
-    for fork in forks:
-        candidates = [fork.parent] if fork.parent != NONE else []
-        if fork.step is None:
-            continue
-        if not candidates or steps[fork.parent] != fork.step - 1:
-            children = [
-                index
-                for index in range(fork.index - 1, -1, -1)
-                if parents[index] == fork.parent and steps[index] == fork.step - 1
-            ]
-            candidates = sorted(children, key=lambda i: digests[i] != fork.digest)
-        if candidates:
-            found[fork.index] = candidates[0]
+    newest: dict[tuple[int, ...], int] = {}
+    for index, (parent, step, digest) in enumerate(zip(parents, steps, digests, strict=True)):
+        if index in forks and step != _UNNUMBERED:
+            if parent != NONE and steps[parent] == step - 1:
+                found[index] = parent
+            else:
+                like = newest.get((parent, step - 1))
+                like = newest.get((parent, step - 1, digest), like)
+                if like is not None:
+                    found[index] = like
+        newest[parent, step] = newest[parent, step, digest] = index
     return found

@@ -12,6 +12,8 @@ from lgx_plugins.replay.target import RefusedError, Target
 
 __all__ = ["Performed", "perform"]
 
+_GATHERED = 200  # supersteps of one body: what is not yet sent is in memory
+
 
 class Performed(Struct):
     """How far the actions came.
@@ -85,7 +87,8 @@ class _Performer:
 
     async def _add(self, action: Superstep) -> None:
         text = action.text()
-        if self._size + len(text) > self._target.body_bytes:
+        full = self._size + len(text) > self._target.body_bytes
+        if full or len(self._body) == _GATHERED:
             await self._flush()
         self._body.append(text)
         self._size += len(text)
