@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from lgx_plugins.replay.actions import Goto
@@ -23,6 +24,7 @@ def improve(method: Method, differences: Differences) -> bool:
     astray = [index for index, place in places if place.missing or place.extra]
     first = wrong[0] if wrong else astray[-1] if astray else -1
     changed = False
+    _know_hopeless(method, differences)
     for index in wrong:
         place = differences.places[index]
         if index not in method.staged or not place.still:
@@ -44,6 +46,14 @@ def improve(method: Method, differences: Differences) -> bool:
     return changed
 
 
+def _know_hopeless(method: Method, differences: Differences) -> None:
+    """Those that came out different in all threads before, and at every step of this one."""
+    counts = Counter(name for place in differences.places.values() for name in place.channels)
+    method.hopeless = {
+        name for name in method.graph.hopeless if counts[name] >= method.written[name]
+    }
+
+
 def _unstage(method: Method, index: int) -> bool:
     """Stages a step no longer whose writes did not become part of it; and none, where that
     happens again."""
@@ -63,7 +73,7 @@ def _send_otherwise(method: Method, index: int, place: Difference) -> bool:
         return True
     changed = False
     for channel in () if place.given else place.channels:
-        if channel in method.graph.hopeless:
+        if channel in method.hopeless:
             continue
         if channel in place.literal:
             changed |= fix.forms.get(channel) is not Form.VALUE
@@ -83,6 +93,11 @@ def improve_refused(method: Method, index: int, key: frozenset[str], why: str) -
     Args:
         key: names the nodes.
     """
+    known = method.graph.levels
+    if method.level(index, key) < known.get(key, 0):
+        for nodes, needed in known.items():  # what other threads needed, this one needs
+            method.levels[nodes] = max(needed, method.levels.get(nodes, 0))
+        return True
     level = method.level(index, key) + 1
     if _NO_NODE in why:
         level = max(level, RENAMED)
@@ -97,7 +112,10 @@ def improve_refused(method: Method, index: int, key: frozenset[str], why: str) -
 def _next_form(method: Method, index: int, channel: str, *, messages: bool) -> bool:
     fix = method.fix(index)
     forms = _order(method.graph, channel, messages=messages)
-    form = fix.forms.get(channel) or method.forms.get(channel) or forms[0]
+    known = method.forms.get(channel)
+    first = forms.index(known) if known in forms else 0
+    forms = (*forms[first:], *forms[:first])
+    form = fix.forms.get(channel, forms[0])
     at = forms.index(form) if form in forms else 0
     if at + 1 == len(forms):
         return False
@@ -117,12 +135,16 @@ def _order(graph: GraphMemory, channel: str, *, messages: bool) -> Sequence[Form
 def _reroute(method: Method, index: int, place: Difference) -> bool:
     """Changes where a step leads."""
     fix = method.fix(index)
-    if place.detached or (place.extra and not place.by_tasks):
+    known = place.by_tasks and place.ran  # of others it is a guess which node made them
+    if place.detached or (place.extra and not known):
         if fix.candidate < _CANDIDATES:
             fix.candidate += 1
             return True
         if place.detached:
             return False  # a branch takes no commands
+    if place.extra and not fix.by_edge and method.sending.issuperset(place.ran):
+        fix.by_edge = True
+        return True
     sent = list(place.sent)
     gotos = list(fix.gotos)
     for name in place.missing:
@@ -131,10 +153,21 @@ def _reroute(method: Method, index: int, place: Difference) -> bool:
             gotos.append(Goto(name, sent=True))
         elif Goto(name) not in gotos:
             gotos.append(Goto(name))
-            if place.by_tasks and len(place.ran) == 1:
-                method.routed.add(place.ran[0])
+            leading = _leading(method, place, name)
+            if place.by_tasks and len(leading) == 1:
+                method.routed |= leading
     if place.all_sent and place.by_tasks and len(place.ran) == 1:
         method.sending.add(place.ran[0])
     changed = fix.gotos != tuple(gotos)
     fix.gotos = tuple(gotos)
     return changed
+
+
+def _leading(method: Method, place: Difference, name: str) -> set[str]:
+    """The nodes that have run and a command of which may have named this one."""
+    ran = set(place.ran)
+    topology = method.graph.topology
+    if len(ran) == 1 or topology is None:
+        return ran
+    named = {edge.source for edge in topology.edges if edge.target == name and edge.conditional}
+    return ran & named

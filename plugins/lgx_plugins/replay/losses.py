@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lgx import Bundle, Loss
+from msgspec import UNSET
+
+from lgx import Bundle, Loss, Thread
 from lgx_plugins.replay.differences import Differences
+from lgx_plugins.replay.kinds import kinds_of
 from lgx_plugins.replay.method import Method
 from lgx_plugins.replay.outline import Outline, outline_of
+from lgx_plugins.replay.steps import root_checkpoints
 
 __all__ = ["foresee", "losses_of"]
 
@@ -25,7 +29,7 @@ _EXCUSES = {
     ),
     "step": (
         "the step number",
-        "the history begins in the middle, and servers count from the beginning",
+        "the history begins in the middle or leaves numbers out; servers count from the beginning",
     ),
     "fork": ("the parent", "servers put a copy beside its original, not below it"),
 }
@@ -42,9 +46,9 @@ def foresee(bundle: Bundle) -> Iterator[Loss]:
 
 
 def losses_of(
+    bundle: Bundle,
     outline: Outline,
     differences: Differences | None,
-    thread_id: str,
     method: Method | None = None,
 ) -> Iterator[Loss]:
     """What a thread lacks after it was written.
@@ -53,9 +57,11 @@ def losses_of(
         differences: None where it was not compared.
         method: how it was written; None where it was there already.
     """
+    thread_id = bundle.thread_id
     yield from _unwritable(outline, thread_id)
     if method is not None:
         yield from _of_method(outline, method, thread_id)
+        yield from _made_data(bundle, method)
     if differences is None:
         return
     for name in sorted(differences.excused):
@@ -69,8 +75,9 @@ def _of_method(outline: Outline, method: Method, thread_id: str) -> Iterator[Los
     if method.guessed:
         yield Loss(
             what="the input of waiting tasks",
-            why="a command sent it, and no history tells what: these tasks, and finished ones "
-            "beside them, would run with none; the thread cannot be resumed",
+            why="no history tells what a command sent, what a function is called with, or what no "
+            "task has taken yet: these tasks, and finished ones beside them, would run with none; "
+            "the thread cannot be resumed",
             thread_id=thread_id,
             holdable=False,
         )
@@ -81,17 +88,35 @@ def _of_method(outline: Outline, method: Method, thread_id: str) -> Iterator[Los
             thread_id=thread_id,
             holdable=False,
         )
-    for channel in sorted(method.plain):
+    if method.unled:
         yield Loss(
-            what=f"messages of channel {channel!r} as such",
-            why="its reducer makes no messages of what servers are given: they are plain data "
-            "there, where nodes that expect messages may fail",
+            what=f"where {', '.join(sorted(method.unled))} would lead",
+            why="tasks beside one that waits have finished, and no history tells whether a command "
+            "of theirs names what comes next: edges and functions alone are followed",
             thread_id=thread_id,
             holdable=False,
         )
     if method.latest and len(outline) > 1:
         count = len(outline) - 1
         yield _lost(_checkpoints(count), "the target refused them", thread_id, count)
+
+
+def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
+    """What stays data, told once for a channel: what is true of one thread is of the others."""
+    thread = next((record for record in bundle if isinstance(record, Thread)), None)
+    newest = next(root_checkpoints(reversed(bundle.spool)), None)
+    found = {(channel, "messages") for channel in method.plain}
+    if newest is not None:
+        found.update(kinds_of(newest.values, thread.values if thread is not None else UNSET))
+    graph = method.graph
+    for channel, kind in sorted(found):
+        if graph.told.setdefault((channel, kind), bundle.thread_id) == bundle.thread_id:
+            yield Loss(
+                what=f"{kind} of channel {channel!r} of graph {graph.name!r} as such",
+                why="servers are given JSON, of which nothing there makes them again: they are "
+                "plain data in all threads of that graph, where nodes that expect more may fail",
+                holdable=False,
+            )
 
 
 def _unwritable(outline: Outline, thread_id: str) -> Iterator[Loss]:

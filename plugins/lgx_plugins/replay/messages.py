@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 __all__ = [
     "Messages",
+    "cleaned",
+    "count_messages",
     "edits",
-    "looks_like_messages",
     "messages_of",
     "replacement",
     "rewritten",
 ]
 
 REMOVE_ALL = "__remove_all__"
+_OVERWRITE = "__overwrite__"
 
 _OF_CHUNK = {
     "HumanMessageChunk": "human",
@@ -57,6 +59,18 @@ class _Written(Struct, gc=False):
     id: str | None = None
 
 
+class _Overwrite(Struct, gc=False):
+    """What a node wrote in place of what a reducer would make: in one of two forms."""
+
+    type: str | None = None
+    value: Raw = Raw()
+    named: Raw = field(name=_OVERWRITE, default=Raw())
+
+    @property
+    def held(self) -> Raw:
+        return self.value if self.type == _OVERWRITE else self.named
+
+
 class _Rendered(Struct, gc=False):
     type: str
     content: Raw
@@ -64,6 +78,7 @@ class _Rendered(Struct, gc=False):
     response_metadata: Raw
 
 
+_overwrite_decoder = msgspec.json.Decoder(_Overwrite)
 _rendered_decoder = msgspec.json.Decoder(_Rendered)
 _rendered_list_decoder = msgspec.json.Decoder(list[_Rendered])
 _heads_decoder = msgspec.json.Decoder(list[_Head])
@@ -96,16 +111,16 @@ def messages_of(value: Raw) -> Messages | None:
     return Messages(found) if len(found) == len(items) else None
 
 
-def looks_like_messages(value: Raw) -> bool:
-    """Whether this is a message, or a list with one in it, as a server renders it."""
+def count_messages(value: Raw) -> int:
+    """How many messages this is, or is a list of, as a server renders them."""
     try:
         if bytes(memoryview(value)[:1]) == b"[":
             heads = _rendered_list_decoder.decode(value)
         else:
             heads = [_rendered_decoder.decode(value)]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return False
-    return any(head.type in _TYPES for head in heads)
+        return 0
+    return sum(head.type in _TYPES for head in heads)
 
 
 def rewritten(writes: Sequence[Raw], before: Messages | None, after: Messages) -> list[Raw] | None:
@@ -139,6 +154,14 @@ def rewritten(writes: Sequence[Raw], before: Messages | None, after: Messages) -
     return sent
 
 
+def cleaned(write: Raw) -> Raw:
+    """A write to a list of messages as it was written, without what a server would misplace."""
+    items = _items(write)
+    if items is None:
+        return write
+    return _array(_removal(item.id or "") if item.removes else _clean(item.text) for item in items)
+
+
 def edits(before: Messages | None, after: Messages) -> Raw:
     """One write that makes one list of another: removals, edits and what is added."""
     old = before.items if before is not None else {}
@@ -163,9 +186,13 @@ class _Item(Struct, gc=False):
 
 
 def _items(write: Raw) -> list[_Item] | None:
-    """The messages of one write: a message or a list of them, in any form that is taken."""
+    """The messages of one write: a message or a list of them, in any form that is taken. One
+    that overwrites removes all that were there, since a reducer alone makes messages of data."""
     first = bytes(memoryview(write)[:1])
     try:
+        if first == b"{" and len(held := _overwrite_decoder.decode(write).held):
+            items = _items(held) if bytes(memoryview(held)[:1]) == b"[" else None
+            return None if items is None else [_Item(write, REMOVE_ALL, True), *items]
         if first == b"[":
             texts = _items_decoder.decode(write)
             if len(texts) == 2 and _is_pair(texts):

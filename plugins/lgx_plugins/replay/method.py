@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from enum import Enum
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from lgx_plugins.replay.actions import Goto
 from lgx_plugins.replay.target import Topology
@@ -37,6 +37,8 @@ class Fix(Struct):
         candidate: which of the nodes that may have written what no task tells is taken.
         level: as in `GraphMemory.levels`, for this step alone.
         otherwise: whether it is staged where it would not be, and not where it would.
+        by_edge: whether edges lead to all tasks of their own that come of it, though its
+            nodes' commands make such tasks elsewhere.
     """
 
     forms: dict[str, Form] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Fix(Struct):
     candidate: int = 0
     level: int = 0
     otherwise: bool = False
+    by_edge: bool = False
 
 
 class GraphMemory(Struct):
@@ -58,18 +61,22 @@ class GraphMemory(Struct):
         sending: nodes whose commands make tasks of their own, all that come of them.
         levels: of steps that were refused more than once, by the nodes that they are of: 1,
             every channel is sent by value; 2, under one node too; 3, and overwritten; 4, under
-            another node.
+            another node. Another thread is not written below 1 before it is refused, too.
         floor: the level of all steps.
         forms: of channels whose reducer makes something else of what was once written.
         hopeless: channels that came out different whatever was tried.
-        stages: whether refused updates leave their writes behind, as staging needs.
+        unstaged: how many threads one after the other could not be staged, as refused
+            updates left nothing behind, or were taken.
         equal, unequal: of each channel how often what a single task wrote was the value
             afterwards, and how often not, as a reducer makes it.
         seen: nodes that were due in a history, as far as the API tells.
         successors: what came next after a step of a single node.
         topology: asked for where it is needed; `drawn`: whether it was.
+        told: channels that hold what is more than JSON, with a word for it, by the thread of
+            which it was told.
     """
 
+    name: str | None = None
     held: set[str] = field(default_factory=set)
     loose: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
@@ -78,13 +85,24 @@ class GraphMemory(Struct):
     floor: int = 0
     forms: dict[str, Form] = field(default_factory=dict)
     hopeless: set[str] = field(default_factory=set)
-    stages: bool = True
+    unstaged: int = 0
     equal: Counter[str] = field(default_factory=Counter)
     unequal: Counter[str] = field(default_factory=Counter)
     seen: set[str] = field(default_factory=set)
     successors: dict[str, tuple[str, ...]] = field(default_factory=dict)
     topology: Topology | None = None
     drawn: bool = False
+    told: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def choosing(self) -> frozenset[str]:
+        """See `Topology`; none where it is not known."""
+        return frozenset() if self.topology is None else self.topology.choosing
+
+    @property
+    def stages(self) -> bool:
+        """Whether steps can be staged there; once is an accident."""
+        return self.unstaged < 2
 
     def reduces(self, channel: str) -> bool:
         """Whether a reducer stands before the channel, as far as is known."""
@@ -98,7 +116,7 @@ class Memory:
         self._graphs: dict[str | None, GraphMemory] = {}
 
     def of(self, graph_id: str | None) -> GraphMemory:
-        return self._graphs.setdefault(graph_id, GraphMemory())
+        return self._graphs.setdefault(graph_id, GraphMemory(graph_id))
 
 
 class Method(Struct):
@@ -111,9 +129,13 @@ class Method(Struct):
         written: how often each channel was written to, as far as it is planned.
         refused: which of the steps of some nodes was refused last.
         exhausted: at how many steps nothing is left to try for a channel.
+        hopeless: channels for which nothing is tried.
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
+        unled: nodes that have finished beside tasks that wait, and of which nothing tells
+            whether a command of theirs leads on.
+        data: channels that were sent last in a form of which no reducer makes messages.
         plain: channels with messages that no reducer makes messages of.
         by_value: whether a step was sent by value, and not by its tasks.
         guessed: whether tasks wait at the head whose input no history tells.
@@ -132,9 +154,12 @@ class Method(Struct):
     written: Counter[str] = field(default_factory=Counter)
     refused: dict[frozenset[str], int] = field(default_factory=dict)
     exhausted: Counter[str] = field(default_factory=Counter)
+    hopeless: set[str] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
+    unled: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
     by_value: bool = False
     guessed: bool = False
@@ -148,7 +173,7 @@ class Method(Struct):
             set(graph.held),
             set(graph.routed),
             set(graph.sending),
-            dict(graph.levels),
+            {key: min(level, BY_VALUE - 1) for key, level in graph.levels.items()},
             graph.floor,
             dict(graph.forms),
             graph.stages,
@@ -177,8 +202,8 @@ class Method(Struct):
             dict(self.forms),
             self.stages,
             {
-                i: Fix(dict(f.forms), f.gotos, f.candidate, f.level, f.otherwise)
-                for i, f in self.fixes.items()
+                index: structs.replace(fix, forms=dict(fix.forms))
+                for index, fix in self.fixes.items()
             },
         )
 
@@ -187,10 +212,16 @@ class Method(Struct):
         self.graph.held |= self.held
         self.graph.routed |= self.routed
         self.graph.sending |= self.sending
-        self.graph.levels.update(self.levels)
+        for key, level in self.levels.items():
+            self.graph.levels[key] = max(level, self.graph.levels.get(key, 0))
         self.graph.floor = max(self.graph.floor, self.floor)
-        self.graph.stages &= self.stages
-        self.graph.hopeless |= {name for name, count in self.exhausted.items() if count > 1}
+        if not self.stages:
+            self.graph.unstaged += 1
+        elif self.staged:
+            self.graph.unstaged = 0
+        self.graph.hopeless |= {
+            name for name, n in self.exhausted.items() if n > 1 and n >= self.written[name]
+        }
         counts = Counter(item for fix in self.fixes.values() for item in fix.forms.items())
         for (channel, form), count in counts.most_common():
             # Once is an accident; half of the times is how the graph there is.

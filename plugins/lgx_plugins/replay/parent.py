@@ -22,6 +22,8 @@ class Parent(Struct, frozen=True, kw_only=True):
             the next step; `left`: those that stay due after it.
         values: None for one that is kept for long, with `digests` in its place, and
             `lists`: size and digest of the text of each list, but for its end.
+        blind: names of tasks that are due and get there nothing, in place of something of
+            their own that no history tells.
         told: see `Step`.
     """
 
@@ -38,6 +40,7 @@ class Parent(Struct, frozen=True, kw_only=True):
     left: tuple[str, ...]
     digests: dict[str, int] = {}
     lists: dict[str, tuple[int, int]] = {}
+    blind: frozenset[str] = frozenset()
     told: bool = True
 
     @classmethod
@@ -51,6 +54,7 @@ class Parent(Struct, frozen=True, kw_only=True):
         hidden: tuple[str, ...],
         dropped: tuple[str, ...],
         left: tuple[str, ...],
+        blind: frozenset[str],
     ) -> Parent:
         return cls(
             index=step.index,
@@ -64,6 +68,7 @@ class Parent(Struct, frozen=True, kw_only=True):
             hidden=hidden,
             dropped=dropped,
             left=left,
+            blind=blind,
             told=step.told,
         )
 
@@ -77,7 +82,7 @@ class Parent(Struct, frozen=True, kw_only=True):
         return structs.replace(
             self,
             values=None,
-            tasks=tuple(Task(task.name, task.path, None) for task in self.tasks),
+            tasks=tuple(structs.replace(task, result=None) for task in self.tasks),
             digests={name: _digest(value) for name, value in (self.values or {}).items()},
             lists={
                 name: (len(value) - 1, hash(bytes(value)[:-1]))

@@ -15,16 +15,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from msgspec import Raw, structs
 
 from lgx import Record
-from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update
+from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update, Writes
 from lgx_plugins.replay.joins import Arrived, Joins
-from lgx_plugins.replay.messages import looks_like_messages, messages_of
-from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Form, Method
+from lgx_plugins.replay.messages import count_messages, messages_of
+from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
 from lgx_plugins.replay.nodes import candidates, variants
 from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.poison import poison
 from lgx_plugins.replay.steps import Step, Values, root_checkpoints, step_of
-from lgx_plugins.replay.writing import written
+from lgx_plugins.replay.writing import held_back, written
 
 __all__ = ["plan"]
 
@@ -32,7 +32,6 @@ COPY, END, INPUT, START = "__copy__", "__end__", "__input__", "__start__"
 
 _NULL = Raw(b"null")
 _NOTHING = Fix()
-_AS_DATA = (Form.WRITTEN, Form.OVERWRITE, Form.VALUE, Form.TAIL)
 
 
 def plan(outline: Outline, records: Iterable[Record], method: Method) -> Iterator[Action]:
@@ -52,6 +51,7 @@ class _Planner:
         self._newest: Parent | None = None
         self._old: dict[int, Parent] = {}
         self._channels: Values = {}  # all that were seen, with nothing as their value
+        self._blind = frozenset[str]()  # see Parent.blind; of the checkpoint that is made
 
     def plan(self, records: Iterable[Record]) -> Iterator[Action]:
         step: Step | None = None
@@ -59,6 +59,7 @@ class _Planner:
             step = step_of(record, index)
             parent = self._parent(index)
             made: tuple[str, ...] = ()
+            self._blind = frozenset()
             for action in self._actions(step, parent):
                 made = made or action.nodes
                 yield action
@@ -66,9 +67,11 @@ class _Planner:
             self._newest = self._grown(step, parent, made)
             if index in self._outline.kept:
                 self._old[index] = self._newest.shrunk()
-        if step is not None:
+        if step is not None and self._newest is not None:
             yield from self._unfinished(step)
             self._method.plain = {name for name in step.values if self._plain(step, name)}
+            waiting = {task.name for task in step.tasks if task.result is None}
+            self._method.guessed = not waiting.isdisjoint(self._newest.blind)
 
     def _grown(self, step: Step, parent: Parent | None, made: tuple[str, ...]) -> Parent:
         """A checkpoint that has been made, as the parent of others."""
@@ -78,8 +81,9 @@ class _Planner:
         arrived: Arrived = {} if parent is None else parent.arrived
         due = () if parent is None else (*parent.pulled, *parent.hidden)
         dropped: tuple[str, ...] = ()
+        blind = self._blind
         if original is not None and parent is not None:
-            made, dropped = parent.producers, parent.dropped
+            made, dropped, blind = parent.producers, parent.dropped, parent.blind
         elif step.source == "input":
             # What was due has been dropped; on a target it is still there after an input.
             dropped = () if parent is None else (*parent.next, *parent.hidden)
@@ -101,6 +105,7 @@ class _Planner:
             hidden=self._joins.hidden(arrived, step.next),
             dropped=dropped,
             left=tuple(node for node in dropped if self._stays(node)),
+            blind=blind,
         )
 
     def _parent(self, index: int) -> Parent | None:
@@ -130,7 +135,10 @@ class _Planner:
             if step.index == 0 and self._outline.based:
                 yield from self._base(step)
             base = step.index - 1 if parent is None else parent.index
-            yield self._single(step.index, base, Update(INPUT, _input(step)))
+            taken = _input(step)
+            if taken is None:
+                self._blind = frozenset(task.name for task in step.tasks)
+            yield self._single(step.index, base, Update(INPUT, taken or ()))
         elif parent is not None and parent.index != step.index - 1:
             yield self._detached(step, parent)
         else:
@@ -186,7 +194,9 @@ class _Planner:
         due = set(names).union(hidden, () if parent is None else (*parent.next, *parent.dropped))
         bitter = self._poison(step, due) if staged else ()
         if staged and not bitter:
-            self._method.due_again.update(hidden or left or names)
+            drawn = self._graph.topology is not None
+            joins = [name for name in names if name in self._joins or not drawn]
+            self._method.due_again.update(hidden or left or joins)
         if bitter:
             self._method.staged.add(step.index)
             yield Superstep(step.index, tuple(updates), bitter, key)
@@ -225,28 +235,31 @@ class _Planner:
         if not nodes.isdisjoint(self._method.routed):
             pulled = [Goto(task.name) for task in step.tasks if not task.pushed]
             gotos += [goto for goto in pulled if goto not in gotos]
-        if nodes <= self._method.sending and not any(goto.sent for goto in gotos):
+        sends = nodes <= self._method.sending and not fix.by_edge
+        if sends and not any(goto.sent for goto in gotos):
             gotos += [Goto(task.name, sent=True) for task in step.tasks if task.pushed]
-        waits = any(task.pushed and task.result is None for task in step.tasks)
-        self._method.guessed = waits and any(goto.sent for goto in gotos)
+        self._blind = frozenset(goto.node for goto in gotos if goto.sent)
         return Update(last.node, last.writes, tuple(gotos))
 
     def _unfinished(self, step: Step) -> Iterator[Action]:
         """What finished tasks wrote beside others that wait: stored, as it was in the source.
 
         An update takes the first task of its name that has none yet, so those that finished
-        after one that waits cannot be told of.
+        after one that waits cannot be told of. Nor is it told where a command of theirs leads:
+        nodes that are known to give commands have to run again.
         """
         waiting = {task.name for task in step.tasks if task.result is None}
         if not waiting:
             return
-        held: set[str] = set()
+        held = self._method.routed | self._method.sending
+        unsure = self._graph.choosing.difference(self._graph.successors)
         updates = []
         for task in step.tasks:
             if task.result is None:
                 held.add(task.name)
             elif task.name not in held:
-                updates.append(Update(task.name, task.writes))
+                self._method.unled |= unsure & {task.name}
+                updates.append(Update(task.name, held_back(task, step, self._method)))
         hidden = self._newest.hidden if self._newest is not None else ()
         bitter = self._poison(step, {*step.next, *hidden})
         if updates and bitter:
@@ -260,11 +273,9 @@ class _Planner:
     def _plain(self, step: Step, channel: str) -> bool:
         """Whether messages in a channel were sent as what they are not made of again."""
         value = step.values[channel]
-        if not looks_like_messages(value):
+        if not count_messages(value):
             return False
-        forms = [fix.forms.get(channel) for fix in self._method.fixes.values()]
-        forms.append(self._method.forms.get(channel))
-        return messages_of(value) is None or any(form in _AS_DATA for form in forms)
+        return messages_of(value) is None or channel in self._method.data
 
     # -- what is learnt -----------------------------------------------------------------
 
@@ -288,8 +299,10 @@ class _Planner:
                 self._graph.unequal[channel] += 1
 
 
-def _input(step: Step) -> tuple[tuple[str, Raw], ...]:
+def _input(step: Step) -> Writes | None:
+    """What a run began with; None where no history tells: what no task has taken yet, and what
+    a function is called with."""
     for task in step.tasks:
         if task.name == START and task.result is not None:
             return tuple(task.result.items())
-    return ()
+    return None

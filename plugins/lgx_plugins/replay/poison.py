@@ -35,9 +35,8 @@ def poison(values: Values, graph: GraphMemory, tasks: Collection[str]) -> tuple[
 
 def _bystander(graph: GraphMemory, tasks: Collection[str]) -> str:
     """A node that is not due, if one is known, and that no function leads on from."""
-    edges = graph.topology.edges if graph.topology is not None else ()
     nodes = graph.topology.nodes if graph.topology is not None else frozenset({_START})
-    choosing = {edge.source for edge in edges if edge.conditional}
+    choosing = graph.choosing
     # What `__start__` writes to channels outside of the graph's input is dropped unseen.
     found = sorted(
         nodes - {_END} - set(tasks),

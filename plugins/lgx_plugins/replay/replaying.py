@@ -54,7 +54,7 @@ async def compare_thread(bundle: Bundle, target: Target) -> Outcome:
     records = _Whole(bundle)
     outline = outline_of(bundle)
     found = await _compare(records, target, outline)
-    losses = losses_of(outline, found.differences, bundle.thread_id)
+    losses = losses_of(bundle, outline, found.differences)
     return Outcome(
         fidelity="replayed",
         exact=found.differences.none,
@@ -100,6 +100,7 @@ class _Found(Struct):
 
 class _Attempt(Struct):
     method: Method
+    outline: Outline
     performed: Performed
     found: _Found | None
 
@@ -137,7 +138,9 @@ class _Replay:
             best = await self._attempt(best.method)
         if best.performed.refused is not None:
             raise best.performed.refused
-        best.method.exhausted = self._exhausted
+        places = [] if best.found is None else best.found.differences.places.values()
+        differing = {channel for place in places for channel in place.channels}
+        best.method.exhausted = Counter({n: self._exhausted[n] for n in differing})
         best.method.remember()
         return await self._outcome(best)
 
@@ -166,7 +169,7 @@ class _Replay:
         found = None
         if self._verify or performed.refused is not None or performed.unstaged:
             found = await _compare(records, self._target, outline)
-        self._last = _Attempt(method, performed, found)
+        self._last = _Attempt(method, outline, performed, found)
         return self._last
 
     def _records(self, method: Method) -> tuple[_Whole, Outline]:
@@ -181,10 +184,11 @@ class _Replay:
             method.stages = False
             return True
         if attempt.performed.refused is not None:
-            index = attempt.found.count - self._whole.based
+            index = attempt.found.count - attempt.outline.based
             key, why = attempt.performed.keys.get(index), str(attempt.performed.refused)
             return key is not None and improve_refused(method, index, key, why)
-        method.staged, method.told = attempt.method.staged, attempt.method.told
+        made = attempt.method
+        method.staged, method.told, method.written = made.staged, made.told, made.written
         method.exhausted = self._exhausted = Counter()
         return improve(method, attempt.found.differences)
 
@@ -201,13 +205,14 @@ class _Replay:
         elif len(self._whole):
             head = await self._target.head()
         differences = None if found is None else found.differences
-        losses = losses_of(self._whole, differences, self._bundle.thread_id, attempt.method)
+        losses = losses_of(self._bundle, self._whole, differences, attempt.method)
+        based = attempt.outline.based
         return Outcome(
             fidelity=_fidelity(attempt.method),
             exact=differences is not None and differences.none and not attempt.method.latest,
             head=head,
-            checkpoints=len(self._whole) + self._whole.based if found is None else found.count,
-            inserted=(0,) if self._whole.based else (),
+            checkpoints=len(attempt.outline) + based if found is None else found.count,
+            inserted=(0,) if based else (),
             losses=tuple(losses),
             attempts=self._attempts,
         )

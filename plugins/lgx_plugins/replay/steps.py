@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct, UnsetType
 
 from lgx import Checkpoint, Json, Record, ThreadError, split_array, split_object
 
@@ -18,18 +18,21 @@ Values: TypeAlias = dict[str, Raw]
 ROOT = "__root__"
 
 _NULL = Raw(b"null")
+_MOST = 1 << 53  # steps that anybody counts
 
 
 class Task(Struct, frozen=True, gc=False):
     """One task of a checkpoint.
 
     Attributes:
-        path: as the server gives it; its first element tells pulled tasks from pushed ones.
+        pushed: whether a `Send` made it, and not an edge.
+        order: sorts tasks as a superstep applies what they wrote.
         result: what it wrote, by channel; None where it did not finish.
     """
 
     name: str
-    path: tuple[object, ...]
+    pushed: bool
+    order: str
     result: Values | None
 
     @property
@@ -39,22 +42,8 @@ class Task(Struct, frozen=True, gc=False):
             return None
         found: list[tuple[str, Raw]] = []
         for channel, value in self.result.items():
-            if bytes(memoryview(value)[:11]) == b'{"$writes":':
-                writes = split_object(value)["$writes"]
-                found += ((channel, write) for write in split_array(writes))
-            else:
-                found.append((channel, value))
+            found += ((channel, write) for write in _parted(value))
         return tuple(found)
-
-    @property
-    def pushed(self) -> bool:
-        """Whether a `Send` made it, and not an edge."""
-        return bool(self.path) and self.path[0] == "__pregel_push"
-
-    @property
-    def order(self) -> str:
-        """Sorts tasks as a superstep applies what they wrote."""
-        return _path_text(self.path)
 
 
 class Step(Struct, frozen=True):
@@ -66,7 +55,6 @@ class Step(Struct, frozen=True):
 
     index: int
     source: str
-    step: int | None
     values: Values
     next: tuple[str, ...]
     tasks: tuple[Task, ...]
@@ -81,7 +69,7 @@ class _Task(Struct, gc=False):
 
 class _Metadata(Struct, gc=False):
     source: str | None = None
-    step: int | None = None
+    step: Annotated[int, Meta(ge=-_MOST, le=_MOST)] | None = None
 
 
 _tasks_decoder = msgspec.json.Decoder(list[_Task])
@@ -103,11 +91,9 @@ def step_of(record: Checkpoint, index: int) -> Step:
     Raises:
         ThreadError: the record is not what an API gives.
     """
-    source, number = metadata_of(record)
     return Step(
         index=index,
-        source=source,
-        step=number,
+        source=metadata_of(record)[0],
         values=values_of(record.values),
         next=next_of(record),
         tasks=tasks_of(record),
@@ -133,7 +119,7 @@ def metadata_of(record: Checkpoint) -> tuple[str, int | None]:
                 },
                 _Metadata,
             )
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _malformed(record, "metadata", error) from error
     return found.source or "", found.step
 
@@ -157,16 +143,16 @@ def tasks_of(record: Checkpoint) -> tuple[Task, ...]:
             found = _tasks_decoder.decode(record.tasks)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             found = [_slow_task(item) for item in split_array(record.tasks, "the tasks")]
-        return tuple(
-            Task(
-                task.name,
-                _path_decoder.decode(task.path),
-                None if task.result == _NULL else values_of(task.result),
-            )
-            for task in found
-        )
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return tuple(map(_task, found))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _malformed(record, "tasks", error) from error
+
+
+def _task(task: _Task) -> Task:
+    path = _path_decoder.decode(task.path)
+    pushed = path[:1] == ("__pregel_push",)
+    result = None if task.result == _NULL else values_of(task.result)
+    return Task(task.name, pushed, _path_text(path), result)
 
 
 def _slow_task(item: Raw) -> _Task:
@@ -194,6 +180,14 @@ def _malformed(record: Checkpoint, field: str, error: Exception) -> ThreadError:
     return ThreadError(
         f"the {field} of checkpoint {record.checkpoint_id!r} are not what an API gives: {error}"
     )
+
+
+def _parted(value: Raw) -> list[Raw]:
+    """The writes that a result holds as `{"$writes": […]}`, or the one that it is."""
+    if bytes(memoryview(value)[:12]) != b'{"$writes":[':
+        return [value]
+    fields = split_object(value)
+    return split_array(fields["$writes"]) if len(fields) == 1 else [value]
 
 
 def _path_text(path: object) -> str:

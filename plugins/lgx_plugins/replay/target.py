@@ -43,9 +43,10 @@ class Topology(Struct, frozen=True):
     nodes: frozenset[str]
     edges: tuple[Edge, ...] = ()
 
-    def after(self, node: str) -> frozenset[str]:
-        """The nodes that an edge leads to from this one, by choice or not."""
-        return frozenset(edge.target for edge in self.edges if edge.source == node)
+    @property
+    def choosing(self) -> frozenset[str]:
+        """The nodes that a function, or a command of theirs, leads on from."""
+        return frozenset(edge.source for edge in self.edges if edge.conditional)
 
 
 class Target(Protocol):

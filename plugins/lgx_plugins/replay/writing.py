@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from msgspec import Raw
 
 from lgx_plugins.replay.actions import Update, Writes, overwrite
-from lgx_plugins.replay.messages import Messages, edits, messages_of, replacement, rewritten
+from lgx_plugins.replay.messages import (
+    Messages,
+    cleaned,
+    edits,
+    messages_of,
+    replacement,
+    rewritten,
+)
 from lgx_plugins.replay.method import OVERWRITTEN, Fix, Form, GraphMemory, Method
 from lgx_plugins.replay.parent import Parent
-from lgx_plugins.replay.steps import Step
+from lgx_plugins.replay.steps import Step, Task
 
-__all__ = ["written"]
+__all__ = ["held_back", "written"]
+
+_AS_DATA = (Form.WRITTEN, Form.OVERWRITE, Form.VALUE, Form.TAIL)
 
 
 def written(
@@ -41,6 +50,7 @@ def written(
         if channel not in step.values:
             continue  # gone by the end of the step: it was for the step alone
         form = _form(channel, step, parent, fix, level, method, told=channel in by_tasks)
+        (method.data.add if form in _AS_DATA else method.data.discard)(channel)
         if form is Form.WRITTEN:
             continue
         if form is Form.MESSAGES:
@@ -51,6 +61,20 @@ def written(
         Update(name, None if part is None else tuple(part))
         for (name, _), part in zip(named, parts, strict=True)
     ]
+
+
+def held_back(task: Task, step: Step, method: Method) -> Writes:
+    """What a task wrote that waits to be applied: messages as their reducer takes them."""
+    return tuple(
+        (channel, cleaned(value) if _of_messages(channel, step, method) else value)
+        for channel, value in task.writes or ()
+    )
+
+
+def _of_messages(channel: str, step: Step, method: Method) -> bool:
+    """Whether a channel holds messages that its reducer makes of what it is given."""
+    value = step.values.get(channel)
+    return value is not None and channel not in method.data and messages_of(value) is not None
 
 
 def _form(
