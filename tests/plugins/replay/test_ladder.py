@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.graph import START
+from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from lgx import Bundle
@@ -106,6 +108,45 @@ async def test_what_one_thread_has_taught_the_next_one_knows() -> None:
 
     assert first.attempts > 2
     assert (second.attempts, second.exact) == (1, True)
+
+
+@pytest.mark.parametrize("schema", [Marked, Swapped, Refusing, Smaller])
+async def test_a_second_thread_comes_out_no_worse(schema: Any) -> None:
+    """Nor does it take more attempts: what was learnt of the graph is of use."""
+    _, bundle = await _exported()
+    memory = Memory()
+
+    _, _, first = await _replayed(bundle, graph(schema, NODES, EDGES), memory)
+    _, _, second = await _replayed(bundle, graph(schema, NODES, EDGES), memory)
+
+    assert second.losses == first.losses
+    assert second.attempts <= first.attempts
+
+
+async def test_messages_that_had_to_be_put_in_place_are_told() -> None:
+    """A target that takes a step only where all of it overwrites gets data for messages."""
+
+    class Talk(TypedDict, total=False):
+        messages: Annotated[list[Any], add_messages]
+        x: Any
+
+    class Deaf(TypedDict, total=False):
+        messages: Annotated[list[Any], add_messages]
+        x: Annotated[Any, _refusing]
+
+    nodes = {"a": lambda s: {"messages": [AIMessage("a", id="a")], "x": [1]}}
+    source = Place(graph(Talk, nodes, [(START, "a")]))
+    await source.graph.ainvoke({"messages": [HumanMessage("hi", id="h")], "x": [0]}, source.head())
+    bundle = await source.export()
+    there = Place(graph(Deaf, nodes, [(START, "a")]))
+    target = LocalTarget(there)
+
+    outcome = await replay_thread(bundle, target, Memory().of("g"))
+
+    held = (await there.graph.aget_state(there.head(target.thread_id))).values["messages"]
+    data = [message for message in held if not isinstance(message, BaseMessage)]
+    told = [loss.what for loss in outcome.losses if loss.what.startswith("messages of")]
+    assert bool(data) == bool(told)
 
 
 async def test_where_reducers_were_swapped_only_what_is_never_written_differs() -> None:
@@ -221,3 +262,24 @@ async def test_where_no_history_is_taken_the_last_state_is() -> None:
     assert await _values(there, target.thread_id) == (await _values(source, bundle.thread_id))[:1]
     holdable = [(loss.what, loss.checkpoints) for loss in outcome.losses if loss.holdable]
     assert holdable == [("14 checkpoints", 14)]
+
+
+async def test_the_last_state_climbs_as_the_others_do() -> None:
+    """Also of a history that begins in the middle, with an input upon what is not there."""
+
+    class Odd(LocalTarget):
+        async def create(self, supersteps: Sequence[bytes]) -> None:
+            if len(supersteps) > 1:
+                raise RefusedError("one step is enough")
+            if b"__overwrite__" not in supersteps[0]:
+                raise RefusedError("put it in place")
+            await super().create(supersteps)
+
+    source, bundle = await _exported(5)
+    there = Place(graph(Source, NODES, EDGES))
+    target = Odd(there)
+
+    outcome = await replay_thread(bundle, target, Memory().of("g"))
+
+    assert (outcome.fidelity, outcome.checkpoints) == ("latest", 1)
+    assert await _values(there, target.thread_id) == (await _values(source, bundle.thread_id))[:1]

@@ -23,7 +23,7 @@ from langgraph.channels.delta import DeltaChannel
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
-from langgraph.types import CachePolicy, Command, Send, StateUpdate, interrupt
+from langgraph.types import CachePolicy, Command, Overwrite, Send, StateUpdate, interrupt
 from typing_extensions import TypedDict
 
 from .local import Place
@@ -341,6 +341,65 @@ def _delta() -> Any:
     return graph(Delta, nodes, edges)
 
 
+def _sending_in_two_ways() -> Any:
+    """By a command first, and later by an edge; what is done depends on the state."""
+
+    def b(state: Any) -> Any:
+        if len(state["log"]) > 1:
+            return {"log": ["b"]}
+        return Command(update={"log": ["b"]}, goto=[Send("w", {"i": i}) for i in range(2)])
+
+    def sends(state: Any) -> Any:
+        return [Send("w", {"i": i}) for i in range(3)] if len(state["log"]) > 4 else []
+
+    nodes = {"b": (b, {"destinations": ("w",)}), "w": lambda s: {"log": [s["i"]]}}
+    return graph(State, nodes, [(START, "b")], (("b", sends),))
+
+
+def _overwriting() -> Any:
+    """Messages, and other lists, that are put in place of all that were there."""
+
+    class Both(TypedDict, total=False):
+        messages: Annotated[list[Any], add_messages]
+        log: Annotated[list[Any], operator.add]
+
+    def b(state: Any) -> Any:
+        kept = [HumanMessage("sum", id="s"), AIMessage("b", id="b")]
+        return {"messages": Overwrite(kept), "log": Overwrite(["over"])}
+
+    nodes = {
+        "a": lambda s: {"messages": [AIMessage("a")], "log": ["a"]},
+        "b": b,
+        "c": lambda s: {"messages": Overwrite([]), "log": ["c"]},
+    }
+    return graph(Both, nodes, [(START, "a"), ("a", "b"), ("b", "c")])
+
+
+def _parted() -> Any:
+    """A node that answers with several updates and a command that leads to a node and a task."""
+
+    def a(state: Any) -> Any:
+        goto = [Send("b", {"log": ["sent"], "x": 5}), "c"]
+        return [{"log": ["x"]}, {"log": ["y"]}, Command(update={"log": ["z"]}, goto=goto)]
+
+    def c(state: Any) -> Any:
+        return {"log": Overwrite(["reset"])} if state.get("x") == 1 else {"log": ["c"]}
+
+    nodes = {
+        "a": (a, {"destinations": ("b", "c")}),
+        "b": lambda s: {"log": [f"b{s.get('x')}{len(s['log'])}"]},
+        "c": c,
+        "d": lambda s: Command(update=[("log", ["p"]), ("log", ["q"]), ("x", 4)]),
+    }
+    return graph(State, nodes, [(START, "a"), ("c", "d")])
+
+
+async def _parted_turns(place: Place) -> None:
+    await place.graph.ainvoke({"log": ["s"]}, place.head())
+    await place.graph.ainvoke({"x": 1, "log": ["t"]}, place.head())
+    await place.graph.ainvoke({"x": 2}, place.head())
+
+
 def _root() -> Any:
     nodes = {"a": lambda s: ["a"], "b": lambda s: ["b", len(s)]}
     return graph(Annotated[list[Any], operator.add], nodes, [(START, "a"), ("a", "b")])
@@ -496,6 +555,8 @@ def _tricky() -> Any:
 
     values: dict[str, Any] = {
         "writes": {"$writes": [1, 2]},
+        "no writes": {"$writes": 5},
+        "writes and more": {"$writes": [1], "more": 2},
         "remove": {"type": "remove", "id": "1", "content": ""},
         "text": "é\u2028\x00 💥",
         "numbers": [["user", "hi"], 1e300, float("nan"), 2**53, -0.0],
@@ -563,6 +624,9 @@ CASES = (
     Case("sends by edge that ask", _asking_sends(True), turns(1)),
     Case("sends by command that ask", _asking_sends(False), turns(1), (SENT,)),
     Case("messages without reducer", _plain_messages, turns(3, {"x": 1}), (PLAIN,)),
+    Case("several updates and a command", _parted, _parted_turns),
+    Case("sends in two ways", _sending_in_two_ways, turns(3)),
+    Case("overwriting", _overwriting, turns(2, {"messages": "hi", "log": ["in"]})),
     Case("tricky values", _tricky, turns(2, {"log": ["in"]})),
     Case("functions", _Functional, turns(3, {"n": 1})),
 )

@@ -1,0 +1,123 @@
+"""What was more than JSON in the source, as far as it can be seen, is told once for a graph."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage
+from langgraph.graph import START
+from langgraph.graph.message import add_messages
+from langgraph_api.serde import json_dumpb  # type: ignore[import-untyped]
+from msgspec import Raw
+from typing_extensions import TypedDict
+
+from lgx import Bundle, Thread
+from lgx.testing import make_bundle, make_context
+from lgx_plugins.replay import GraphMemory, Memory, Outcome, replay_thread
+
+from .local import LocalTarget, Place
+from .zoo import graph
+
+
+class Rich(TypedDict, total=False):
+    messages: Annotated[list[Any], add_messages]
+    found: Any
+    inner: Any
+    born: Any
+    price: Any
+    plain: Any
+
+
+STATE: dict[str, Any] = {
+    "messages": [HumanMessage('{"page_content":"x","type":"Document"}', id="h")],
+    "found": {"by": [Document(page_content="text", metadata={"source": "x"})]},
+    "inner": {"agent": [AIMessage("a", id="a")]},
+    "born": [{"on": date(1990, 1, 2)}],
+    "price": Decimal("1.50"),
+    "plain": {"type": "Document", "on": "1990-01-02", "price": 1.5, "ids": [1990, 1, 2]},
+}
+
+
+def _graph() -> Any:
+    return graph(Rich, {"a": lambda s: {}}, [(START, "a")])
+
+
+async def _exported(state: Any, thread_id: str) -> Bundle:
+    """As a server gives it: the thread's values are spelled otherwise than its history's."""
+    place = Place(_graph())
+    await place.graph.ainvoke(state, place.head(thread_id))
+    _, *states = await place.export(thread_id)
+    found = await place.graph.aget_state(place.head(thread_id))
+    thread = Thread(thread_id=thread_id, values=Raw(json_dumpb(found.values)))
+    return make_bundle(make_context(), [thread, *states])
+
+
+async def _replayed(bundle: Bundle, memory: GraphMemory) -> Outcome:
+    return await replay_thread(bundle, LocalTarget(Place(_graph())), memory)
+
+
+async def test_what_was_no_json_is_told_by_its_channel() -> None:
+    """Of no thread in particular, and not of what only looks like it."""
+    outcome = await _replayed(await _exported(STATE, "one"), Memory().of("agent"))
+
+    assert outcome.exact
+    assert [(loss.what, loss.thread_id, loss.holdable) for loss in outcome.losses] == [
+        (f"{kind} of channel {channel!r} of graph 'agent' as such", None, False)
+        for channel, kind in (
+            ("born", "dates"),
+            ("found", "documents"),
+            ("inner", "messages"),
+            ("price", "decimals"),
+        )
+    ]
+
+
+async def test_it_is_told_once_for_a_graph() -> None:
+    """By the first thread that shows it, however often that one is written."""
+    memory = Memory()
+    some = {**STATE, "price": None}
+    first, other = await _exported(some, "one"), await _exported(STATE, "two")
+
+    told = [
+        [loss.what.partition(" of ")[0] for loss in (await _replayed(bundle, memory)).losses]
+        for bundle, memory in (
+            (first, memory.of("agent")),
+            (first, memory.of("agent")),
+            (other, memory.of("agent")),
+            (other, memory.of("another")),
+        )
+    ]
+
+    found = ["dates", "documents", "messages"]
+    assert told == [found, found, ["decimals"], [*found, "decimals"]]
+
+
+@pytest.mark.parametrize(
+    "messages", [[], [HumanMessage("after", id="z")]], ids=["last", "not last"]
+)
+async def test_a_message_that_no_server_makes_is_told(messages: list[Any]) -> None:
+    """Its list is put in place as data, and those beside it with it."""
+
+    class Talk(TypedDict):
+        messages: Annotated[list[Any], add_messages]
+
+    def build() -> Any:
+        nodes = {
+            "a": lambda s: {"messages": [ChatMessage(content="hm", role="critic", id="c")]},
+            "b": lambda s: {"messages": messages},
+        }
+        return graph(Talk, nodes, [(START, "a"), ("a", "b")])
+
+    source, there = Place(build()), Place(build())
+    await source.graph.ainvoke({"messages": [HumanMessage("hi", id="h")]}, source.head())
+    target = LocalTarget(there)
+
+    outcome = await replay_thread(await source.export(), target, Memory().of("g"))
+
+    assert [loss.what for loss in outcome.losses] == [
+        "messages of channel 'messages' of graph 'g' as such"
+    ]
