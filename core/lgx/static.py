@@ -60,14 +60,17 @@ def _first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str | None
 def _parse(module: str) -> ast.Module | None:
     """The source of a module: each part of its name is looked up on the path of the part
     before it, which imports no parent package as `importlib.util.find_spec` would."""
-    path: list[str] | None = list(sys.path)
+    path = list(sys.path)
     spec: ModuleSpec | None = None
     parts = module.split(".")
-    for end in range(1, len(parts) + 1):
+    for end, part in enumerate(parts, 1):
         spec = PathFinder.find_spec(".".join(parts[:end]), path)
         if spec is None:
             return None
-        path = list(spec.submodule_search_locations or ())
+        if spec.origin is None:  # a folder without __init__, whose path wants its parent imported
+            path = [str(inside) for entry in path if (inside := Path(entry, part)).is_dir()]
+        else:
+            path = list(spec.submodule_search_locations or ())
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
     try:
