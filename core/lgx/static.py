@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from pkgutil import get_importer
 
 from lgx.loading import ROLES, Role
 
@@ -58,22 +60,32 @@ def _first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str | None
 
 
 def _parse(module: str) -> ast.Module | None:
-    """The source of a module: each part of its name is looked up on the path of the part
+    """The source of a module: each part of its name is looked up in the folders of the part
     before it, which imports no parent package as `importlib.util.find_spec` would."""
-    path = list(sys.path)
+    folders = sys.path
     spec: ModuleSpec | None = None
     parts = module.split(".")
-    for end, part in enumerate(parts, 1):
-        spec = PathFinder.find_spec(".".join(parts[:end]), path)
-        if spec is None:
-            return None
-        if spec.origin is None:  # a folder without __init__, whose path wants its parent imported
-            path = [str(inside) for entry in path if (inside := Path(entry, part)).is_dir()]
-        else:
-            path = list(spec.submodule_search_locations or ())
+    for end in range(1, len(parts) + 1):
+        spec = _find(".".join(parts[:end]), folders)
+        folders = list(spec.submodule_search_locations or ()) if spec else []
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
     try:
         return ast.parse(Path(spec.origin).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
+
+
+def _find(name: str, folders: Sequence[str]) -> ModuleSpec | None:
+    """A module or package; or folders without `__init__`, of which there may be several."""
+    shared = ModuleSpec(name, None, is_package=True)
+    assert shared.submodule_search_locations is not None
+    for folder in folders:
+        finder = get_importer(folder)
+        spec = finder.find_spec(name) if finder else None
+        if spec is None:
+            continue
+        if spec.loader is not None:
+            return spec
+        shared.submodule_search_locations += spec.submodule_search_locations or ()
+    return shared if shared.submodule_search_locations else None
