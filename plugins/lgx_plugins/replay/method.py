@@ -130,6 +130,7 @@ class Method(Struct):
         refused: which of the steps of some nodes was refused last.
         exhausted: at how many steps nothing is left to try for a channel.
         hopeless: channels for which nothing is tried.
+        alone: steps that are sent one by one, as a body with them was refused as a whole.
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
@@ -155,6 +156,7 @@ class Method(Struct):
     refused: dict[frozenset[str], int] = field(default_factory=dict)
     exhausted: Counter[str] = field(default_factory=Counter)
     hopeless: set[str] = field(default_factory=set)
+    alone: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
@@ -205,6 +207,7 @@ class Method(Struct):
                 index: structs.replace(fix, forms=dict(fix.forms))
                 for index, fix in self.fixes.items()
             },
+            alone=set(self.alone),
         )
 
     def remember(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
@@ -29,13 +29,18 @@ class Performed(Struct):
     unstaged: bool = False
 
 
-async def perform(actions: Iterable[Action], outline: Outline, target: Target) -> Performed:
+async def perform(
+    actions: Iterable[Action], outline: Outline, target: Target, alone: Collection[int] = ()
+) -> Performed:
     """Does the actions in their order, upon nothing.
+
+    Args:
+        alone: indexes of supersteps that are sent one by one.
 
     Raises:
         ThreadError: whatever the target raises but `RefusedError`.
     """
-    performer = _Performer(outline, target)
+    performer = _Performer(outline, target, alone)
     try:
         for action in actions:
             if not await performer.do(action):
@@ -47,8 +52,9 @@ async def perform(actions: Iterable[Action], outline: Outline, target: Target) -
 
 
 class _Performer:
-    def __init__(self, outline: Outline, target: Target) -> None:
+    def __init__(self, outline: Outline, target: Target, alone: Collection[int]) -> None:
         self._branched = outline.branched
+        self._alone = alone
         self._target = target
         self._ids: dict[int, str] = {}
         self._body: list[bytes] = []
@@ -88,11 +94,14 @@ class _Performer:
     async def _add(self, action: Superstep) -> None:
         text = action.text()
         full = self._size + len(text) > self._target.body_bytes
-        if full or len(self._body) == _GATHERED:
+        alone = action.index in self._alone
+        if full or alone or len(self._body) == _GATHERED:
             await self._flush()
         self._body.append(text)
         self._size += len(text)
         self.keys[action.index] = action.key
+        if alone:
+            await self._flush()
 
     async def _flush(self) -> None:
         body, self._body, self._size = self._body, [], 0

@@ -187,7 +187,7 @@ class _Planner:
         ended = named[-1][0] == END
         named = named[:-1] if ended else named
         updates = written(step, parent, named, fix, level, self._method)
-        updates[-1] = self._routed(step, updates, fix)
+        updates[-1:] = self._routed(step, updates, fix)
         names = [name for name, _ in named]
         staged = ended or (run is not None and self._stages(run, names))
         staged = staged != fix.otherwise
@@ -227,8 +227,9 @@ class _Planner:
         """Whether a node that is due may have waited for all that have run before it."""
         return self._joins.complete(parent.arrived, node) and node not in self._graph.loose
 
-    def _routed(self, step: Step, updates: list[Update], fix: Fix) -> Update:
-        """The last update, with the ways that no edge leads."""
+    def _routed(self, step: Step, updates: list[Update], fix: Fix) -> Iterator[Update]:
+        """The last update, with the ways that no edge leads. Servers take commands that lead to
+        nodes, or to tasks of their own, and none that lead to both."""
         last = updates[-1]
         nodes = {update.node for update in updates}
         gotos = list(fix.gotos)
@@ -239,7 +240,11 @@ class _Planner:
         if sends and not any(goto.sent for goto in gotos):
             gotos += [Goto(task.name, sent=True) for task in step.tasks if task.pushed]
         self._blind = frozenset(goto.node for goto in gotos if goto.sent)
-        return Update(last.node, last.writes, tuple(gotos))
+        named = tuple(goto for goto in gotos if not goto.sent)
+        sent = tuple(goto for goto in gotos if goto.sent)
+        yield Update(last.node, last.writes, named or sent)
+        if named and sent:
+            yield Update(last.node, None, sent)
 
     def _unfinished(self, step: Step) -> Iterator[Action]:
         """What finished tasks wrote beside others that wait: stored, as it was in the source.

@@ -165,7 +165,8 @@ class _Replay:
         self._attempts += 1
         method = method.copy()
         records, outline = self._records(method)
-        performed = await perform(plan(outline, records, method), outline, self._target)
+        actions = plan(outline, records, method)
+        performed = await perform(actions, outline, self._target, method.alone)
         found = None
         if self._verify or performed.refused is not None or performed.unstaged:
             found = await _compare(records, self._target, outline)
@@ -185,8 +186,13 @@ class _Replay:
             return True
         if attempt.performed.refused is not None:
             index = attempt.found.count - attempt.outline.based
-            key, why = attempt.performed.keys.get(index), str(attempt.performed.refused)
-            return key is not None and improve_refused(method, index, key, why)
+            keys, why = attempt.performed.keys, str(attempt.performed.refused)
+            if index not in keys:
+                return False
+            if len(keys) > 1 and index == min(keys) and index not in method.alone:
+                method.alone.update(keys)  # any of these may be to blame
+                return True
+            return improve_refused(method, index, keys[index], why)
         made = attempt.method
         method.staged, method.told, method.written = made.staged, made.told, made.written
         method.exhausted = self._exhausted = Counter()

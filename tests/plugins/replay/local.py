@@ -93,6 +93,14 @@ class Place:
         return make_bundle(make_context(), [thread, *reversed(states)])
 
 
+def _validate(steps: list[Any]) -> None:
+    """The server's schema: a body is taken or refused as a whole, before anything is applied."""
+    for update in (update for step in steps for update in step["updates"]):
+        gotos = (update.get("command") or {}).get("goto") or []
+        if len({isinstance(goto, str) for goto in gotos}) > 1:
+            raise RefusedError(f"{gotos} is not valid under any of the schemas listed")
+
+
 class _Reader(JsonPlusSerializer):
     def __init__(self) -> None:
         super().__init__(__unpack_ext_hook__=_hook)
@@ -137,6 +145,7 @@ class LocalTarget:
         self.sent += steps
         if not steps:
             return
+        _validate(steps)
         updates = [
             [
                 StateUpdate(

@@ -243,6 +243,26 @@ async def test_a_history_that_begins_in_the_middle_is_rebuilt_from_there(cut: in
     assert [loss.what for loss in outcome.losses] == told
 
 
+async def test_a_body_that_is_refused_whole_is_sent_step_by_step() -> None:
+    """Nothing of it is applied: which of its steps is to blame shows only then."""
+
+    class Strict(LocalTarget):
+        async def _apply(self, supersteps: Sequence[bytes]) -> None:
+            for step in supersteps:
+                if b'"as_node":"b"' in step and b"__overwrite__" not in step:
+                    raise RefusedError("not valid under any of the schemas")
+            await super()._apply(supersteps)
+
+    source, bundle = await _exported()
+    there = Place(graph(Source, NODES, EDGES))
+    target = Strict(there)
+
+    outcome = await replay_thread(bundle, target, Memory().of("g"))
+
+    assert (outcome.fidelity, outcome.exact) == ("replayed", True)
+    assert await _values(there, target.thread_id) == await _values(source, bundle.thread_id)
+
+
 async def test_where_no_history_is_taken_the_last_state_is() -> None:
     """The lowest rung, and the loss says what is missing."""
 
@@ -251,6 +271,9 @@ async def test_where_no_history_is_taken_the_last_state_is() -> None:
             if len(supersteps) > 1:
                 raise RefusedError("one step is enough")
             await super().create(supersteps)
+
+        async def go_on(self, supersteps: Sequence[bytes]) -> None:
+            raise RefusedError("one step is enough")
 
     source, bundle = await _exported()
     there = Place(graph(Source, NODES, EDGES))
@@ -274,6 +297,9 @@ async def test_the_last_state_climbs_as_the_others_do() -> None:
             if b"__overwrite__" not in supersteps[0]:
                 raise RefusedError("put it in place")
             await super().create(supersteps)
+
+        async def go_on(self, supersteps: Sequence[bytes]) -> None:
+            raise RefusedError("one step is enough")
 
     source, bundle = await _exported(5)
     there = Place(graph(Source, NODES, EDGES))
