@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -23,9 +23,9 @@ _SPELLED = 1 << 20  # bytes of a channel that is looked at twice
 
 def kinds_of(values: Json, kept: Json) -> Iterator[tuple[str, str]]:
     """Channels, and what in them was more than JSON: documents, and messages inside of other
-    things, by their fields; dates and decimals by another spelling.
+    things, by their fields; dates, decimals, durations, times and paths by another spelling.
 
-    Of sets, times, and objects of other classes JSON tells nothing.
+    Of sets, datetimes, and objects of other classes JSON tells nothing.
 
     Args:
         values: of a thread's newest checkpoint.
@@ -63,22 +63,51 @@ def _spellings(here: Any, there: Any) -> Iterator[str]:
     elif isinstance(here, list) and isinstance(there, list):
         for one, other in zip(here, there, strict=False):
             yield from _spellings(one, other)
-    elif isinstance(here, list) and isinstance(there, str):
-        if _is_date(here, there):
-            yield "dates"
-    elif isinstance(here, str) and isinstance(there, int | float) and _is_decimal(here, there):
-        yield "decimals"
+    elif isinstance(here, list | dict | str) and isinstance(there, str | int | float):
+        yield from (kind for kind, spells in _SPELLINGS.items() if spells(here, there))
 
 
-def _is_date(parts: list[Any], text: str) -> bool:
+def _is_date(here: Any, there: object) -> bool:
     try:
-        return len(parts) == 3 and date(*parts).isoformat() == text
+        return len(here) == 3 and date(*here).isoformat() == there
     except (TypeError, ValueError, OverflowError):
         return False
 
 
-def _is_decimal(text: str, number: float) -> bool:
+def _is_duration(here: Any, there: object) -> bool:
     try:
-        return float(Decimal(text)) == number
+        days, seconds, micros = here
+        return timedelta(days, seconds, micros).total_seconds() == there
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_time(here: Any, there: object) -> bool:
+    try:
+        return time(**{**here, "tzinfo": None}).isoformat() == there
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_decimal(here: Any, there: object) -> bool:
+    try:
+        return isinstance(here, str) and float(Decimal(here)) == there
     except (InvalidOperation, OverflowError, ValueError):
         return False
+
+
+def _is_path(here: Any, there: object) -> bool:
+    try:
+        return isinstance(here, list) and "/".join(here).replace("//", "/", 1) == there
+    except TypeError:
+        return False
+
+
+_SPELLINGS = {
+    "dates": _is_date,
+    "decimals": _is_decimal,
+    "durations": _is_duration,
+    "paths": _is_path,
+    "times": _is_time,
+}
+"""How a thread spells what its history spells by its parts."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 
 from msgspec import UNSET
 
@@ -108,15 +110,16 @@ def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
     found = {(channel, "messages") for channel in method.plain}
     if newest is not None:
         found.update(kinds_of(newest.values, thread.values if thread is not None else UNSET))
-    graph = method.graph
-    for channel, kind in sorted(found):
-        if graph.told.setdefault((channel, kind), bundle.thread_id) == bundle.thread_id:
-            yield Loss(
-                what=f"{kind} of channel {channel!r} of graph {graph.name!r} as such",
-                why="servers are given JSON, of which nothing there makes them again: they are "
-                "plain data in all threads of that graph, where nodes that expect more may fail",
-                holdable=False,
-            )
+    graph, thread_id = method.graph, bundle.thread_id
+    new = [item for item in sorted(found) if graph.told.setdefault(item, thread_id) == thread_id]
+    for channel, items in groupby(new, key=itemgetter(0)):
+        kinds = " and ".join(kind for _, kind in items)
+        yield Loss(
+            what=f"{kinds} of channel {channel!r} of graph {graph.name!r} as such",
+            why="servers are given JSON, of which nothing there makes them again: they are plain "
+            "data in all threads of that graph, where nodes that expect more may fail",
+            holdable=False,
+        )
 
 
 def _unwritable(outline: Outline, thread_id: str) -> Iterator[Loss]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -29,6 +30,7 @@ class Rich(TypedDict, total=False):
     inner: Any
     born: Any
     price: Any
+    others: Any
     plain: Any
 
 
@@ -38,6 +40,7 @@ STATE: dict[str, Any] = {
     "inner": {"agent": [AIMessage("a", id="a")]},
     "born": [{"on": date(1990, 1, 2)}],
     "price": Decimal("1.50"),
+    "others": {"a": timedelta(1, 2), "b": Path("/a/b"), "c": time(1, 2, 3, 4), "d": {1, 2}},
     "plain": {"type": "Document", "on": "1990-01-02", "price": 1.5, "ids": [1990, 1, 2]},
 }
 
@@ -71,6 +74,7 @@ async def test_what_was_no_json_is_told_by_its_channel() -> None:
             ("born", "dates"),
             ("found", "documents"),
             ("inner", "messages"),
+            ("others", "durations and paths and times"),
             ("price", "decimals"),
         )
     ]
@@ -79,8 +83,9 @@ async def test_what_was_no_json_is_told_by_its_channel() -> None:
 async def test_it_is_told_once_for_a_graph() -> None:
     """By the first thread that shows it, however often that one is written."""
     memory = Memory()
-    some = {**STATE, "price": None}
-    first, other = await _exported(some, "one"), await _exported(STATE, "two")
+    some = {**STATE, "price": None, "others": None}
+    also = {**STATE, "others": None}
+    first, other = await _exported(some, "one"), await _exported(also, "two")
 
     told = [
         [loss.what.partition(" of ")[0] for loss in (await _replayed(bundle, memory)).losses]
