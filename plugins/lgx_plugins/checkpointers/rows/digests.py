@@ -1,0 +1,48 @@
+"""The digest of a set of rows, whatever their order: of what a thread is in a table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TypeAlias
+
+__all__ = ["Cell", "RowDigest"]
+
+Cell: TypeAlias = str | bytes | int | None
+
+_MODULUS = 1 << 256
+
+
+class RowDigest:
+    """Two sets of rows have the same digest if, and for all purposes only if, they are equal.
+
+    The rows' own hashes are added up, so that they may come in any order, and tables that are
+    written in another order than they are read in need not be sorted.
+    """
+
+    def __init__(self) -> None:
+        self._sum = 0
+        self.rows = 0
+
+    def add(self, table: str, cells: Sequence[Cell]) -> None:
+        """Takes one row; the same cells in the same sequence each time, keys included. Text is
+        not the bytes that spell it, and NULL is not empty."""
+        digest = hashlib.sha256(table.encode())
+        for cell in cells:
+            if cell is None:
+                digest.update(b" n")
+                continue
+            if isinstance(cell, str):
+                kind, data = b"t", cell.encode("utf-8", "surrogatepass")
+            elif isinstance(cell, int):
+                kind, data = b"i", b"%d" % cell
+            else:
+                kind, data = b"b", cell
+            digest.update(b" %b%d:" % (kind, len(data)))
+            digest.update(data)
+        self._sum = (self._sum + int.from_bytes(digest.digest(), "big")) % _MODULUS
+        self.rows += 1
+
+    def text(self) -> str:
+        """Of what has been taken so far."""
+        return f"{self.rows}-{self._sum:064x}"

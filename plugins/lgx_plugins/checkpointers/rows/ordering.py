@@ -1,0 +1,99 @@
+"""Parents before children, for rows that come in the order of their ids.
+
+A checkpoint's id begins with its time, so that in the order of ids parents come first by
+themselves. Only those of savers that give other ids have to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from lgx_plugins.scratch import ScratchDatabase
+
+__all__ = ["Deferred", "Place"]
+
+Place: TypeAlias = tuple[str, str]
+"""Namespace and id: what a checkpoint is called in its thread."""
+
+_WAITING = "CREATE TABLE waiting (n INTEGER PRIMARY KEY, ns, id, parent, UNIQUE (ns, id))"
+_ORDERED = "CREATE TABLE ordered (at INTEGER PRIMARY KEY, n)"
+
+# From those whose parent does not wait; of a circle, which no saver writes, nothing is found.
+_ORDER = """
+INSERT INTO ordered (n)
+WITH RECURSIVE walk (n, depth) AS (
+    SELECT w.n, 0 FROM waiting AS w WHERE NOT EXISTS
+        (SELECT 1 FROM waiting AS p WHERE p.ns = w.ns AND p.id = w.parent)
+    UNION ALL
+    SELECT c.n, walk.depth + 1 FROM walk
+    CROSS JOIN waiting AS p ON p.n = walk.n
+    CROSS JOIN waiting AS c ON c.ns = p.ns AND c.parent = p.id
+)
+SELECT n FROM walk ORDER BY depth, n
+"""
+_REST = "INSERT INTO ordered (n) SELECT n FROM waiting WHERE n NOT IN (SELECT n FROM ordered)"
+_PLACES = "SELECT at, ns, id FROM ordered JOIN waiting USING (n) WHERE at > ? ORDER BY at LIMIT 500"
+
+
+class Deferred:
+    """The checkpoints of one thread that have to wait for their parents, on disk.
+
+    Ask `defers` of each row in the order of (namespace, id); those of which it says so are not
+    to be passed on until all others were, and then as `places` gives them. Closed by its maker.
+    """
+
+    def __init__(self) -> None:
+        self._database: ScratchDatabase | None = None
+
+    def __bool__(self) -> bool:
+        """Whether something waits."""
+        return self._database is not None
+
+    def defers(self, ns: str, checkpoint_id: str, parent: str | None) -> bool:
+        """Whether this one has to wait; it is kept if so."""
+        if not parent:
+            return False
+        database = self._database
+        if parent < checkpoint_id and (database is None or not _waits(database, ns, parent)):
+            return False
+        if database is None:
+            database = self._database = ScratchDatabase(_WAITING)
+            database.execute("CREATE INDEX children ON waiting (ns, parent)")
+        database.execute(
+            "INSERT OR IGNORE INTO waiting (ns, id, parent) VALUES (?, ?, ?)",
+            (_key(ns), _key(checkpoint_id), _key(parent)),
+        )
+        return True
+
+    def places(self) -> Iterator[Place]:
+        """Those that wait, parents first; of a circle the one that came first. Called once."""
+        database = self._database
+        if database is None:
+            return
+        for statement in (_ORDERED, _ORDER, _REST):
+            database.execute(statement)
+        at = 0
+        while rows := database.rows(_PLACES, (at,)):
+            for _, ns, checkpoint_id in rows:
+                yield _text(ns), _text(checkpoint_id)
+            at = rows[-1][0]
+
+    def close(self) -> None:
+        """May be called again."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _waits(database: ScratchDatabase, ns: str, checkpoint_id: str) -> bool:
+    wanted = (_key(ns), _key(checkpoint_id))
+    return database.row("SELECT 1 FROM waiting WHERE ns = ? AND id = ?", wanted) is not None
+
+
+def _key(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")
