@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -232,9 +233,13 @@ class Client:
         *,
         opening: bytes | None,
         what: str,
+        first: Callable[[], Awaitable[None]] | None = None,
     ) -> Answer:
         """A change that must not be made twice: sent again only where the server said that it
         did not take it up, because it is asked too much.
+
+        Args:
+            first: is to succeed before each time that it is sent.
 
         Raises:
             UnknownFateError: it may have been made, or not.
@@ -242,6 +247,8 @@ class Client:
         """
 
         async def call() -> Answer:
+            if first is not None:
+                await first()
             try:
                 return await self.ask(method, path, payload, opening=opening, what=what)
             except RetryableError as error:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from lgx import Checkpoint, Context, RetryableError, ThreadError, decode_history
+from lgx import Budget, Checkpoint, Context, RetryableError, ThreadError, decode_history
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
@@ -52,11 +52,18 @@ class HistoryPage(Struct, frozen=True):
 class HistoryReader:
     """Reads histories of one server, and remembers which cursor it understands."""
 
-    def __init__(self, client: Client, page_size: int) -> None:
+    def __init__(self, client: Client, page_size: int, budget: Budget | None = None) -> None:
+        """`budget`: of which room for pages is taken, and to which it is given back, in place
+        of the run's."""
         self._client = client
         self.page_size = page_size
+        self._budget = budget
         self.cursor: Cursor | None = None
         self._step = 4096.0  # bytes of a step, over all pages so far
+
+    def budget(self, context: Context) -> Budget:
+        """That of which room is taken."""
+        return self._budget or context.budget
 
     def limit_for(self, step: int | None) -> int:
         """How many steps to ask for, of about so many bytes each; None: not known."""
@@ -123,13 +130,14 @@ class HistoryReader:
                     raise
                 raise PoisonError(str(error)) from error
 
-        await context.budget.take(taken)
+        budget = self.budget(context)
+        await budget.take(taken)
         try:
             rows, body = await context.request(call, what=what, bulk=True, attempts=attempts)
         except BaseException:
-            context.budget.give_page(taken)
+            budget.give_page(taken)
             raise
-        context.budget.resize(taken, len(body))
+        budget.resize(taken, len(body))
         context.received(len(body))
         if rows:
             self._step += (len(body) / len(rows) - self._step) * 0.05
@@ -185,7 +193,7 @@ class HistoryReader:
             if any(row.checkpoint_id == last.checkpoint_id for row in page.rows) or (
                 page.rows and page.rows[0].checkpoint_id > last.checkpoint_id
             ):
-                context.budget.give_page(page.taken)
+                self.budget(context).give_page(page.taken)
                 continue  # it was not heeded
             if page.rows:
                 self.cursor = shape

@@ -246,6 +246,45 @@ async def test_what_was_cut_short_can_be_cleaned_away(
     assert len(told) == 1
 
 
+@pytest.mark.parametrize(
+    "theirs", [{"unfinished": True}, {"unfinished": True, "attempt": "mine", "source": "x"}]
+)
+async def test_what_only_looks_cut_short_is_not_cleaned_away(
+    theirs: dict[str, Any], target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever somebody else keeps under the same key."""
+    await occupy(target, str(uuid.uuid4()), metadata={"lgx": theirs})
+    before = await contents(target)
+    monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
+    async with CloudSink(CloudSinkConfig(url=target)) as sink:
+        facts = {fact.name: fact for fact in (await sink.probe(make_context())).facts}
+        assert facts["unfinished threads"].value == "none"
+        assert await sink.clean(make_context()) == []
+    assert await contents(target) == before
+
+
+async def test_half_a_thread_that_somebody_has_run_is_theirs(
+    source: Filled, target: str, thread_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a run nor doctor removes what lgx did not make, unless that is asked for."""
+    label = {"unfinished": True, "attempt": "a" * 32, "source": source.url}
+    await occupy(target, thread_id, metadata={"lgx": label, "graph_id": "loop"})
+    async with Server(target) as server:
+        run = {"assistant_id": "loop", "input": {"rounds": 1}}
+        await server.post(f"/threads/{thread_id}/runs/wait", run)
+    before = await contents(target)
+    report = await move(source.url, target, [thread_id])
+    assert "half built by a run that was cut short" in named(report, thread_id)[0]
+    monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
+    context = make_context()
+    async with CloudSink(CloudSinkConfig(url=target)) as sink:
+        assert await sink.clean(context) == []
+    assert any("runs or crons" in note.message for note in context.notes.values())
+    assert await contents(target) == before
+    await move(source.url, target, [thread_id], on_conflict="replace")
+    assert await equal(source, target)
+
+
 async def test_a_copy_that_a_cron_runs_is_not_replaced(
     source: Filled, target: str, thread_id: str
 ) -> None:

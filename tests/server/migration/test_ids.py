@@ -71,6 +71,15 @@ async def test_they_are_made_of_the_ids(path: Path, source: Filled, target: str)
     assert await thread_of_crons(target) == {made["user/7"]}
 
 
+async def test_a_dry_run_says_that_they_will_have_others(path: Path, target: str) -> None:
+    report = await lgx.run_async(
+        lgx.use("ndjson", path=str(path)), lgx.use("cloud", url=target), dry_run=True
+    )
+    assert len(report.would_move) == len(ODD)
+    [note] = [note.message for note in report.notes if "no UUIDs" in note.message]
+    assert note.startswith("threads whose ids are no UUIDs get one")
+
+
 async def thread_of_crons(url: str) -> set[Any]:
     async with Server(url) as server:
         crons = await server.post("/runs/crons/search", {"limit": 100})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,21 @@ def two(start_server: Callable[[Path], RealServer]) -> tuple[str, str]:
 async def test_bodies_stay_below_their_bound(two: tuple[str, str]) -> None:
     """Steps that are large go in requests of their own, and come out the same."""
     await check_large(two, turns=12, size=300_000, body_size=1, most=1 << 20)
+
+
+async def test_a_file_of_many_threads_is_moved_with_little_memory(
+    two: tuple[str, str], tmp_path: Path
+) -> None:
+    """Those that wait to be written may fill all of it while the file's reader keeps its part:
+    no thread waits for room that only other threads can give."""
+    source, target = two
+    async with Server(source) as server:
+        made = [await fill(server, "agent", turns=1, size=100_000) for _ in range(60)]
+    backup = lgx.use("ndjson", path=str(tmp_path / "many.ndjson"))
+    await lgx.run_async(lgx.use("cloud", url=source), backup, thread_ids=made)
+    async with asyncio.timeout(60):
+        report = await lgx.run_async(backup, lgx.use("cloud", url=target), memory=4 << 20)
+    assert (report.exit_code, report.threads.written) == (0, len(made)), report.failures
 
 
 @pytest.mark.nightly

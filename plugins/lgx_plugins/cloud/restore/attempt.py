@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 
 from lgx import Context, ThreadError
-from lgx_plugins.cloud.address import path_of
-from lgx_plugins.cloud.answers import RefusedError, UnknownFateError
-from lgx_plugins.cloud.client import Client
+from lgx_plugins.cloud.answers import UnknownFateError
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import Label
+from lgx_plugins.cloud.restore.threads import Built
 
 __all__ = ["Attempt", "TakenError"]
 
@@ -21,15 +20,17 @@ class TakenError(ThreadError):
 class Attempt:
     """At one thread of the target; begun anew as often as it takes.
 
+    A server changes nothing on condition: somebody else may take the thread between a look at
+    it and the request that follows. What such a request does to theirs is seen afterwards.
+
     Attributes:
         id: stands in the label of what it makes; None where nothing of it is there.
+        exposed: whether a request has gone out since the thread was last seen to be its own.
     """
 
-    def __init__(
-        self, client: Client, holdings: Holdings, thread_id: str, context: Context
-    ) -> None:
+    def __init__(self, holdings: Holdings, thread_id: str, context: Context) -> None:
         self.id: str | None = None
-        self._client = client
+        self.exposed = False
         self._holdings = holdings
         self._thread_id = thread_id
         self._context = context
@@ -37,7 +38,7 @@ class Attempt:
 
     def begin(self) -> None:
         """Called before anything is made."""
-        self.id, self._created_at = uuid.uuid4().hex, None
+        self.id, self.exposed, self._created_at = uuid.uuid4().hex, False, None
 
     def recognise(self, label: Label | None, created_at: str | None) -> None:
         """That a thread which an answer or a list shows is the one that this attempt made.
@@ -53,18 +54,29 @@ class Attempt:
         elif created_at != self._created_at:
             raise _vanished()
 
-    async def check(self) -> None:
-        """Looks whose the thread is: another run may have replaced what this one was building,
-        and be done with it.
+    async def look(self) -> Built | None:
+        """The thread's record; None where it is not there. In one request that is not tried
+        again, for what is tried again itself.
 
         Raises:
             TakenError, UnknownFateError: as `recognise`.
         """
-        found = await self._holdings.find([self._thread_id], self._context)
-        holding = found.get(self._thread_id)
-        if holding is None:
+        built = await self._holdings.look(self._thread_id)
+        if built is not None and self.id is not None:
+            self.recognise(built.label, built.created_at)
+            self.exposed = False
+        return built
+
+    async def expose(self) -> None:
+        """Called before each request that goes on with the thread: looks whose it is, as
+        another run may have replaced what this one was building, and be done with it.
+
+        Raises:
+            TakenError, UnknownFateError: as `recognise`.
+        """
+        if await self.look() is None:
             raise _vanished()
-        self.recognise(holding.label, holding.created_at)
+        self.exposed = True
 
     async def remove(self) -> None:
         """Removes what it made, if anything.
@@ -93,12 +105,7 @@ class Attempt:
             return None
         if holding.label is None or holding.label.attempt != self.id:
             raise _taken()
-        path = path_of(self._thread_id)
-        try:
-            await self._client.ask("DELETE", path, opening=None, what="removal of a thread")
-        except RefusedError as error:
-            if error.status != 404:
-                raise
+        await self._holdings.remove_once(self._thread_id)
         return holding.created_at
 
 

@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from lgx import Context, RetryableError, RunInfo, split_object
+from lgx import Context, RetryableError, RunInfo
+from lgx_plugins.cloud.address import path_of
+from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
-from lgx_plugins.cloud.restore.label import Label, label_of
+from lgx_plugins.cloud.restore.decoding import decoded
+from lgx_plugins.cloud.restore.label import Label
 from lgx_plugins.cloud.restore.naming import kept_apart, plain_id
+from lgx_plugins.cloud.restore.threads import Built
 
 __all__ = ["Holding", "Holdings", "Place"]
 
+_LABEL = ("thread_id", "created_at", "metadata")
+_RECORD = (*_LABEL, "state_updated_at", "status", "interrupts")
 _TOGETHER = 200
 _ANSWER = 4 << 20  # bytes that an answer should have at most: metadata may be long
 
@@ -49,10 +55,8 @@ class Place(Struct, frozen=True):
     holding: Holding | None
 
 
-class _Row(Struct):
+class _Row(Built, frozen=True, kw_only=True):
     thread_id: str
-    created_at: str | None = None
-    metadata: Raw = Raw(b"{}")
 
 
 _rows = msgspec.json.Decoder(list[_Row])
@@ -64,6 +68,7 @@ class Holdings:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._together = _TOGETHER
+        self._selects = True
 
     async def places(
         self, thread_ids: Sequence[str], run: RunInfo, context: Context
@@ -99,14 +104,44 @@ class Holdings:
 
     async def ask(self, thread_ids: Sequence[str]) -> Mapping[str, Holding]:
         """As `find`, in one request that is not tried again; for what is tried again itself."""
+        rows, size = await self._rows(thread_ids, _LABEL)
+        if rows:
+            each = size // len(rows) + 1
+            self._together = max(1, min(_TOGETHER, _ANSWER // each))
+        return {row.thread_id: Holding(row.thread_id, row.label, row.created_at) for row in rows}
+
+    async def look(self, thread_id: str) -> Built | None:
+        """A thread's record; None where it is not there. In one request that is not tried again.
+
+        Not what creating or changing a thread answers: some servers give with that the thread
+        as it was before its steps were taken.
+        """
+        if self._selects:
+            try:
+                rows, _ = await self._rows([thread_id], _RECORD)
+            except RefusedError as error:
+                if error.status not in (400, 422):
+                    raise
+                self._selects = False  # an older server, which cannot leave the values out
+            else:
+                return rows[0] if rows else None
+        path, what = path_of(thread_id), f"record of thread {thread_id}"
+        try:
+            answer = await self._client.ask("GET", path, opening=b"{", what=what)
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+        return decoded(answer.body, Built, "thread")
+
+    async def _rows(
+        self, thread_ids: Sequence[str], select: Sequence[str]
+    ) -> tuple[Sequence[_Row], int]:
+        """The threads that are there of these, and the size of the answer."""
         answer = await self._client.ask(
             "POST",
             "/threads/search",
-            {
-                "ids": thread_ids,
-                "limit": len(thread_ids),
-                "select": ["thread_id", "created_at", "metadata"],
-            },
+            {"ids": thread_ids, "limit": len(thread_ids), "select": select},
             opening=b"[",
             what="list of the target's threads",
         )
@@ -115,19 +150,31 @@ class Holdings:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             why = f"the target's list of threads is malformed: {error}"
             raise RetryableError(why) from None
-        if rows:
-            each = len(answer.body) // len(rows) + 1
-            self._together = max(1, min(_TOGETHER, _ANSWER // each))
-        found: dict[str, Holding] = {}
         for row in rows:
             if row.thread_id not in thread_ids:
                 raise RetryableError(
                     f"asked for {len(thread_ids)} threads, the target gave thread "
                     f"{row.thread_id!r} too; lgx cannot tell what stands there"
                 )
-            label = label_of(split_object(row.metadata))
-            found[row.thread_id] = Holding(row.thread_id, label, row.created_at)
-        return found
+        return rows, len(answer.body)
+
+    async def remove(self, thread_id: str, context: Context) -> None:
+        """Removes a thread of the target, if it is there, whoever made it.
+
+        Raises:
+            RetryableError, ThreadError: it may be there still.
+        """
+        what = f"removal of thread {thread_id}"
+        await context.request(partial(self.remove_once, thread_id), what=what)
+
+    async def remove_once(self, thread_id: str) -> None:
+        """As `remove`, in one request that is not tried again."""
+        path, what = path_of(thread_id), "removal of a thread"
+        try:
+            await self._client.ask("DELETE", path, opening=None, what=what)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
 
 
 def _place(thread_id: str, found: Mapping[str, Holding], run: RunInfo) -> Place:

@@ -60,13 +60,15 @@ class Job(Struct, frozen=True):
         """The label while it is being built, but for the attempt."""
         return Label(source=self.run.source, thread_id=self.other, graph_id=self.mapped)
 
-    def finished(self, outcome: Outcome, built: Built, *, whole: bool, origin: bool) -> Label:
+    def finished(
+        self, outcome: Outcome, built: Built, *, whole: bool, origin: ThreadOrigin | None
+    ) -> Label:
         """The label once it stands.
 
         Args:
             built: it as it stands.
             whole: nothing that could be held is missing.
-            origin: what it was is to be kept there.
+            origin: what it was, where that is to be kept there.
         """
         mark = self.bundle.mark if whole else None
         return Label(
@@ -80,7 +82,7 @@ class Job(Struct, frozen=True):
             metadata=built.metadata_digest,
             thread_id=self.other,
             graph_id=self.mapped,
-            provenance=self.origin() if origin else None,
+            provenance=origin,
         )
 
     def origin(self) -> ThreadOrigin:

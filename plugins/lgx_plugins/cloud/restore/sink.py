@@ -61,7 +61,7 @@ class CloudSink(Sink[CloudSinkConfig]):
         self._client = Client(config)
         self._graphs = Graphs(self._client, config.map_graph)
         self._holdings = Holdings(self._client)
-        self._leftovers = Leftovers(self._client)
+        self._leftovers = Leftovers(self._client, self._holdings)
         self._writer = ThreadWriter(self._client, config, self._graphs, self._holdings)
         self._run: RunInfo | None = None
         self._context: Context | None = None

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from functools import partial
 
-import msgspec
 from msgspec import Raw, Struct
 
-from lgx import Checkpoint, Context, ThreadError, split_object
+from lgx import Checkpoint, Context, split_object
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import RefusedError, TooLargeError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryPage, HistoryReader
+from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import KEY
 from lgx_plugins.cloud.restore.threads import Built
 
-__all__ = ["Standing", "decoded"]
-
-T = TypeVar("T")
+__all__ = ["Standing", "is_used"]
 
 _NEWEST = 5
 
@@ -38,19 +36,20 @@ class Standing:
         holdings: Holdings,
         thread_id: str,
         context: Context,
+        step: int | None = None,
     ) -> None:
+        """`step`: bytes that one of its checkpoints has, about."""
         self._client = client
         self._history = history
         self._holdings = holdings
         self._thread_id = thread_id
         self._context = context
+        self._step = step
 
-    async def look(self) -> Built:
-        """Its record."""
+    async def look(self) -> Built | None:
+        """Its record; None where it is not there."""
         what = f"record of thread {self._thread_id}"
-        path = path_of(self._thread_id)
-        answer = await self._client.light(self._context, "GET", path, opening=b"{", what=what)
-        return decoded(answer.body, Built, "thread")
+        return await self._context.request(partial(self._holdings.look, self._thread_id), what=what)
 
     async def head(self) -> str | None:
         """The id of the newest checkpoint of the root namespace; None where it has none."""
@@ -61,35 +60,19 @@ class Standing:
         try:
             page = await self._history.page(self._thread_id, "", self._context, limit=count)
         except TooLargeError:
+            if count == 1:
+                raise  # more than --sink-max-answer
             return await self.newest(1)
         except RefusedError as error:
             if error.status == 404:
                 return []  # it has no graph, and so no history
             raise
-        self._context.budget.give_page(page.taken)
+        self._history.budget(self._context).give_page(page.taken)
         return [row.checkpoint_id for row in page.rows]
 
     async def used(self) -> bool:
-        """Whether somebody has run it here, or has a cron that does: of a copy nobody but lgx
-        knew that it would be replaced."""
-        path = path_of(self._thread_id, "/runs?limit=1")
-        what = f"runs of thread {self._thread_id}"
-        answer = await self._client.light(self._context, "GET", path, opening=b"[", what=what)
-        if decoded(answer.body, list[Raw], "list of runs"):
-            return True
-        try:
-            answer = await self._client.light(
-                self._context,
-                "POST",
-                "/runs/crons/search",
-                {"thread_id": self._thread_id, "limit": 100},
-                opening=b"[",
-                what=f"crons of thread {self._thread_id}",
-            )
-        except RefusedError:
-            return False  # some servers have no crons
-        crons = decoded(answer.body, list[_Cron], "list of crons")
-        return any(KEY not in _fields(cron.metadata) for cron in crons)
+        """Whether somebody has run it here, or has a cron that does."""
+        return await is_used(self._client, self._thread_id, self._context)
 
     async def history(self) -> AsyncIterator[Checkpoint]:
         """All checkpoints of the root namespace, newest first; none where it is not there.
@@ -98,8 +81,8 @@ class Standing:
             RetryableError, ThreadError: they cannot be had whole.
         """
         last: Checkpoint | None = None
-        step = 4096
-        limit = self._history.limit_for(None)
+        step = self._step or 4096
+        limit = self._history.limit_for(self._step)
         while True:
             try:
                 page = await self._page(last, limit, limit * step)
@@ -115,7 +98,7 @@ class Standing:
                 for row in rows:
                     yield row
             finally:
-                self._context.budget.give_page(page.taken)
+                self._history.budget(self._context).give_page(page.taken)
             if not rows or (rows[-1].parent_checkpoint_id is None and len(rows) < limit):
                 return
             last = rows[-1]
@@ -138,17 +121,28 @@ class Standing:
             raise
 
 
+async def is_used(client: Client, thread_id: str, context: Context) -> bool:
+    """Whether somebody has run a thread of the target, or has a cron that does: of a copy, or
+    half of one, nobody but lgx knew that it would be replaced."""
+    path = path_of(thread_id, "/runs?limit=1")
+    what = f"runs of thread {thread_id}"
+    answer = await client.light(context, "GET", path, opening=b"[", what=what)
+    if decoded(answer.body, list[Raw], "list of runs"):
+        return True
+    try:
+        answer = await client.light(
+            context,
+            "POST",
+            "/runs/crons/search",
+            {"thread_id": thread_id, "limit": 100},
+            opening=b"[",
+            what=f"crons of thread {thread_id}",
+        )
+    except RefusedError:
+        return False  # some servers have no crons
+    crons = decoded(answer.body, list[_Cron], "list of crons")
+    return any(KEY not in _fields(cron.metadata) for cron in crons)
+
+
 def _fields(metadata: Raw) -> dict[str, Raw]:
     return {} if bytes(metadata) == b"null" else split_object(metadata)
-
-
-def decoded(body: bytes, kind: type[T], what: str) -> T:
-    """An answer's body as what it should be.
-
-    Raises:
-        ThreadError: it is something else.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ThreadError(f"the target's answer about a {what} is malformed: {error}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 
 import msgspec
 from msgspec import Raw, Struct
@@ -12,12 +11,12 @@ from lgx import Checkpoint, Context, RetryableError, ThreadError, split_object
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import Answer, RefusedError, UnknownFateError, excerpt
 from lgx_plugins.cloud.client import Client
-from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.restore.attempt import Attempt
+from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.graphs import Graphs
-from lgx_plugins.cloud.restore.holdings import Holdings
-from lgx_plugins.cloud.restore.label import KEY, Label, label_of
-from lgx_plugins.cloud.restore.standing import Standing, decoded
+from lgx_plugins.cloud.restore.label import KEY, label_of
+from lgx_plugins.cloud.restore.marking import Marking
+from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.threads import Built
 from lgx_plugins.replay import RefusedError as RefusedUpdateError
 from lgx_plugins.replay import Topology
@@ -44,19 +43,24 @@ class HttpTarget:
 
     What it makes bears a label that says so until the caller changes it: whatever ends this
     process, what is left behind is known for what it is.
+
+    Attributes:
+        marking: says what the thread is, once it stands.
+        retried: whether something was sent again, while the server may have been at work on
+            what was sent before.
     """
 
     def __init__(
         self,
         client: Client,
-        history: HistoryReader,
-        holdings: Holdings,
+        standing: Standing,
+        attempt: Attempt,
+        marking: Marking,
         graphs: Graphs,
         context: Context,
         *,
         thread_id: str,
         metadata: Mapping[str, Raw],
-        label: Label,
         graph_id: str | None,
         ttl: Raw | None,
         body_bytes: int,
@@ -64,24 +68,22 @@ class HttpTarget:
         """
         Args:
             metadata: of the thread; without a label.
-            label: what is to stand in its place while the thread is being built.
             ttl: the thread's time to live, as a server takes it.
         """
         self.body_bytes = body_bytes
+        self.marking = marking
+        self.retried = False
         self._client = client
-        self._standing = Standing(client, history, holdings, thread_id, context)
-        self._holdings = holdings
+        self._standing = standing
+        self._attempt = attempt
         self._graphs = graphs
         self._context = context
         self._thread_id = thread_id
         self._path = path_of(thread_id)
         self._metadata = metadata
-        self._label = label
         self._graph_id = graph_id
         self._ttl = ttl
-        self._attempt = Attempt(client, holdings, thread_id, context)
         self._failures = 0
-        self._built: Built | None = None  # as the server gave it last, if nothing came since
 
     # -- writing ----------------------------------------------------------------------
 
@@ -93,6 +95,7 @@ class HttpTarget:
             RefusedUpdateError: see `Target`.
         """
         self._attempt.begin()
+        self.marking.before = None
         first, *rest = _portions(supersteps) or [()]
         content = self._body("raise", first)
         what = f"creation of thread {self._thread_id}"
@@ -102,25 +105,30 @@ class HttpTarget:
             nonlocal tries
             tries += 1
             if tries > 1:
-                await self._attempt.remove_made()
+                await self._remove_made()
             try:
                 return await self._client.ask("POST", "/threads", content, opening=b"{", what=what)
             except RefusedError as error:
                 if error.status == 409:
                     # Something on the way may have sent it twice.
-                    await self._attempt.remove_made()
+                    await self._remove_made()
                     raise RetryableError(str(error), status=409) from error
                 raise _refusal(error) from error
             except RetryableError as error:
+                self._attempt.exposed = True
                 if error.status == 500:
                     self._count_failure(str(error))
                 raise
 
-        async with self._room(content):
-            answer = await self._context.request(call, what=what, bulk=True)
-        self._check(answer.body)
+        answer = await self._context.request(call, what=what, bulk=True)
+        self._attempt.exposed = True
+        self._check(answer)
         for portion in rest:
             await self._continue(portion)
+
+    async def _remove_made(self) -> None:
+        if await self._attempt.remove_made() is not None:
+            self.retried = True
 
     async def go_on(self, supersteps: Sequence[bytes]) -> None:
         for portion in _portions(supersteps):
@@ -129,68 +137,39 @@ class HttpTarget:
     async def _continue(self, supersteps: Sequence[bytes]) -> None:
         # With all that creating it takes: should it have gone, what comes of this is labelled.
         content = self._body("do_nothing", supersteps)
-        await self._attempt.check()
-        async with self._room(content):
-            answer = await self._send("/threads", content, "continuation")
-        self._check(answer.body)
+        self._check(await self._send("/threads", content, "continuation"))
 
     async def branch(self, parent_id: str, update: bytes) -> str:
-        place = {"checkpoint": {"checkpoint_id": parent_id, "checkpoint_ns": ""}}
-        content = msgspec.json.encode(place)[:-1] + b"," + update[1:]
-        self._built = None
         # The server takes an id that it does not know, and builds upon nothing.
-        await self._attempt.check()
-        async with self._room(content):
-            answer = await self._send(f"{self._path}/state", content, "branch")
+        place = {"checkpoint": {"checkpoint_id": parent_id, "checkpoint_ns": ""}}
+        content = _fitting(msgspec.json.encode(place)[:-1] + b"," + update[1:])
+        answer = await self._send(f"{self._path}/state", content, "branch")
         return decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
 
     async def remove(self) -> None:
         """Removes what this target made, if anything; see `Attempt`."""
         await self._attempt.remove()
 
-    async def discard(self) -> None:
-        """Removes what stands there, whoever made it."""
-        what = f"removal of thread {self._thread_id}"
-        try:
-            await self._client.light(self._context, "DELETE", self._path, opening=None, what=what)
-        except RefusedError as error:
-            if error.status != 404:
-                raise
-
-    async def finish(self, label: Label) -> None:
-        """Says what the thread is, in place of its being built.
-
-        Raises:
-            TakenError: meanwhile somebody else made a thread of that id.
-        """
-        if self._attempt.id is not None:
-            await self._attempt.check()
-        await self._client.light(
-            self._context,
-            "PATCH",
-            self._path,
-            {"metadata": {KEY: label}},
-            opening=b"{",
-            what=f"mark of thread {self._thread_id}",
-        )
-
     def _body(self, if_exists: str, supersteps: Sequence[bytes]) -> bytes:
         """
         Raises:
             ThreadError: it is more than a server takes.
         """
-        label = msgspec.structs.replace(self._label, unfinished=True, attempt=self._attempt.id)
         body: dict[str, object] = {
             "thread_id": self._thread_id,
-            "metadata": {**self._metadata, KEY: label},
+            "metadata": {**self._metadata, KEY: self.marking.unfinished},
             "if_exists": if_exists,
         }
         if self._ttl is not None:
             body["ttl"] = self._ttl
         content = msgspec.json.encode(body)
         if supersteps:
-            content = b'%b,"supersteps":[%b]}' % (content[:-1], b",".join(supersteps))
-        return content
+            parts = [content[:-1], b',"supersteps":[']
+            for superstep in supersteps:
+                parts += (superstep, b",")
+            parts[-1] = b"]}"
+            content = b"".join(parts)
+        return _fitting(content)
 
     async def _send(self, path: str, content: bytes, what: str) -> Answer:
         try:
@@ -201,6 +180,7 @@ class HttpTarget:
                 content,
                 opening=b"{",
                 what=f"{what} of thread {self._thread_id}",
+                first=self._attempt.expose,
             )
         except RefusedError as error:
             raise _refusal(error) from error
@@ -215,40 +195,34 @@ class HttpTarget:
         if self._failures >= _PATIENCE:
             raise RefusedUpdateError(said)
 
-    def _check(self, body: bytes) -> None:
+    def _check(self, answer: Answer) -> None:
         """An answer of success that is no thread tells of steps that were not taken; one that
         has another label, of steps that went into somebody else's thread."""
-        fields = split_object(body)
+        fields = split_object(answer.body)
         if "thread_id" not in fields:
-            said = f"the target answered with success, and said: {excerpt(body)}"
+            said = f"the target answered with success, and said: {excerpt(answer.body)}"
             self._count_failure(said)
             raise UnknownFateError(said, status=None)
         label = label_of(split_object(fields.get("metadata", Raw(b"{}"))))
-        built = decoded(body, Built, "thread")
-        self._attempt.recognise(label, built.created_at)
-        self._built = built
-
-    @asynccontextmanager
-    async def _room(self, content: bytes) -> AsyncIterator[None]:
-        size = len(content)
-        if size > LARGEST_BODY:
-            raise ThreadError(
-                f"a step of it needs a request of {size >> 20} MiB, and servers refuse more than "
-                f"{LARGEST_BODY >> 20}"
-            )
-        await self._context.budget.take(size)
-        try:
-            yield
-        finally:
-            self._context.budget.give_page(size)
+        self._attempt.recognise(label, decoded(answer.body, Built, "thread").created_at)
 
     # -- reading ----------------------------------------------------------------------
 
     async def look(self) -> Built:
-        """The thread's record as it stands there."""
-        if self._built is None:
-            self._built = await self._standing.look()
-        return self._built
+        """The thread's record as it stands there; of one that was built, once it is known to be
+        that still.
+
+        Raises:
+            TakenError, UnknownFateError: see `Attempt`.
+        """
+        built = await self._look()
+        if built is None:
+            raise UnknownFateError("the thread is not there any more", status=None)
+        return built
+
+    async def _look(self) -> Built | None:
+        what = f"record of thread {self._thread_id}"
+        return await self._context.request(self._attempt.look, what=what)
 
     async def used(self) -> bool:
         """Whether somebody has run what stands there, or has a cron that does."""
@@ -264,13 +238,28 @@ class HttpTarget:
             raise ThreadError("the target gives no history of a thread that was just built")
         return head
 
-    def history(self) -> AsyncIterator[Checkpoint]:
-        return self._standing.history()
+    async def history(self) -> AsyncIterator[Checkpoint]:
+        if self._attempt.id is not None:
+            self.marking.before = await self._look()
+            if self.marking.before is None:
+                return
+        async for row in self._standing.history():
+            yield row
 
     async def topology(self) -> Topology | None:
         if self._graph_id is None:
             return None
         return await self._graphs.topology(self._graph_id, self._context)
+
+
+def _fitting(content: bytes) -> bytes:
+    size = len(content)
+    if size > LARGEST_BODY:
+        raise ThreadError(
+            f"a step of it needs a request of {size >> 20} MiB, and servers refuse more than "
+            f"{LARGEST_BODY >> 20}"
+        )
+    return content
 
 
 def _portions(supersteps: Sequence[bytes]) -> list[Sequence[bytes]]:

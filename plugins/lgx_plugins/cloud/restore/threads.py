@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw, Struct, UnsetType
 
 from lgx import Loss, Thread, ThreadError, canonical, digest, raw, split_object
-from lgx_plugins.cloud.restore.label import KEY, label_of
+from lgx_plugins.cloud.restore.label import KEY, Label, label_of
 
 __all__ = ["RESERVED", "Built", "Sent", "graph_of", "missing", "sent_of", "thread_ttl"]
 
@@ -22,13 +22,18 @@ _NOTHING = (b"null", b"{}", b"[]")
 
 
 class Built(Struct, frozen=True):
-    """A thread's record as the server gives it once it is built."""
+    """A thread's record as the server gives it, but for its values."""
 
     status: str | None = None
     metadata: Raw = Raw(b"{}")
     interrupts: Raw = Raw(b"{}")
     created_at: str | None = None
     state_updated_at: str | None = None
+
+    @property
+    def label(self) -> Label | None:
+        """What lgx keeps there; None where it has not written the thread."""
+        return label_of(split_object(self.metadata))
 
     @property
     def own_metadata(self) -> dict[str, Raw]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from lgx import (
+    Budget,
     Bundle,
     Checkpoint,
     Context,
@@ -19,16 +21,18 @@ from lgx import (
     ThreadError,
     WriteOutcome,
 )
-from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import UnknownFateError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
-from lgx_plugins.cloud.restore.attempt import TakenError
+from lgx_plugins.cloud.restore.attempt import Attempt, TakenError
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings, Place
 from lgx_plugins.cloud.restore.jobs import Job, job_of
+from lgx_plugins.cloud.restore.marking import Marking
+from lgx_plugins.cloud.restore.room import Room
+from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget
 from lgx_plugins.cloud.restore.threads import missing, thread_ttl
 from lgx_plugins.replay import Memory, Outcome, foresee, replay_thread
@@ -48,9 +52,12 @@ class ThreadWriter:
     ) -> None:
         self._client = client
         self._config = config
+        self._body_bytes = config.body_size << 20
         self._graphs = graphs
         self._holdings = holdings
-        self._history = HistoryReader(client, _HISTORY_PAGE)
+        # What is read back is counted with the thread that it is of.
+        self._history = HistoryReader(client, _HISTORY_PAGE, Budget(sys.maxsize))
+        self._room = Room()
         self._judge = Judge(config.on_conflict)
         self._memory = Memory()
         self._learnt: set[str | None] = {None}  # threads without a graph have no history
@@ -67,14 +74,18 @@ class ThreadWriter:
 
     async def preview(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
         """As `write`, as far as it can be told without changing anything."""
-        job = await self._job(bundle, run, context)
-        target = self._target(job, context)
-        judgement = await self._judge.judge(job, target)
+        async with self._room.of(bundle, self._body_bytes, context):
+            job = await self._job(bundle, run, context)
+            target = self._target(job, context)
+            judgement = await self._judge.judge(job, target)
         if judgement.course is Course.LEAVE:
             return self._judge.left(job, judgement)
         same = judgement.outcome is not None
         _note_oversize(bundle, context)
-        self.renamed += job.other is not None
+        if job.other is not None:
+            context.note(
+                "threads whose ids are no UUIDs get one that is made of the id, always the same"
+            )
         return WriteOutcome(
             thread_id=bundle.thread_id, losses=tuple(foresee(bundle)), written=not same
         )
@@ -85,15 +96,23 @@ class ThreadWriter:
             ThreadError, RetryableError: the thread does not stand there.
         """
         listed = bundle.thread_id in self.absent
-        try:
-            return await self._write(bundle, run, context)
-        except TakenError:
-            if not listed:
-                raise
-        return await self._write(bundle, run, context)  # it has come since
+        async with self._room.of(bundle, self._body_bytes, context):
+            try:
+                return await self._write(bundle, run, context)
+            except TakenError as error:
+                if not listed:
+                    raise
+                taken = error
+            return await self._write(bundle, run, context, taken)  # it has come since
 
-    async def _write(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
+    async def _write(
+        self, bundle: Bundle, run: RunInfo, context: Context, taken: TakenError | None = None
+    ) -> WriteOutcome:
+        """`taken`: what came of doing so, because somebody made the thread meanwhile."""
         job = await self._job(bundle, run, context)
+        holding = job.place.holding
+        if taken is not None and holding and holding.label and holding.label.unfinished:
+            raise taken  # by a run that is at work: two would replace each other's for ever
         target = self._target(job, context)
         judgement = await self._judge.judge(job, target)
         if judgement.course is Course.LEAVE:
@@ -107,7 +126,7 @@ class ThreadWriter:
             return await self._build(job, target, context)
         for _ in foresee(bundle):
             pass  # what cannot be built at all is not to cost what stands there
-        await target.discard()
+        await self._holdings.remove(job.thread_id, context)
         try:
             return await self._build(job, target, context)
         except (ThreadError, RetryableError) as error:
@@ -125,13 +144,7 @@ class ThreadWriter:
         places = await self._holdings.places(thread_ids, run, context)
         for thread_id, place in places.items():
             if place.holding is not None and place.holding.is_copy(thread_id, run):
-                await self._client.light(
-                    context,
-                    "DELETE",
-                    path_of(place.thread_id),
-                    opening=None,
-                    what=f"removal of thread {place.thread_id}",
-                )
+                await self._holdings.remove(place.thread_id, context)
 
     # -- building -----------------------------------------------------------------------
 
@@ -142,15 +155,17 @@ class ThreadWriter:
                 async with self._in_turn(job.graph_id):
                     memory = self._memory.of(job.graph_id)
                     outcome = await replay_thread(
-                        job.bundle, target, memory, verify=self._compares(job)
+                        job.bundle, target, memory, verify=cut or self._compares(job)
                     )
-                if cut and not outcome.exact and tried < _TRIES and self._compares(job):
+                cut = cut or target.retried
+                if cut and not outcome.exact and tried < _TRIES:
                     # What was cut off may have gone on at the server, into this one.
                     await target.remove()
                     continue
                 return await self._finish(job, target, outcome, context)
-            except TakenError:
-                raise  # it is not this run's to remove
+            except TakenError as error:
+                await self._disown(target, error)  # and not this run's to remove
+                raise
             except (UnknownFateError, RetryableError) as error:
                 await self._remove(target, error)
                 cut = True
@@ -180,11 +195,29 @@ class ThreadWriter:
                     return
         yield
 
+    async def _disown(self, target: HttpTarget, error: TakenError) -> None:
+        """Sees to it that another run's copy, into which steps of this one may have gone, does
+        not pass for whole."""
+        try:
+            spoiled = await target.marking.disown()
+        except (ThreadError, RetryableError) as failed:
+            raise ThreadError(
+                f"{error}; whether steps of this one went into theirs cannot be told ({failed}): "
+                "lgx verify does"
+            ) from error
+        if spoiled:
+            raise ThreadError(
+                "another run made a copy of it at the same time, into which steps of this one may "
+                "have gone; it is no longer marked as whole: --sink-on-conflict replace makes it "
+                "anew"
+            ) from error
+
     async def _remove(self, target: HttpTarget, error: LgxError) -> None:
         """Leaves nothing half built; where that fails, the next run finds it by its label."""
         try:
             await target.remove()
-        except TakenError:
+        except TakenError as taken:
+            await self._disown(target, taken)
             raise
         except (ThreadError, RetryableError) as failed:
             raise ThreadError(
@@ -195,8 +228,8 @@ class ThreadWriter:
         self, job: Job, target: HttpTarget, outcome: Outcome, context: Context
     ) -> WriteOutcome:
         """Marks a thread as whole, where it is, and tells what it lacks."""
+        bundle, origin = job.bundle, job.origin()
         built = await target.look()
-        bundle = job.bundle
         lacking = missing(
             bundle.thread_id,
             job.thread,
@@ -207,30 +240,37 @@ class ThreadWriter:
         )
         losses = (*outcome.losses, *lacking)
         whole = not any(loss.holdable for loss in losses)
-        keeps = self._config.provenance
-        await target.finish(job.finished(outcome, built, whole=whole, origin=keeps))
+        kept = origin if self._config.provenance else None
+        await target.marking.finish(job.finished(outcome, built, whole=whole, origin=kept), built)
         self.renamed += job.other is not None
         self.kept_back |= job.sent.kept_back
         return WriteOutcome(
             thread_id=bundle.thread_id,
             losses=losses,
             fidelity=outcome.fidelity,
-            origin=job.origin(),
+            origin=origin,
         )
 
     def _target(self, job: Job, context: Context) -> HttpTarget:
+        # Histories mostly grow: their newest steps are larger than most.
+        step = 2 * job.bundle.size // max(1, job.bundle.checkpoints)
+        standing = Standing(
+            self._client, self._history, self._holdings, job.thread_id, context, step
+        )
+        attempt = Attempt(self._holdings, job.thread_id, context)
+        marking = Marking(self._client, standing, attempt, context, job.thread_id, job.building)
         return HttpTarget(
             self._client,
-            self._history,
-            self._holdings,
+            standing,
+            attempt,
+            marking,
             self._graphs,
             context,
             thread_id=job.thread_id,
             metadata=job.sent.fields,
-            label=job.building,
             graph_id=job.graph_id,
             ttl=thread_ttl(job.thread),
-            body_bytes=self._config.body_size << 20,
+            body_bytes=self._body_bytes,
         )
 
     def _compares(self, job: Job) -> bool:

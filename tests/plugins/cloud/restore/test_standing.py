@@ -32,6 +32,9 @@ async def test_a_history_of_large_steps_is_read_unless_one_is_too_large(bound: i
             if bound == 1:
                 with pytest.raises(TooLargeError, match="--sink-max-answer sets the bound"):
                     [row async for row in standing.history()]
+                with pytest.raises(TooLargeError, match="--sink-max-answer sets the bound"):
+                    await standing.newest()
             else:
                 assert len([row async for row in standing.history()]) == 2
+                assert len(await standing.newest()) == 1
     assert context.budget.used == 0
