@@ -26,7 +26,8 @@ class RunInfo(Struct, frozen=True, kw_only=True):
         source_name: the source's plugin.
         kinds: the kinds of records that may come.
         versions: of lgx and of the source's server.
-        dry_run: nothing may be created or changed, only `held` and `preview` are called.
+        dry_run: nothing may be created or changed, only `held`, `preview` and `preview_extras`
+            are called.
     """
 
     source: str
@@ -69,7 +70,7 @@ class Sink(Endpoint[C]):
 
     previews: ClassVar[bool] = False
     """Whether only a look at a thread tells what would become of it here, so that dry runs
-    read threads and call `preview`."""
+    read threads and call `preview`, and read extras and call `preview_extras`."""
 
     async def begin(self, run: RunInfo, context: Context) -> None:
         """Called once, first: takes locks, creates and migrates what is missing. The context is
@@ -111,6 +112,14 @@ class Sink(Endpoint[C]):
         came in a stream. A partial bundle replaces nothing: it is added.
         """
         raise NotImplementedError(f"{type(self).__name__} accepts {kind} but does not write it")
+
+    async def preview_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        """What `write_extras` would say of these records, as far as can be told without changing
+        anything; how many of them would be created or replaced it notes.
+
+        Called in dry runs where `previews` is true.
+        """
+        return WriteOutcome(thread_id=None)
 
     @abstractmethod
     async def forget(self, thread_ids: Sequence[str]) -> None:

@@ -17,7 +17,10 @@ __all__ = ["Extras"]
 
 
 class Extras:
-    """Moves the records of one kind after the other; a failure is listed, the run goes on."""
+    """Moves the records of one kind after the other; a failure is listed, the run goes on.
+
+    In a dry run it only asks sinks that preview what would become of them.
+    """
 
     def __init__(
         self,
@@ -35,12 +38,14 @@ class Extras:
         self._context = context
         self._tally = tally
         self._dry_run = dry_run
+        self._passes = not dry_run or plan.sink.previews
 
     async def read(self, kind: str) -> None:
         """Reads and moves one kind, if it is offered, wanted and has a place."""
         source = self._plan.source
         offered = kind in source.offers or source.offers == ANY_KIND
-        if self._dry_run or not (self._plan.query.extras and offered and self._plan.travels(kind)):
+        wanted = self._passes and self._plan.query.extras and offered
+        if not wanted or not self._plan.travels(kind):
             return
         spool = self._context.spool()
         losses: tuple[Loss, ...] = ()
@@ -65,8 +70,9 @@ class Extras:
             spool.close()
 
     async def move(self, kind: str, bundle: Bundle) -> None:
-        """Treats and writes what came of one kind; its spool stays its maker's to close."""
-        if self._dry_run:
+        """Treats and writes what came of one kind, or tallies what would become of it; its spool
+        stays its maker's to close."""
+        if not self._passes:
             return
         losses = bundle.losses
         try:
@@ -74,8 +80,14 @@ class Extras:
                 return
             treated = await self._treatment.apply_extras(bundle)
             try:
-                if self._admission.admits_extras(kind, treated, "sink"):
-                    outcome = await self._plan.sink.write_extras(kind, treated, self._context)
+                if not self._admission.admits_extras(kind, treated, "sink"):
+                    return
+                sink = self._plan.sink
+                if self._dry_run:
+                    outcome = await sink.preview_extras(kind, treated, self._context)
+                    self._tally.previewed_extras(kind, treated, outcome)
+                else:
+                    outcome = await sink.write_extras(kind, treated, self._context)
                     self._tally.wrote_extras(kind, treated, outcome)
             finally:
                 if treated is not bundle:

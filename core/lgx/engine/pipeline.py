@@ -121,9 +121,10 @@ class _Execution:
                 self._go_on()
                 self._check_outcomes()
                 self._progress.phase = "finishing"
-                if not self._spec.dry_run:
+                if not self._spec.dry_run or self._plan.sink.previews:
                     await self._unless_stopped(self._rest_of_extras())
                     self._go_on()
+                if not self._spec.dry_run:
                     await self._plan.sink.finish(self._context)
         except _EndedError:
             report.signal = self._stop.signal

@@ -117,6 +117,14 @@ class Tally:
         self._arrived(bundle)
         self.lost(losses, None)
 
+    def previewed_extras(self, kind: str, bundle: Bundle, outcome: WriteOutcome) -> None:
+        """A dry run has found what would become of a kind."""
+        losses = (*bundle.losses, *outcome.losses)
+        if outcome.error is not None:
+            self.extras_failed(kind, outcome.error, losses)
+        else:
+            self.lost(losses, None)
+
     def extras_failed(self, kind: str, why: str, losses: Sequence[Loss]) -> None:
         self.report.failures.append(Failure(thread_id=None, what=f"{kind} records", why=why))
         self.lost(losses, None)

@@ -705,6 +705,32 @@ async def test_a_dry_run_asks_a_sink_that_previews_about_each_thread(bench: Any,
     assert (report.exit_code, bench.world.batches) == (3, [])
 
 
+async def test_a_dry_run_asks_it_about_the_deployments_records_too(bench: Any, kit: Any) -> None:
+    """Kind by kind, those that come before the threads and those that come after; what it says
+    of them is in the report, and nothing is written."""
+    bench.world.extras = {
+        "assistant": [Assistant(assistant_id="a", version=1)],
+        "store_item": [kit.item("x"), kit.item("y")],
+    }
+    asked: list[tuple[str, int]] = []
+    loss = Loss(what="an item", why="it stands there with other content")
+
+    async def preview_extras(self: Any, kind: str, bundle: Any, context: Any) -> WriteOutcome:
+        asked.append((kind, len(bundle)))
+        if kind == "assistant":
+            return WriteOutcome(thread_id=None, error="its graph is not there")
+        return WriteOutcome(thread_id=None, losses=(loss,))
+
+    members = {"previews": True, "preview_extras": preview_extras, "world": bench.world}
+    bench.parts["sink_memory"] = type("P", (kit.sink,), members)
+
+    report = await bench.run(dry_run=True)
+
+    assert asked == [("assistant", 1), ("store_item", 2)]
+    assert [failure.why for failure in report.failures] == ["its graph is not there", loss.why]
+    assert (report.extras, bench.world.stored_extras, report.losses) == ({}, {}, [loss])
+
+
 # -- transforms and validators ---------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import lgx
 from lgx.testing import FaultProxy
+from lgx.testing.stub import Status
 
 from .fill import Filled
 from .moving import move, writes
@@ -197,3 +198,62 @@ async def test_a_cron_that_has_changed_is_told(source: Filled, target: str) -> N
     assert len(await crons(target)) == count
     done = await bring(source.url, target, map_graph={"gone": "loop"})
     assert done.exit_code == 0, done.failures
+
+
+async def test_a_server_that_goes_away_ends_the_run_with_a_reason(
+    source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """Though many items are sent at once."""
+    proxy.fail("PUT /store/items", Status(503), times=None)
+    report = await bring(source.url, proxy.url, map_graph={"gone": "loop"}, attempts=1)
+    assert report.aborted is not None
+    assert "requests in a row were given up" in report.aborted
+    assert report.exit_code == 1
+
+
+async def test_a_dry_run_tells_what_would_become_of_them(
+    source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """Of all kinds: what would be created, replaced, enabled, or is there; and conflicts."""
+
+    async def told(**options: Any) -> tuple[list[str], set[str]]:
+        before = len(proxy.log)
+        report = await bring(source.url, proxy.url, dry_run=True, **options)
+        assert writes(proxy)[before:] == []
+        kinds = ("assistants", "crons", "store items")
+        notes = sorted(n.message for n in report.notes if n.message.startswith(kinds))
+        return notes, {failure.what for failure in report.failures}
+
+    items, crons_ = len(source.items), len(source.crons)
+    notes, failed = await told()
+    assert notes == [
+        "assistants: 2 would be created",
+        f"crons: {crons_} would be created",
+        f"store items: {items} would be created",
+    ]
+    assert failed == {f"assistant {uuid5(NAMESPACE_DNS, 'assistant-gone')}"}
+
+    await bring(source.url, target, map_graph={"gone": "loop"})
+    enabled = sum(one["enabled"] for one in await crons(source.url))
+    chat = str(uuid5(NAMESPACE_DNS, "assistant-chat"))
+    async with Server(target) as server:
+        await server.patch(f"/assistants/{chat}", {"name": "changed there"})
+        item = {"namespace": ["users"], "key": "first", "value": {"changed": "there"}}
+        await server.put("/store/items", item)
+    notes, failed = await told(map_graph={"gone": "loop"}, enable_crons=True)
+    assert [note.partition(" (")[0] for note in notes] == [
+        "assistants: 2 are there already",
+        f"crons: {enabled} would be enabled",
+        f"store items: {items - 1} are there already",
+    ]
+    assert notes[1].endswith(f"{crons_ - enabled} are there already")
+    changed = "store item 'first' of 'users'"
+    assert failed == {f"assistant {chat}", changed}
+
+    notes, failed = await told(map_graph={"gone": "loop"}, on_conflict="replace")
+    assert notes == [
+        f"assistants: 1 would be replaced ({chat}), 2 are there already",
+        f"crons: {crons_} are there already",
+        f"store items: 1 would be replaced ({changed}), {items - 1} are there already",
+    ]
+    assert failed == set()

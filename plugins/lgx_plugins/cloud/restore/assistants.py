@@ -13,6 +13,7 @@ from lgx import Assistant, Bundle, Context, Loss, Record, RetryableError, Thread
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
 from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
+from lgx_plugins.cloud.restore.foreseen import Course, Foreseen
 from lgx_plugins.cloud.restore.graphs import Graphs
 
 __all__ = ["restore_assistants"]
@@ -26,9 +27,17 @@ _EMPTY = (b"null", b"{}")
 
 
 async def restore_assistants(
-    client: Client, graphs: Graphs, bundle: Bundle, conflict: Conflict, context: Context
+    client: Client,
+    graphs: Graphs,
+    bundle: Bundle,
+    conflict: Conflict,
+    context: Context,
+    foreseen: Foreseen | None = None,
 ) -> tuple[list[Loss], int]:
     """Creates those that are missing, and adds the versions that one there still lacks.
+
+    Args:
+        foreseen: takes what would be done, which is then not done.
 
     Returns:
         What could not be restored, holdable or not; and how many versions are there.
@@ -44,13 +53,17 @@ async def restore_assistants(
     arrived = 0
     for _, records in itertools.groupby(bundle, _id_of):
         wanted = _in_order(record for record in records if isinstance(record, Assistant))
-        restorer = _Restorer(client, graphs, wanted, conflict, context)
+        restorer = _Restorer(client, graphs, wanted, conflict, context, dry=foreseen is not None)
         if restorer.empty:
             arrived += 1
             continue
         held = _in_order(there.get(restorer.id, ()))
         try:
-            arrived += len(wanted) if await restorer.restore(held) else 0
+            course = await restorer.restore(held)
+            if course is not None:
+                arrived += len(wanted)
+                if foreseen is not None:
+                    foreseen.add(course, restorer.id)
         except (ThreadError, RetryableError) as error:
             restorer.lost("", str(error))
         losses += restorer.losses
@@ -87,13 +100,20 @@ class _Restorer:
         wanted: Sequence[Assistant],
         conflict: Conflict,
         context: Context,
+        *,
+        dry: bool,
     ) -> None:
-        """`wanted`: its versions, oldest first."""
+        """
+        Args:
+            wanted: its versions, oldest first.
+            dry: nothing is to be changed.
+        """
         self._client = client
         self._graphs = graphs
         self._wanted = wanted
         self._conflict = conflict
         self._context = context
+        self._dry = dry
         self._system = _is_system(wanted)
         self.losses: list[Loss] = []
         self.id = wanted[0].assistant_id
@@ -111,8 +131,12 @@ class _Restorer:
         name = f"assistant {self._wanted[0].assistant_id}" + (f": {what}" if what else "")
         self.losses.append(Loss(what=name, why=why, holdable=holdable, left=left))
 
-    async def restore(self, held: Sequence[Assistant]) -> bool:
-        """Whether it is there now. `held`: what stands under its id, oldest version first."""
+    async def restore(self, held: Sequence[Assistant]) -> Course | None:
+        """What was done so that it is there; None where it is not.
+
+        Args:
+            held: what stands under its id, oldest version first.
+        """
         contents = [await self._content(version) for version in self._wanted]
         bodies, expected = self._foresee(contents)
         there = [_content(version) for version in held]
@@ -121,9 +145,12 @@ class _Restorer:
             pairs = pairs[1:]  # the first is each server's own
         if len(there) > len(contents) or any(a != b for a, b in map(_canonical_pair, pairs)):
             if not self._may_replace():
-                return False
+                return None
             await self._ask("DELETE", self._path, None, opening=None)
             held, there = (), []
+            course: Course = "replaced"
+        else:
+            course = "completed" if there else "created"
         for number, body in enumerate(bodies[len(there) :], len(there)):
             if number == 0:
                 head = {"assistant_id": self.id, "if_exists": "raise"}
@@ -134,7 +161,9 @@ class _Restorer:
         added = len(contents) > len(there)
         if in_force != (len(contents) - 1 if added else _in_force(held)):
             await self._ask("POST", f"{self._path}/latest", {"version": in_force + 1})
-        return True
+        elif course == "completed" and not added:
+            course = "unchanged"
+        return course
 
     def _may_replace(self) -> bool:
         """Of one that stands there with other content, or with more versions."""
@@ -181,6 +210,8 @@ class _Restorer:
     async def _ask(
         self, method: str, path: str, body: object, *, opening: bytes | None = b"{"
     ) -> None:
+        if self._dry:
+            return
         await self._client.send(
             self._context, method, path, body, opening=opening, what=f"assistant {self.id}"
         )

@@ -22,6 +22,7 @@ from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
 from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
+from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import KEY
 
@@ -62,12 +63,15 @@ class CronRestorer:
         config: CloudSinkConfig,
         run: RunInfo,
         context: Context,
+        foreseen: Foreseen | None = None,
     ) -> None:
+        """`foreseen`: takes what would be done, which is then not done."""
         self._client = client
         self._holdings = holdings
         self._config = config
         self._run = run
         self._context = context
+        self._foreseen = foreseen
         self._systems = {system_id(old): system_id(new) for old, new in config.map_graph.items()}
 
     async def restore(self, bundle: Bundle) -> tuple[list[Loss], int]:
@@ -91,12 +95,17 @@ class CronRestorer:
                 if old is not None and self._config.on_conflict != "replace":
                     losses.append(self._left(record))
                     continue
+                if self._foreseen is not None:
+                    self._foreseen.add("created" if old is None else "replaced", record.cron_id)
+                    continue
                 if old is not None:
                     await self._remove(old)
                 await self._create(record, body, made_from)
                 created += 1
             except (ThreadError, RetryableError) as error:
                 losses.append(Loss(what=f"cron {record.cron_id}", why=str(error)))
+        if self._foreseen is not None:
+            return losses, len(bundle) - len(losses)
         if created and not self._config.enable_crons:
             self._context.note(
                 f"{created} cron{'s were' if created > 1 else ' was'} created disabled; "
@@ -109,7 +118,10 @@ class CronRestorer:
     async def _enable(self, cron: Cron, there: Cron) -> bool:
         """Enables one that an earlier run created disabled, if it is to run as at the source."""
         wanted = self._config.enable_crons and _enabled(cron)
-        if not wanted or _enabled(there):
+        needed = wanted and not _enabled(there)
+        if self._foreseen is not None:
+            self._foreseen.add("enabled" if needed else "unchanged", cron.cron_id)
+        if not needed or self._foreseen is not None:
             return False
         await self._client.light(
             self._context,

@@ -30,6 +30,7 @@ from lgx_plugins.cloud.probing import probe, server_versions
 from lgx_plugins.cloud.restore.assistants import restore_assistants
 from lgx_plugins.cloud.restore.config import CloudSinkConfig, CloudTargetConfig
 from lgx_plugins.cloud.restore.crons import CronRestorer
+from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.leftovers import Leftovers
@@ -141,18 +142,30 @@ class CloudSink(Sink[CloudSinkConfig]):
         self._built += outcome.written and bundle.checkpoints > 0
         return outcome
 
+    async def preview_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        foreseen = Foreseen(kind)
+        outcome = await self._restore(kind, bundle, context, foreseen)
+        foreseen.tell(context)
+        return outcome
+
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        return await self._restore(kind, bundle, context, None)
+
+    async def _restore(
+        self, kind: str, bundle: Bundle, context: Context, foreseen: Foreseen | None
+    ) -> WriteOutcome:
         run, _ = self._begun()
+        conflict = self.config.on_conflict
         if kind == "assistant":
             restored = await restore_assistants(
-                self._client, self._graphs, bundle, self.config.on_conflict, context
+                self._client, self._graphs, bundle, conflict, context, foreseen
             )
         elif kind == "cron":
             restored = await CronRestorer(
-                self._client, self._holdings, self.config, run, context
+                self._client, self._holdings, self.config, run, context, foreseen
             ).restore(bundle)
         else:
-            restored = await restore_items(self._client, bundle, self.config.on_conflict, context)
+            restored = await restore_items(self._client, bundle, conflict, context, foreseen)
         losses, records = restored
         return WriteOutcome(thread_id=None, losses=tuple(losses), records=records)
 

@@ -13,6 +13,7 @@ from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError, c
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
 from lgx_plugins.cloud.restore.belongings import encoded, extra_of
+from lgx_plugins.cloud.restore.foreseen import Foreseen
 
 __all__ = ["restore_items"]
 
@@ -29,9 +30,16 @@ class _There(Struct, frozen=True, gc=False):
 
 
 async def restore_items(
-    client: Client, bundle: Bundle, conflict: Conflict, context: Context
+    client: Client,
+    bundle: Bundle,
+    conflict: Conflict,
+    context: Context,
+    foreseen: Foreseen | None = None,
 ) -> tuple[list[Loss], int]:
     """Puts each that is not there yet, or is older there, under its namespace and key.
+
+    Args:
+        foreseen: takes what would be done, which is then not done.
 
     Returns:
         The items that the server did not take, and those that were left because they are
@@ -49,19 +57,28 @@ async def restore_items(
         for item in items:
             assert isinstance(item, StoreItem)
             held = there.get(_key(item))
-            if held is not None and held.digest == _digest(item):
+            same = held is not None and held.digest == _digest(item)
+            if same and foreseen is not None:
+                foreseen.add("unchanged", _name(item))
+            if same:
                 continue
             if held is not None and conflict != "replace" and _newer(held, item):
                 losses.append(_left(item, conflict))
+                continue
+            if foreseen is not None:
+                foreseen.add("created" if held is None else "replaced", _name(item))
                 continue
             try:
                 await _put(client, item, context)
             except (ThreadError, RetryableError) as error:
                 losses.append(Loss(what=_name(item), why=str(error)))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(_AT_ONCE):
-            group.create_task(worker(items))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_AT_ONCE):
+                group.create_task(worker(items))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # what ends the run, which all of them met
     return losses, len(bundle) - len(losses)
 
 
