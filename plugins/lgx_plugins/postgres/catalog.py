@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,7 +15,14 @@ from lgx_plugins.tables import TABLES
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["Relation", "find_layout", "found_tables"]
+__all__ = [
+    "Relation",
+    "check_policies",
+    "check_rights",
+    "columns_of",
+    "find_layout",
+    "found_tables",
+]
 
 
 class Relation(Struct, frozen=True):
@@ -85,32 +93,48 @@ async def found_tables(connection: Connection, place: str, names: Names) -> tupl
     Raises:
         UsageError: the user may not read one, or some of their rows would not show.
     """
-    await _check_rights(connection, place, names)
+    wanted = [names.plain(name) for name in (*(table.name for table in TABLES), *_BESIDE)]
+    await check_rights(connection, place, names.schema, wanted)
     _, relations = await _catalog(connection, names)
-    hidden = await connection.fetchval(_HIDDEN, names.schema, [*map(names.plain, relations)])
+    await check_policies(connection, place, names.schema, [*map(names.plain, relations)])
+    return tuple(Relation(names(table), sort) for table, sort in relations.items())
+
+
+async def check_policies(
+    connection: Connection, place: str, schema: str, tables: Sequence[str]
+) -> None:
+    """
+    Raises:
+        UsageError: some rows of these would not show.
+    """
+    hidden = await connection.fetchval(_HIDDEN, schema, tables)
     if hidden is not None:
         raise UsageError(
             f"{place} may hide rows of {hidden!r} from this user, by policies for rows; name a "
             "user whom they do not bind (the table's owner, or one with BYPASSRLS), or read a "
             "view that holds what you want"
         )
-    return tuple(Relation(names(table), sort) for table, sort in relations.items())
 
 
-async def _check_rights(connection: Connection, place: str, names: Names) -> None:
-    wanted = [names.plain(name) for name in (*(table.name for table in TABLES), *_BESIDE)]
-    row = await connection.fetchrow(_CLOSED, names.schema, wanted)
+async def check_rights(
+    connection: Connection, place: str, schema: str, tables: Sequence[str]
+) -> None:
+    """
+    Raises:
+        UsageError: the user may not read one of these that is there.
+    """
+    row = await connection.fetchrow(_CLOSED, schema, tables)
     if row is None:
         return
-    may_use, schema, user, closed = row
+    may_use, quoted_schema, user, closed = row
     if not may_use:
-        why, grant = f"use the schema {names.schema!r}", "USAGE ON SCHEMA"
+        why, grant = f"use the schema {schema!r}", "USAGE ON SCHEMA"
     elif closed is not None:
         why, grant = f"read the table {closed!r}", "SELECT ON ALL TABLES IN SCHEMA"
     else:
         return
     raise UsageError(
-        f"{place} cannot be read: the user may not {why}; GRANT {grant} {schema} TO {user}"
+        f"{place} cannot be read: the user may not {why}; GRANT {grant} {quoted_schema} TO {user}"
     )
 
 
@@ -147,11 +171,20 @@ async def _catalog(
     connection: Connection, names: Names
 ) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     wanted = {names.plain(name): name for name in (*(t.name for t in TABLES), "info")}
+    types, sorts = await columns_of(connection, names.schema, list(wanted))
+    return (
+        {wanted[relation]: columns for relation, columns in types.items()},
+        {wanted[relation]: sort for relation, sort in sorts.items()},
+    )
+
+
+async def columns_of(
+    connection: Connection, schema: str, relations: Sequence[str]
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Of those that are there the types of their columns, and their sorts as of `Relation`."""
     types: dict[str, dict[str, str]] = {}
-    relations: dict[str, str] = {}
-    for relation, sort, column, kind in await connection.fetch(
-        _CATALOG, names.schema, list(wanted)
-    ):
-        types.setdefault(wanted[relation], {})[column] = kind
-        relations[wanted[relation]] = sort
-    return types, relations
+    sorts: dict[str, str] = {}
+    for relation, sort, column, kind in await connection.fetch(_CATALOG, schema, relations):
+        types.setdefault(relation, {})[column] = kind
+        sorts[relation] = sort
+    return types, sorts

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -30,18 +30,15 @@ from lgx_plugins.postgres.cells import (
     restore_time,
     time_text,
 )
+from lgx_plugins.postgres.cursors import listed_rows
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is, text_literal
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.versions import row_version, versions
 from lgx_plugins.tables import CHECKPOINTS, Table, json_cell
 
-if TYPE_CHECKING:
-    from asyncpg import Connection
-
 __all__ = ["Listing"]
 
-_FIRST = 30  # reading begins while the server looks at the others
 _AT_ONCE = 1000
 _AT_ONCE_WITH_METADATA = 100
 
@@ -119,52 +116,28 @@ class Listing:
     async def refs(self, query: Query, context: Context) -> AsyncGenerator[ThreadRef | Loss, None]:
         """In the order of the ids' bytes."""
         most = _AT_ONCE_WITH_METADATA if query.metadata else _AT_ONCE
-        at_once = _FIRST
-        done = 0
         doubled: str | None = None
-        cursors = (f"lgx_list_{id(self)}_{number}" for number in itertools.count())
-        cursor = ""
-        holder: Connection | None = None
-
-        async def some() -> list[Any]:
-            """The next rows; from a new cursor where the one that there was went away."""
-            nonlocal cursor, holder
-            async with self._moment.keeper() as keeper:
-                with explained(self._place, again=True):
-                    try:
-                        if holder is not keeper:
-                            cursor = next(cursors)
-                            sql = f"{self._sql(query)} OFFSET {done}"
-                            await keeper.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR {sql}")
-                            holder = keeper
-                        rows = list(await keeper.fetch(f"FETCH {at_once} FROM {cursor}"))
-                        if not rows:
-                            await keeper.execute(f"CLOSE {cursor}")
-                    except BaseException:
-                        holder = None
-                        raise
-                    return rows
-
-        async def more() -> list[Any]:
-            try:
-                return await context.request(some, what="list of threads")
-            except ThreadError as error:  # none of them in particular
-                raise FatalError(
-                    f"the threads in {self._place} cannot be listed: {error}"
-                ) from error
-
-        while rows := await more():
-            at_once = min(2 * at_once, most)
-            for row in rows:
-                done += 1
-                found = self._ref(row, query)
-                if found is None:
-                    continue
-                if row["twice"] > 1:  # its rows stand together: it is listed once
-                    if found.thread_id == doubled:
+        rows = listed_rows(
+            self._moment,
+            self._place,
+            self._sql(query),
+            context,
+            most=most,
+            what="list of threads",
+        )
+        try:
+            async with aclosing(rows):
+                async for row in rows:
+                    found = self._ref(row, query)
+                    if found is None:
                         continue
-                    doubled = found.thread_id
-                yield found
+                    if row["twice"] > 1:  # its rows stand together: it is listed once
+                        if found.thread_id == doubled:
+                            continue
+                        doubled = found.thread_id
+                    yield found
+        except ThreadError as error:  # none of them in particular
+            raise FatalError(f"the threads in {self._place} cannot be listed: {error}") from error
         if not (self._layout.own or query.filtered or self._origin is not None):
             for part in self._parts:
                 lost = await self._nobodys(part, context)

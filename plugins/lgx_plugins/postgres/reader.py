@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
-from functools import partial
+from contextlib import aclosing
 from operator import itemgetter
 
 from msgspec import Struct
 
-from lgx import Context, IntegrityError, RetryableError, ThreadError, ThreadRef
+from lgx import Context, ThreadRef
 from lgx_plugins.postgres.cell_decoding import CellDecoder
 from lgx_plugins.postgres.decoding import Decoder, Items
-from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.layout import Field, Layout, cell_literal, text_literal
 from lgx_plugins.postgres.line_decoding import LineDecoder, can_be_lines
 from lgx_plugins.postgres.loose import Chosen
+from lgx_plugins.postgres.paging import Paging
 from lgx_plugins.postgres.snapshot import Moment
-from lgx_plugins.postgres.streaming import PAGE_BYTES, CopyStream, Page, UsualRows
 from lgx_plugins.tables import CHECKPOINTS, THREADS, Table, not_whole
 
 __all__ = ["Reader", "groups"]
@@ -72,9 +70,8 @@ class Reader:
             parts: the tables that hold more of any thread.
             condition: of the rows of threads, `t`, that are read at all; or empty.
         """
-        self._moment = moment
+        self._pages = Paging(moment, place).pages
         self._layout = layout
-        self._place = place
         self._parts = parts
         self._condition = f" AND {condition}" if condition else ""
         self._threads = self._decoder(THREADS, layout.fields(THREADS, "t"))
@@ -87,66 +84,6 @@ class Reader:
         if own and table.record is not None and can_be_lines(fields):
             return LineDecoder(table, fields)
         return CellDecoder(table, fields, restore=own)
-
-    # -- rows -------------------------------------------------------------------------
-
-    async def pages(
-        self,
-        sql: str,
-        skips: Sequence[int],
-        context: Context,
-        *,
-        what: str,
-        usual: UsualRows | None = None,
-    ) -> AsyncGenerator[Page, None]:
-        """Rows, a page at a time, within the budget while they are in use.
-
-        A connection that is lost in the middle is made anew: the same moment has the same
-        rows, of which those that have come are passed over. So `sql` names an order in which no
-        two rows may change places.
-        """
-        done = 0
-        while True:
-            text = f"{sql} OFFSET {done}" if done else sql
-            before = done
-            try:
-                async with AsyncExitStack() as stack:
-                    stream, page = await context.request(
-                        partial(self._begin, stack, text, skips, usual), what=what
-                    )
-                    size = 2 * PAGE_BYTES  # one in use, one that comes in
-                    await context.budget.take(size)
-                    try:
-                        while page.rows:
-                            held = max(2 * PAGE_BYTES, page.size + PAGE_BYTES)
-                            context.budget.resize(size, held)
-                            size = held
-                            context.received(page.size)
-                            yield page
-                            done += len(page.rows)
-                            with explained(self._place, again=True):
-                                page = await stream.page()
-                        return
-                    finally:
-                        context.budget.give_page(size)
-            except (IntegrityError, ThreadError) as error:  # damage, or a value it chokes on
-                why = getattr(error.__cause__, "message", None) or str(error)
-                raise ThreadError(f"the server cannot read its rows: {why}") from error
-            except RetryableError:
-                if done == before:
-                    raise
-
-    async def _begin(
-        self, outer: AsyncExitStack, sql: str, skips: Sequence[int], usual: UsualRows | None
-    ) -> tuple[CopyStream, Page]:
-        """A stream and its first page; what it takes is freed with `outer`."""
-        async with AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(self._moment.lend())
-            with explained(self._place, again=True):
-                stream = await stack.enter_async_context(CopyStream(connection, sql, skips, usual))
-                page = await stream.page()
-            await outer.enter_async_context(stack.pop_all())
-        return stream, page
 
     # -- threads ----------------------------------------------------------------------
 
@@ -233,7 +170,7 @@ class Reader:
             f"FROM {layout.names('threads')} AS t "
             f"WHERE {layout.thread_id('t')} IN ({wanted}){self._condition} ORDER BY {layout.key}"
         )
-        async with aclosing(self.pages(sql, (*decoder.skips, 0, 0), context, what=what)) as pages:
+        async with aclosing(self._pages(sql, (*decoder.skips, 0, 0), context, what=what)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
                 for cells in page.rows:
@@ -261,7 +198,7 @@ class Reader:
         if part is CHECKPOINTS and layout.loose:
             chosen = Chosen()
             sql = f"SELECT {layout.lineage} FROM {rows} WHERE {condition} ORDER BY {order}"
-            async with aclosing(self.pages(sql, (0,) * 5, context, what=what)) as pages:
+            async with aclosing(self._pages(sql, (0,) * 5, context, what=what)) as pages:
                 async for page in pages:
                     chosen.add(page.rows)
             for thread_key, loss in chosen.doubled({key: t.thread_id for key, t in by_key.items()}):
@@ -270,7 +207,7 @@ class Reader:
             condition, order = "true", "w.number"
         sql = f"SELECT {decoder.columns}, {key} FROM {rows} WHERE {condition} ORDER BY {order}"
         skips, usual = (*decoder.skips, 0), decoder.usual
-        async with aclosing(self.pages(sql, skips, context, what=what, usual=usual)) as pages:
+        async with aclosing(self._pages(sql, skips, context, what=what, usual=usual)) as pages:
             async for page in pages:
                 share = page.size // len(page.rows)
                 for row_key, same in itertools.groupby(page.rows, _last):

@@ -35,6 +35,7 @@ from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
 from lgx_plugins.postgres.listing import Listing
 from lgx_plugins.postgres.migrations import schema_version
 from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.paging import Paging
 from lgx_plugins.postgres.reader import Reader, groups
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.whereabouts import tables_identity
@@ -248,7 +249,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         return self._extras(EXTRA_TABLES[kind], context)
 
     async def _extras(self, table: Table, context: Context) -> AsyncIterator[Record]:
-        reader = self._reader(await self._reach(context))
+        paging = Paging(await self._reach(context), self._place)
         layout = self._found()
         if not (layout.own and layout.has(table.name)):
             return
@@ -259,7 +260,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
             where = f"WHERE p.source_url = {cell_literal(layout, self.config.origin)} "
         sql = f"SELECT {decoder.columns} FROM {self._names(table.name)} AS p {where}ORDER BY p.id"
         failed: _Messages = []
-        pages = reader.pages(sql, decoder.skips, context, what=f"rows of {table.name}")
+        pages = paging.pages(sql, decoder.skips, context, what=f"rows of {table.name}")
         async with aclosing(pages):
             async for page in pages:
                 for cells in page.rows:
