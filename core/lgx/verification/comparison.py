@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 
 import msgspec
 
+from lgx.verification.entries import Entry, Row
 from lgx.verification.exact import compare_exactly
 from lgx.verification.excuses import Excuses
 from lgx.verification.extras import compare_extras
 from lgx.verification.findings import Findings, First, merged
-from lgx.verification.ledger import Entry, Ledger, Row
+from lgx.verification.forms import CHECKPOINTS
+from lgx.verification.history import History
+from lgx.verification.ledger import Ledger
 from lgx.verification.listing import Listing, What
 from lgx.verification.replayed import compare_rebuilt
-from lgx.verification.report import (
-    Compared,
-    Side,
-    Verification,
-)
+from lgx.verification.report import Compared, Side, Verification
 from lgx.verification.scope import Scope
 
 __all__ = ["Comparison"]
@@ -173,18 +172,11 @@ class Comparison:
         if not labelled or left.mark == right.mark:
             compare_exactly(self._scope, (left, right), rows, findings)
             return None
-        lookups = tuple(
-            partial(ledger.state, entry.number)
-            for ledger, entry in zip(self._ledgers, (left, right), strict=True)
+        one, other = (
+            History(ledger, entry.number, own)
+            for ledger, entry, own in zip(self._ledgers, (left, right), rows, strict=True)
         )
-        compare_rebuilt(
-            self._scope,
-            (left, right),
-            rows,
-            (lookups[0], lookups[1]),
-            findings,
-            self._excused,
-        )
+        compare_rebuilt(self._scope, (left, right), (one, other), findings, self._excused)
         reached = labelled[-1].fidelity or "unfinished"
         self._found.replayed[reached] = self._found.replayed.get(reached, 0) + 1
         return reached
@@ -192,7 +184,7 @@ class Comparison:
     def _count_alone(self, number: int, entry: Entry, counts: Compared | None) -> None:
         """A thread that is not compared, since the other side lacks it."""
         for row in self._rows(number, entry):
-            if row.kind == "checkpoint" and counts is not None:
+            if row.kind in CHECKPOINTS and counts is not None:
                 if number == 0:
                     counts.missing += 1
                 else:
@@ -214,7 +206,7 @@ class Comparison:
         for row in rows:
             if not self._scope.has(row.kind, row.place):
                 continue
-            if row.kind == "checkpoint":
+            if row.kind in CHECKPOINTS:
                 side.checkpoints += 1
             else:
                 side.records += 1

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
+from lgx.verification.entries import Entry, Row
 from lgx.verification.findings import (
     Findings,
     First,
@@ -15,7 +16,6 @@ from lgx.verification.findings import (
     say_record,
     text_of,
 )
-from lgx.verification.ledger import Entry, Row
 from lgx.verification.report import Compared
 from lgx.verification.scope import Scope
 

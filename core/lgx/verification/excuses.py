@@ -43,9 +43,9 @@ class Excuses(Counter[str]):
         """What was passed over, for the report. `threads`: how many were rebuilt."""
         if threads:
             yield LeftOut(
-                what=f"ids, times, tasks, interrupts and runs of {threads:,} rebuilt "
-                f"thread{'' if threads == 1 else 's'}, and metadata of their checkpoints but step "
-                "and source",
+                what="ids, times, tasks, interrupts, runs, config and time to live of "
+                f"{threads:,} rebuilt thread{'' if threads == 1 else 's'}, and metadata of their "
+                "checkpoints but step and source",
                 why="servers give their own",
             )
         for what, number in sorted(self.items()):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from lgx.verification.entries import Row
 from lgx.verification.exact import Pair, What, compare_pair, either, order
 from lgx.verification.excuses import Excuses
 from lgx.verification.findings import First, merged
 from lgx.verification.fingerprint import SIZE, shown
-from lgx.verification.ledger import Row
 from lgx.verification.report import Compared
 from lgx.verification.scope import Scope
 

@@ -7,11 +7,21 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from lgx.verification.entries import Row
 from lgx.verification.fingerprint import SIZE, shown
-from lgx.verification.ledger import Row
+from lgx.verification.forms import CHECKPOINTS
 from lgx.verification.report import Compared
 
-__all__ = ["Findings", "First", "differing", "merged", "say_fields", "say_record", "text_of"]
+__all__ = [
+    "Findings",
+    "First",
+    "differing",
+    "merged",
+    "say_checkpoint",
+    "say_fields",
+    "say_record",
+    "text_of",
+]
 
 T = TypeVar("T")
 
@@ -40,7 +50,7 @@ class Findings(Struct, kw_only=True):
             self.first = first
 
     def counts(self, kind: str) -> Compared:
-        return self.checkpoints if kind == "checkpoint" else self.records
+        return self.checkpoints if kind in CHECKPOINTS else self.records
 
 
 def differing(
@@ -70,7 +80,7 @@ def say_record(row: Row, number: int) -> str:
         number: of a checkpoint, within its namespace.
     """
     if row.kind == "checkpoint":
-        return f"checkpoint {number} ({text_of(row.id)}) of namespace {text_of(row.place)!r}"
+        return say_checkpoint(text_of(row.id), number, text_of(row.place))
     if row.names == ("frecord",):  # it has no id
         return f"a {row.kind} record"
     if row.kind == "assistant":
@@ -78,6 +88,11 @@ def say_record(row: Row, number: int) -> str:
     if row.kind == "store_item":
         return f"store item {text_of(row.id)!r} of {text_of(row.place)}"
     return f"{row.kind} {text_of(row.id)}"
+
+
+def say_checkpoint(own: str, number: int, namespace: str = "") -> str:
+    """As `say_record`."""
+    return f"checkpoint {number} ({own}) of namespace {namespace!r}"
 
 
 def text_of(identity: bytes) -> str:

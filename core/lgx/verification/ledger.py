@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from lgx.errors import FatalError
+from lgx.verification.entries import Entry, Row
 from lgx.verification.fingerprint import Fingerprint, Head
 from lgx.verification.shapes import Shapes
 
-__all__ = ["Entry", "Ledger", "Row"]
+__all__ = ["Ledger"]
 
 _CACHE = 8 << 20  # bytes of the file that stay in memory
 _PAGE = 500  # threads that are looked up together
@@ -46,52 +46,10 @@ _RECORD = (
     "SELECT kind, place, id, copy, step, source, parent, due, shape, digests, settled FROM record "
 )
 _RECORDS = f"{_RECORD} WHERE thread = ? ORDER BY kind, place, id, copy"
-_STATE = f"{_RECORD} WHERE thread = ? AND kind = 'checkpoint' AND place = x'' AND id = ?"
+_ROOT = "WHERE thread = ? AND kind = 'checkpoint' AND place = x'' AND id"
+_STATE = f"{_RECORD} {_ROOT} = ?"
+_BEFORE = f"SELECT count(*) FROM record {_ROOT} < ?"  # noqa: S608
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-
-
-class Entry(Struct, frozen=True):
-    """A thread of a ledger.
-
-    Attributes:
-        origin: the id that it had where it came from, if it was rebuilt under another one.
-        mark: digest of what lgx keeps in it on a server; None where that is nothing.
-        fidelity: how far it was rebuilt; None where it was not.
-        source: identity of where it came from.
-        graph: digest of the graph id that it had where it came from, if it has another one.
-        unfinished: whether rebuilding it was cut short.
-        names, digests, settled: of its own record; without names it has none.
-    """
-
-    id: bytes
-    number: int
-    origin: bytes | None = None
-    mark: bytes | None = None
-    fidelity: str | None = None
-    source: str | None = None
-    graph: bytes | None = None
-    unfinished: bool = False
-    status: str | None = None
-    names: tuple[str, ...] | None = None
-    digests: bytes = b""
-    settled: dict[str, bytes] = {}
-
-    @property
-    def thread_id(self) -> str:
-        return self.id.decode("utf-8", "surrogatepass")
-
-
-class Row(Struct, frozen=True):
-    """A record of a ledger; `copy` counts those that bear the same ids."""
-
-    kind: str
-    place: bytes
-    id: bytes
-    copy: int
-    head: Head
-    names: tuple[str, ...]
-    digests: bytes
-    settled: dict[str, bytes]
 
 
 class Ledger:
@@ -247,6 +205,12 @@ class Ledger:
         with self._room():
             row = self._database.execute(_STATE, (number, own)).fetchone()
             return None if row is None else self._row(row)
+
+    def before(self, number: int, own: bytes) -> int:
+        """How many checkpoints of the root namespace of a thread have a smaller id."""
+        with self._room():
+            ((count,),) = self._database.execute(_BEFORE, (number, own))
+        return int(count)
 
     def _row(self, row: tuple[Any, ...]) -> Row:
         kind, place, own, copy, step, source, parent, due, shape, digests, settled = row

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
+from lgx.verification.entries import Entry
 from lgx.verification.findings import First
-from lgx.verification.ledger import Entry
 from lgx.verification.report import MOST_DIFFERENCES, Difference, Verification
 
 __all__ = ["Listing", "What"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 
 import msgspec
@@ -17,6 +18,7 @@ __all__ = ["RESERVED", "Label", "cron_origin", "label_of"]
 _KEY = "lgx"
 _MALFORMED = (ThreadError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _REACHED = ("replayed", "values", "latest")
+_ATTEMPT = re.compile("[0-9a-f]{32}")
 
 RESERVED = frozenset(
     {
@@ -71,8 +73,8 @@ def label_of(metadata: Json) -> Label | None:
         return None
     if text is None or kept is None:
         return None
-    unfinished = kept.unfinished and bool(kept.attempt)
-    if not (kept.fidelity in _REACHED or unfinished):
+    unfinished = kept.unfinished and _ATTEMPT.fullmatch(kept.attempt) is not None
+    if not (kept.source and (kept.fidelity in _REACHED or unfinished)):
         return None  # somebody else's
     return Label(
         blake2b(canonical(text), digest_size=16).digest(),

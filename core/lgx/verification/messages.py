@@ -2,7 +2,8 @@
 
 A message that is given as an object keeps `usage_metadata` and `invalid_tool_calls` only among
 its `additional_kwargs`; where they are empty they are left out. The form made here is the same
-before and after.
+before and after: of either side no more is kept than digests, so that the two cannot be held
+beside each other, and neither side need be the server that did it, as of an export from there.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _moved(value: object) -> object:
         return value
     fields = {key: _moved(item) for key, item in value.items()}
     others = fields.get("additional_kwargs")
-    if isinstance(others, dict):
+    if isinstance(others, dict) and "type" in fields and "content" in fields:
         if any(fields.get(key) and others.get(key) for key in _KEYS):
             return fields  # each stands where it stood
         others = dict(others)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lgx.verification.entries import Entry, Row
 from lgx.verification.excuses import Excuses
 from lgx.verification.fingerprint import NOTHING, SIZE, field_of, shown
-from lgx.verification.ledger import Entry, Row
 from lgx.verification.marks import RESERVED
 from lgx.verification.scope import Scope
 
@@ -58,7 +58,7 @@ def _counted(
         if field_of(name) != field or (field == "metadata" and name[1:] in RESERVED):
             continue
         digest = row.settled.get(name) or digests[at * SIZE : (at + 1) * SIZE]
-        if digest not in NOTHING or name[1:] != field:
+        if digest not in NOTHING or shown(name) != field:
             yield name, digest
 
 

@@ -8,83 +8,52 @@ of their ids, on both sides): values, next, step, which one each was made of, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from itertools import zip_longest
-from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from lgx.verification.entries import Entry, Row
 from lgx.verification.excuses import Excuses
-from lgx.verification.findings import Findings, First, say_fields, say_record, text_of
+from lgx.verification.findings import Findings, First, say_checkpoint, say_fields, text_of
 from lgx.verification.fingerprint import SIZE, shown
-from lgx.verification.ledger import Entry, Row
+from lgx.verification.history import History
 from lgx.verification.own import compare_own, digests_of
 from lgx.verification.scope import Scope
 
 __all__ = ["compare_rebuilt"]
 
-Lookup: TypeAlias = Callable[[bytes], Row | None]
-
 _SIDES = ("source", "sink")
 _ANCESTORS = 4  # inputs upon inputs, each of which dropped what was due
+_DOUBTS = 10_000  # that wait at once
 _names = msgspec.json.Decoder(list[str])
 
 
 def compare_rebuilt(
     scope: Scope,
     entries: tuple[Entry, Entry],
-    rows: tuple[Iterator[Row], Iterator[Row]],
-    lookups: tuple[Lookup, Lookup],
+    histories: tuple[History, History],
     findings: Findings,
     excused: Excuses,
 ) -> None:
     """
     Args:
-        lookups: give a checkpoint of the root namespace by its id.
         excused: is added to: what differs and could not be otherwise, by its name.
     """
     # Of two that were rebuilt the source's is the one that the other can have been made of.
     first = 1 if entries[0].mark is not None and entries[1].mark is None else 0
-    comparison = _Comparison(scope, first, lookups[first], findings, excused)
-    lasts = comparison.run(rows)
+    _Comparison(scope, first, histories, findings, excused).run()
+    lasts = histories[0].last, histories[1].last
     fields = compare_own(scope, entries, first, lasts, excused)
     if fields:
         findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
 
 
-class _History:
-    """The root checkpoints of one side, the oldest first, by number from 1."""
-
-    def __init__(self, rows: Iterator[Row], passed: Counter[str]) -> None:
-        self.last: Row | None = None
-        self._rows = rows
-        self._passed = passed
-        self._numbers: dict[int, int] = {}  # by a hash of the id, a fraction of it in size
-
-    def __iter__(self) -> Iterator[Row]:
-        number = 0
-        for row in self._rows:
-            if row.kind != "checkpoint" or row.place:
-                self._passed[
-                    "checkpoints of subgraphs" if row.place else f"{row.kind} records"
-                ] += 1
-                continue
-            self.last = row
-            number += 1
-            self._numbers.setdefault(hash(row.id), number)
-            yield row
-
-    def parent(self, row: Row) -> int | None:
-        """The number of the one that it was made of; None where that did not come."""
-        return None if row.head.parent is None else self._numbers.get(hash(row.head.parent))
-
-
-class _Doubt(Struct, frozen=True):
-    """A checkpoint of which a later one tells whether its `next` is excused."""
+class _Different(Struct, frozen=True):
+    """A checkpoint that differs, if no later one tells that its `next` is excused."""
 
     number: int
-    row: Row
+    id: bytes
     fields: tuple[str, ...]
 
 
@@ -93,18 +62,17 @@ class _Comparison:
         self,
         scope: Scope,
         first: int,
-        lookup: Lookup,
+        histories: tuple[History, History],
         findings: Findings,
         excused: Excuses,
     ) -> None:
         """
         Args:
             first: the side that has the original.
-            lookup: into that side.
         """
         self._scope = scope
         self._first = first
-        self._lookup = lookup
+        self._histories = histories
         self._findings = findings
         self._excused = excused
         self._knows = {
@@ -112,27 +80,24 @@ class _Comparison:
             for name in ("metadata", "next", "parent_checkpoint_id")
         }
         self._offset = 0
-        self._doubts: dict[bytes, _Doubt] = {}
+        self._doubts: dict[bytes, _Different] = {}
         self._found: tuple[int, First] | None = None
 
-    def run(self, rows: tuple[Iterator[Row], Iterator[Row]]) -> tuple[Row | None, Row | None]:
-        """Compares all; returns the newest of each side."""
-        passed: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-        sides = _History(rows[0], passed[0]), _History(rows[1], passed[1])
-        for number, pair in enumerate(zip_longest(*sides), 1):
+    def run(self) -> None:
+        """Compares all of both histories; called once."""
+        for number, pair in enumerate(zip_longest(*self._histories), 1):
             left, right = pair
             if pair[self._first] is not None:
                 self._went_on(pair[self._first])
             if left is None or right is None:
                 self._alone(left, right, number)
             else:
-                self._compare(sides, (left, right), number)
+                self._compare((left, right), number)
         for doubt in self._doubts.values():
-            self._differs(doubt.number, doubt.row, doubt.fields)
+            self._differs(doubt)
         if self._found is not None:
             self._findings.found(self._found[1])
-        self._excused.update(passed[0] | passed[1])
-        return sides[0].last, sides[1].last
+        self._excused.update(self._histories[0].passed | self._histories[1].passed)
 
     def _alone(self, left: Row | None, right: Row | None, number: int) -> None:
         row = left or right
@@ -141,35 +106,36 @@ class _Comparison:
             self._findings.checkpoints.missing += 1
         else:
             self._findings.checkpoints.additional += 1
-        words = f"{say_record(row, number)} is missing in the {_SIDES[right is None]}"
-        self._note(number, First(words=words, namespace="", checkpoint_id=text_of(row.id)))
+        own = text_of(row.id)
+        words = f"{say_checkpoint(own, number)} is missing in the {_SIDES[right is None]}"
+        self._note(number, First(words=words, namespace="", checkpoint_id=own))
 
-    def _compare(
-        self, sides: tuple[_History, _History], pair: tuple[Row, Row], number: int
-    ) -> None:
+    def _compare(self, pair: tuple[Row, Row], number: int) -> None:
         original, copy = pair[self._first], pair[1 - self._first]
-        fields = self._metadata(original, copy, number, sides[self._first])
-        fields += self._parent(original, copy, sides)
+        fields = self._metadata(original, copy, number) + self._parent(original, copy)
         channels, names = self._values(original, copy), self._next(original, copy)
         if channels or names:
             channels, names = self._dropped(original, copy, channels, names)
         if not channels and _moved(original, copy):
             self._excused["places of usage_metadata and the like"] += 1
         found = tuple(sorted({*(shown(name) for name in channels), *names, *fields}))
-        if "next" in found and original.head.ended:
-            self._doubts[original.id] = _Doubt(number, pair[0], found)
-        elif found:
-            self._differs(number, pair[0], found)
+        if found:
+            row = pair[0]  # known by the source's id
+            different = _Different(number, row.id, found)
+            if "next" in found and original.head.ended:
+                self._put_off(original.id, different)
+            else:
+                self._differs(different)
         else:
             self._findings.checkpoints.equal += 1
 
     # -- fields -----------------------------------------------------------------------
 
-    def _metadata(self, original: Row, copy: Row, number: int, side: _History) -> list[str]:
+    def _metadata(self, original: Row, copy: Row, number: int) -> list[str]:
         if not self._knows["metadata"]:
             return []
         step, other = original.head.step, copy.head.step
-        if number == 1 and original.head.parent is not None and side.parent(original) is None:
+        if number == 1 and original.head.parent is not None:  # which is not there
             self._offset = _number(step) - _number(other)
         found = []
         if step != other:
@@ -181,11 +147,11 @@ class _Comparison:
             found.append("metadata.source")
         return found
 
-    def _parent(self, original: Row, copy: Row, sides: tuple[_History, _History]) -> list[str]:
+    def _parent(self, original: Row, copy: Row) -> list[str]:
         if not self._knows["parent_checkpoint_id"]:
             return []
-        wanted = sides[self._first].parent(original)
-        if wanted == sides[1 - self._first].parent(copy):
+        wanted = self._histories[self._first].parent(original)
+        if wanted == self._histories[1 - self._first].parent(copy):
             return []
         if original.head.source == "fork":
             self._excused["parents of copies"] += 1
@@ -211,16 +177,18 @@ class _Comparison:
         self, original: Row, copy: Row, channels: list[str], names: list[str]
     ) -> tuple[list[str], list[str]]:
         """What differs without what an input of a run drops, and an update as input does not:
-        tasks that were due before it, and channels that live for one step."""
+        tasks that were due before it, and channels that live for one step, which it empties."""
         extra = _due(copy) - _due(original)
         if names and (not extra or _due(original) - _due(copy)):
             return channels, names
-        there = digests_of(self._scope, "checkpoint", copy, "values")
+        here, there = (
+            digests_of(self._scope, "checkpoint", row, "values") for row in (original, copy)
+        )
         row = original
         for _ in range(_ANCESTORS):
             if row.head.source not in ("input", "fork") or row.head.parent is None:
                 break
-            before = self._lookup(row.head.parent)
+            before = self._histories[self._first].state(row.head.parent)
             if before is None:
                 break
             row = before
@@ -228,7 +196,7 @@ class _Comparison:
             if not due:
                 continue
             kept = digests_of(self._scope, "checkpoint", row, "values")
-            left = [k for k in channels if k not in there or there[k] != kept.get(k)]
+            left = [k for k in channels if k in here or there[k] != kept.get(k)]
             still = names if extra - due else []
             if (left, still) != (channels, names):
                 self._excused["what was due before an input"] += 1
@@ -244,17 +212,24 @@ class _Comparison:
         self._excused["next of steps that wait for several others"] += 1
         fields = tuple(field for field in doubt.fields if field != "next")
         if fields:
-            self._differs(doubt.number, doubt.row, fields)
+            self._differs(msgspec.structs.replace(doubt, fields=fields))
         else:
             self._findings.checkpoints.equal += 1
 
+    def _put_off(self, own: bytes, found: _Different) -> None:
+        """Waits for what a later checkpoint tells of this one; of very many, not of the oldest."""
+        self._doubts[own] = found
+        if len(self._doubts) > _DOUBTS:
+            self._differs(self._doubts.pop(next(iter(self._doubts))))
+
     # -- what is said -----------------------------------------------------------------
 
-    def _differs(self, number: int, row: Row, fields: tuple[str, ...]) -> None:
+    def _differs(self, found: _Different) -> None:
         self._findings.checkpoints.different += 1
-        words = f"{say_record(row, number)}: {say_fields(fields)}"
-        first = First(words=words, namespace="", checkpoint_id=text_of(row.id), fields=fields)
-        self._note(number, first)
+        own = text_of(found.id)
+        words = f"{say_checkpoint(own, found.number)}: {say_fields(found.fields)}"
+        first = First(words=words, namespace="", checkpoint_id=own, fields=found.fields)
+        self._note(found.number, first)
 
     def _note(self, number: int, first: First) -> None:
         if self._found is None or number < self._found[0]:

@@ -17,8 +17,9 @@ from lgx.facts import Probe
 from lgx.records import ANY_KIND, Thread
 from lgx.spool import Bundle
 from lgx.threads import Mark, ThreadRef, WriteOutcome
+from lgx.verification.entries import Entry
 from lgx.verification.fingerprint import digest_of, fingerprint, head_of, id_bytes
-from lgx.verification.ledger import Entry, Ledger
+from lgx.verification.ledger import Ledger
 from lgx.verification.marks import label_of
 
 __all__ = ["LedgerSink", "Wanted"]
@@ -105,8 +106,10 @@ class LedgerSink(Sink[Config]):
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
         with self._ledger.together():
             self._ledger.forget_extras(kind)
-            for record in bundle:
+            for count, record in enumerate(bundle):
                 self._ledger.add_record(0, fingerprint(record), head_of(record))
+                if count % _TOGETHER == 0:
+                    await asyncio.sleep(0)
         return WriteOutcome(thread_id=None)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:

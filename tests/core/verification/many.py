@@ -1,8 +1,9 @@
 """Compares two places of so many threads, each of so many checkpoints, in a process of its own.
 
-    python many.py THREADS CHECKPOINTS BYTES
+    python many.py THREADS CHECKPOINTS BYTES [rebuilt]
 
-Prints threads and checkpoints that were equal, and the peak of memory in MB.
+The second place has the same threads, or threads that a server has rebuilt of them. Prints
+threads and checkpoints that were equal, and the peak of memory in MB.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from lgx import (
     raw,
 )
 
-THREADS, CHECKPOINTS, SIZE = map(int, sys.argv[1:])
-METADATA = raw({"source": "loop", "step": 1, "graph_id": "agent"})
+THREADS, CHECKPOINTS, SIZE = map(int, sys.argv[1:4])
+SECOND = "made" if sys.argv[4:] == ["rebuilt"] else "many"
+METADATA = {"source": "loop", "step": 1, "graph_id": "agent"}
+LABEL = {"source": "many", "fidelity": "replayed"}
+FAR = 1000  # each of so many checkpoints has the first one as its parent
 
 
 class NoOptions(Config, frozen=True, kw_only=True):
@@ -44,6 +48,8 @@ class Many(Source[NoOptions]):
     config_type = NoOptions
     offers = frozenset({"thread", "checkpoint"})
     refs_per_read = 50
+    letter = "c"
+    metadata = raw(METADATA)
 
     async def probe(self, context: Context) -> Probe:
         return Probe()
@@ -59,30 +65,39 @@ class Many(Source[NoOptions]):
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
         for ref in refs:
-            yield Thread(thread_id=ref.thread_id, metadata=METADATA)
+            yield Thread(thread_id=ref.thread_id, metadata=self.metadata)
             for number in range(CHECKPOINTS):
+                parent = 0 if number % FAR == 0 else number - 1
                 yield Checkpoint(
                     thread_id=ref.thread_id,
                     checkpoint_ns="",
-                    checkpoint_id=f"c{number:08}",
+                    checkpoint_id=f"{self.letter}{number:08}",
+                    parent_checkpoint_id=f"{self.letter}{parent:08}" if number else None,
                     values=Raw(b'{"text":"%s","n":%d}' % (b"x" * SIZE, number)),
-                    metadata=METADATA,
+                    metadata=raw(METADATA),
                 )
             yield ThreadEnd(thread_id=ref.thread_id, outcome="complete")
 
 
+class Made(Many):
+    """The same threads, as a server has them that has rebuilt them."""
+
+    letter = "d"
+    metadata = raw({**METADATA, "lgx": LABEL})
+
+
 class Registry:
-    """Knows no other source."""
+    """Knows no other sources."""
 
     def source(self, name: str) -> type[Many]:
-        return Many
+        return Made if name == "made" else Many
 
     def components(self, name: str) -> Mapping[str, type[Many]]:
-        return {"source": Many}
+        return {"source": self.source(name)}
 
 
 registry: Any = Registry()
-found = lgx.verify("many", "many", registry=registry, memory=16 << 20)
+found = lgx.verify("many", SECOND, registry=registry, memory=16 << 20)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 peak = int(status["VmHWM"].split()[0]) // 1024  # `ru_maxrss` has that of whoever started this, too
 print(found.threads.equal, found.checkpoints.equal, peak)  # noqa: T201

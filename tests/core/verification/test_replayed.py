@@ -13,7 +13,13 @@ from lgx.codec import encode_line
 from lgx.testing import sample_extras
 from lgx.verification.report import Compared
 
-LABEL = {"version": "v", "fingerprint": "f", "fidelity": "replayed", "head": "d0002"}
+LABEL = {
+    "version": "v",
+    "fingerprint": "f",
+    "source": "elsewhere",
+    "fidelity": "replayed",
+    "head": "d0002",
+}
 STATE = {"n": 1, "messages": [{"type": "human", "content": "hi"}]}
 
 
@@ -65,8 +71,8 @@ async def test_ids_times_and_what_servers_reserve_do_not_count(pair: Any, make: 
     assert found.checkpoints == Compared(equal=6)
     assert [f"{item.what}: {item.why}" for item in found.left_out] == [
         (
-            "ids, times, tasks, interrupts and runs of 1 rebuilt thread, and metadata of their "
-            "checkpoints but step and source: servers give their own"
+            "ids, times, tasks, interrupts, runs, config and time to live of 1 rebuilt thread, and "
+            "metadata of their checkpoints but step and source: servers give their own"
         ),
         "checkpoints of subgraphs (1): servers take none of other namespaces",
         "run records (1): servers take none from others",
@@ -196,6 +202,43 @@ async def test_what_a_thread_shows_as_its_values_must_not_be_gone(pair: Any, mak
     assert found.first == "the thread's values.messages, values.n differ"
 
 
+async def test_a_channel_of_any_name_counts(pair: Any, make: Any) -> None:
+    """Nothing under a name is not the same as no such name, whatever it is called."""
+    records = [make.thread("t"), make.state("t", 0, values=raw({"values": None}))]
+    copy = rebuilt(records)
+    copy[1] = msgspec.structs.replace(copy[1], values=raw({}))
+    pair.put(records, copy)
+
+    assert [d.fields for d in (await pair.verify()).differences] == [("values.values",)]
+
+
+async def test_long_histories_are_compared_with_little_in_memory(
+    pair: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parents that lie far back are looked up; what is to be told by later checkpoints waits
+    while there is room."""
+    monkeypatch.setattr("lgx.verification.history._KEPT", 3)
+    monkeypatch.setattr("lgx.verification.replayed._DOUBTS", 2)
+    branch = make.state("t", 9, parent_checkpoint_id="c0001")
+    records = [*make.history("t", 9), branch]
+    copy = rebuilt(records)
+    copy[10] = msgspec.structs.replace(copy[10], parent_checkpoint_id="d0001")
+    pair.put(records, copy)
+    updates = [
+        make.state("u", n, next=raw([]), metadata=raw({"source": "update", "step": n}))
+        for n in range(9)
+    ]
+    wrong = rebuilt([make.thread("u"), *updates])
+    wrong[3:] = [msgspec.structs.replace(one, next=raw(["x"])) for one in wrong[3:]]
+    pair.put([make.thread("u"), *updates], wrong)
+
+    found = await pair.verify()
+
+    assert [(d.thread_id, d.first, d.checkpoints) for d in found.differences] == [
+        ("u", "checkpoint 3 (c0002) of namespace '': next differs", 7)
+    ]
+
+
 async def test_checkpoints_too_few_and_too_many_are_found(pair: Any, make: Any) -> None:
     """The first that has no counterpart is named, where all before it are equal."""
     short = make.history("short", 3)
@@ -319,7 +362,7 @@ async def test_what_a_target_has_of_its_own_is_told_and_is_no_difference(
 async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
     """Whatever it holds by then."""
     records = make.history("t")
-    pair.put(records, rebuilt(records, fidelity="", unfinished=True, attempt="a"))
+    pair.put(records, rebuilt(records, fidelity="", unfinished=True, attempt="0" * 32))
 
     (found,) = (await pair.verify()).differences
 
@@ -328,8 +371,10 @@ async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
 
 ALIKE = (
     {"lgx": {"fidelity": "high"}},
+    {"lgx": {"fidelity": "values"}},
     {"lgx": {"unfinished": "work"}},
-    {"lgx": {"unfinished": True}},
+    {"lgx": {"unfinished": True, "source": "desk"}},
+    {"lgx": {"unfinished": True, "source": "desk", "attempt": "the third"}},
 )
 
 
@@ -436,6 +481,20 @@ class TestWhatNoServerCanBeGiven:
 
         assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("next",))]
         assert "what was due before an input (2)" in told(found)
+
+    async def test_what_an_input_changes(self, pair: Any, make: Any) -> None:
+        """A channel that has another value than before, and not none, was not dropped."""
+        due = make.state("t", 0, next=raw(["wait"]), values=raw({"n": 0}))
+        given = raw({"source": "input", "step": 0})
+        entered = make.state("t", 1, next=raw(["go"]), values=raw({"n": 1}), metadata=given)
+        records = [make.thread("t"), due, entered]
+        copy = rebuilt(records)
+        copy[2] = msgspec.structs.replace(copy[2], values=raw({"n": 0}))
+        pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.fields) for d in found.differences] == [("t", ("values.n",))]
 
     async def test_the_steps_of_a_history_that_begins_in_the_middle(
         self, pair: Any, make: Any
