@@ -72,6 +72,8 @@ class Meter:
         if progress.phase == "opening":
             waiting = progress.waiting_for
             return f"waiting for {waiting}" if waiting else "connecting"
+        if progress.phase == "listing":
+            return "choosing threads"
         if self.total is None:
             return f"{counted(progress.settled, 'thread')} ({progress.listed:,} found so far)"
         return f"{progress.settled:,}/{counted(self.total, 'thread')}"
@@ -79,7 +81,7 @@ class Meter:
     def details(self) -> list[str]:
         """The other facts, as few words each."""
         progress = self.progress
-        if progress.phase == "opening":
+        if progress.phase in ("opening", "listing"):
             return ["waiting for the server"] if self.in_vain else []
         facts = [counted(progress.checkpoints, "checkpoint"), size(self.moved)]
         if self.bytes_per_second:

@@ -31,7 +31,8 @@ def clean(found: Verification, redact: Callable[[str], str]) -> Verification:
             structs.replace(loss, what=redact(loss.what), why=redact(loss.why))
             for loss in one.unread
         ]
-        return structs.replace(one, identity=redact(one.identity), unread=unread)
+        names = {name: redact(getattr(one, name)) for name in ("identity", "place")}
+        return structs.replace(one, unread=unread, **names)
 
     return structs.replace(
         found,
@@ -50,7 +51,8 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     if not sides:
         return []
     names = " = ".join(side.plugin for _, side in sides)
-    lines = [f"{names}: {_verdict(found)} ({_how(found)})", *_table(found, sides)]
+    how = f"in {duration(found.seconds)}"
+    lines = [f"{names}: {_verdict(found)} ({how})", *_table(found, sides)]
     if found.replayed:  # they have ids of their own, so that digests say nothing
         counts = [f"{n:,} {reached}" for reached, n in sorted(found.replayed.items())]
         lines.append(f"  rebuilt       {', '.join(counts)}")
@@ -83,14 +85,10 @@ def _verdict(found: Verification) -> str:
     return "sound" if found.exit_code == 0 else "damaged"
 
 
-def _how(found: Verification) -> str:
-    return f"in {duration(found.seconds)}"
-
-
 def _table(found: Verification, sides: list[tuple[str, Side]]) -> list[str]:
     """The counts: of each side, then by what the comparison said."""
     rows = [
-        (role, (side.threads, side.checkpoints, side.records), side.identity)
+        (role, (side.threads, side.checkpoints, side.records), side.place or side.identity)
         for role, side in sides
     ]
     if len(sides) == 2:

@@ -12,18 +12,18 @@ from typing import Any
 import msgspec
 
 from lgx.budget import Budget
-from lgx.contracts import SourceBase
+from lgx.contracts import Source, SourceBase
 from lgx.engine import Stop
 from lgx.engine.requests import Requests
 from lgx.engine.run_context import RunContext
 from lgx.errors import UsageError
 from lgx.progress import Progress
 from lgx.query import Query
-from lgx.records import ANY_KIND
 from lgx.registry import Registry
 from lgx.report import Note
 from lgx.verification.comparison import Comparison
 from lgx.verification.fingerprint import id_bytes
+from lgx.verification.forms import forms_in, may_be_compared
 from lgx.verification.ledger import Ledger
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
@@ -37,10 +37,6 @@ __all__ = ["compare"]
 
 _BY_ID = 500  # threads that a sink is asked for by their ids; of more, all are listed
 _BUSY = 0.05  # seconds after which a comparison lets others run
-_CHECKPOINTS = (
-    frozenset({"checkpoint"}),
-    frozenset({"raw_checkpoint", "channel_blob", "checkpoint_write"}),
-)
 
 
 async def compare(
@@ -107,14 +103,24 @@ class _Execution:
                 f"--as-of reads earlier states, and the {sources[0].name} source has none but "
                 "the present one; read from an archive"
             )
-        kinds = [source.offers for source in sources]
-        if ANY_KIND in kinds or len(kinds) == 1:
-            return
-        if not any(all(offers & form for offers in kinds) for form in _CHECKPOINTS):
+        if len(sources) == 2 and not may_be_compared([source.offers for source in sources]):
             raise UsageError(
                 f"{sources[0].name} and {sources[1].name} cannot be compared: the one has "
                 "checkpoints in a form that the other does not give"
             )
+
+    def _check_forms(self, parts: Sequence[Part]) -> bool:
+        """Whether the checkpoints that came can be compared, if any did: of what is in a file
+        only reading it tells."""
+        forms = [forms_in(part.ledger.kinds()) for part in parts]
+        if len(parts) == 1 or not all(forms) or set(forms[0]) & set(forms[1]):
+            return True
+        told = " and ".join(
+            f"{part.title}, has checkpoints {words}"
+            for part, (words,) in zip(parts, forms, strict=True)
+        )
+        self._found.aborted = f"nothing can be compared: {told}"
+        return False
 
     async def _watch(self, parts: Sequence[Part]) -> None:
         """Passes a request to stop on to both sides."""
@@ -125,21 +131,20 @@ class _Execution:
     # -- reading ----------------------------------------------------------------------
 
     async def _verify(self, parts: Sequence[Part]) -> None:
-        wanted = self._sample.wanted if self._sample is not None else None
         if len(parts) == 1:
             await self._check(parts[0])
             if any(fact.level == "error" for fact in self._found.checks):
                 self._describe(parts)  # what is damaged cannot be read to its end
                 return
-            await self._read(parts, self._spec.query, wanted)
+            await self._read_first(parts[0])
         elif self._spec.chooses:
-            await self._read(parts[:1], self._spec.query, wanted)
+            await self._read_first(parts[0])
             if self._may_go_on(parts[:1]):
                 await self._read_chosen(parts)
         else:
             await self._read(parts, self._spec.query)
         self._describe(parts)
-        if self._may_go_on(parts):
+        if self._may_go_on(parts) and self._check_forms(parts):
             self._progress.phase = "finishing"
             await self._compare(parts)
 
@@ -160,6 +165,26 @@ class _Execution:
         async with source_of(part.role, part.use, self._registry) as source:
             assert isinstance(source, SourceBase)
             self._found.checks = list((await source.check(context)).facts)
+
+    async def _read_first(self, part: Part) -> None:
+        """Reads what is asked for of the source, or of the one side there is."""
+        query, sample = self._spec.query, self._sample
+        if sample is None:
+            await self._read([part], query)
+        elif isinstance(part.source, Source):
+            self._progress.phase = "listing"
+            listed = msgspec.structs.replace(query, extras=False)
+            await read_parts([part], listed, sample.see, self._spec, Progress())
+            sample.see(part.failed())  # one that cannot be listed may be of it, too
+            if self._may_go_on([part]):
+                part.listing = part.report
+                part.source = source_of(part.role, part.use, self._registry)
+                await self._read([part], query, sample.chosen)
+        else:
+            await self._read([part], query, sample.candidates)
+            sample.see(part.failed())
+            part.wanted = sample.chosen
+            part.ledger.keep(sample.ids)
 
     async def _read_chosen(self, parts: Sequence[Part]) -> None:
         """Reads of the sink the threads that were read of the source, whatever its filters."""
@@ -188,8 +213,6 @@ class _Execution:
         self, parts: Sequence[Part], query: Query, wanted: Wanted | None = None
     ) -> None:
         await read_parts(parts, query, wanted, self._spec, self._progress)
-        if self._sample is not None and wanted == self._sample.wanted:
-            parts[0].ledger.keep(self._sample.ids)
 
     # -- telling ----------------------------------------------------------------------
 

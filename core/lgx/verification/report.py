@@ -72,6 +72,8 @@ class Side(Struct, kw_only=True):
     Attributes:
         plugin: the name by which it was given.
         identity: of the place: a URL, an archive's id, a path.
+        place: as it was given, by the options that it cannot do without; empty where these are
+            secrets.
         threads, checkpoints, records: that were read; the last: of all other kinds.
         digest: of all that was compared, 64 hexadecimal digits; equal on any two machines for
             equal content. Ids and times are part of it, so that a rebuilt thread has another,
@@ -83,6 +85,7 @@ class Side(Struct, kw_only=True):
 
     plugin: str = ""
     identity: str = ""
+    place: str = ""
     threads: int = 0
     checkpoints: int = 0
     records: int = 0

@@ -14,8 +14,7 @@ __all__ = ["Sample"]
 class Sample:
     """Those threads whose ids, digested with the seed, come first.
 
-    Which these are is known only when all have been seen. Until then each that may be one of
-    them is read: of a hundred thousand threads for a sample of 100 about eight hundred.
+    Which these are is known only when all have been seen.
     """
 
     def __init__(self, size: int, seed: str) -> None:
@@ -29,11 +28,21 @@ class Sample:
         """Those chosen of all that were seen, as bytes."""
         return frozenset(self._ids)
 
-    def wanted(self, thread_ids: Sequence[str]) -> set[str]:
-        """Looks at these threads; those of them that may be of the sample."""
+    def see(self, thread_ids: Sequence[str]) -> set[str]:
+        """Looks at threads that are listed, before any is read: none is wanted yet."""
         for thread_id in thread_ids:
             self._see(id_bytes(thread_id))
+        return set()
+
+    def chosen(self, thread_ids: Sequence[str]) -> set[str]:
+        """Those of the sample, once all have been seen."""
         return {thread_id for thread_id in thread_ids if id_bytes(thread_id) in self._ids}
+
+    def candidates(self, thread_ids: Sequence[str]) -> set[str]:
+        """Looks at these threads, which can be read now or never; those that may be of the
+        sample, which are more: of a hundred thousand for a sample of 100 about eight hundred."""
+        self.see(thread_ids)
+        return self.chosen(thread_ids)
 
     def _see(self, own: bytes) -> None:
         if own in self._ids:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lgx.config import Config, describe
 from lgx.contracts import SourceBase
 from lgx.engine import Stop, carry_out
 from lgx.engine.plan import Plan
@@ -17,6 +18,7 @@ from lgx.progress import Progress
 from lgx.query import Query
 from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.report import Report
+from lgx.secrets import redact_url
 from lgx.spec import RunSpec, Use
 from lgx.threads import Loss
 from lgx.verification.ledger import Ledger
@@ -34,6 +36,7 @@ class Part(Struct, kw_only=True):
     Attributes:
         role: source or sink.
         wanted: which threads count, where some were chosen.
+        listing: of a look at its listing, before it was read.
         stopped: whether it was not read to its end because the other side failed.
     """
 
@@ -44,6 +47,7 @@ class Part(Struct, kw_only=True):
     stop: Stop
     wanted: Wanted | None = None
     sink: LedgerSink | None = None
+    listing: Report | None = None
     report: Report | None = None
     stopped: bool = False
 
@@ -59,13 +63,16 @@ class Part(Struct, kw_only=True):
 
     def side(self) -> Side:
         """What is told of it, however far it was read."""
-        side = Side(plugin=self.use.name)
+        side = Side(plugin=self.use.name, place=_place(self.source.config))
         if self.sink is not None:
             side.identity = self.sink.identity
+        for report in (self.listing, self.report):
+            if report is not None:
+                side.received += report.received
+                side.requests += report.requests
+                side.retries += report.retries
         if self.report is not None:
-            side.bytes, side.received = self.report.bytes, self.report.received
-            side.requests, side.retries = self.report.requests, self.report.retries
-            side.versions = self.report.versions
+            side.bytes, side.versions = self.report.bytes, self.report.versions
             side.unread = self._losses(self.report)
         return side
 
@@ -83,8 +90,13 @@ class Part(Struct, kw_only=True):
     def _counts(self, thread_id: str | None) -> bool:
         return thread_id is None or self.wanted is None or bool(self.wanted([thread_id]))
 
+    def failed(self) -> list[str]:
+        """The threads that could not be read whole, whether they count or not."""
+        failures = self.report.failures if self.report is not None else ()
+        return [f.thread_id for f in failures if f.thread_id is not None]
+
     def unread(self) -> dict[str, str]:
-        """The threads that could not be read whole, and the first reason of each."""
+        """Those of them that count, and the first reason of each."""
         found: dict[str, str] = {}
         for failure in self.report.failures if self.report is not None else ():
             if failure.thread_id is not None and self._counts(failure.thread_id):
@@ -92,6 +104,12 @@ class Part(Struct, kw_only=True):
                 words = failure.why if whole else f"{failure.what}: {failure.why}"
                 found.setdefault(failure.thread_id, words)
         return found
+
+
+def _place(config: Config) -> str:
+    """Where it is, in the user's words."""
+    told = (i for i in describe(type(config)) if i.required and not i.secret)
+    return " ".join(redact_url(str(getattr(config, info.name))) for info in told)
 
 
 async def read_parts(

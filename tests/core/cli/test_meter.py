@@ -14,7 +14,10 @@ from lgx.progress import Progress
 
 
 def test_says_what_it_does_before_there_is_anything_to_count() -> None:
-    assert Meter(Progress(), clock=lambda: 0.0).line() == "connecting"
+    progress = Progress()
+    assert Meter(progress, clock=lambda: 0.0).line() == "connecting"
+    progress.phase = "listing"
+    assert Meter(progress, clock=lambda: 0.0).line() == "choosing threads"
 
 
 def test_counts_what_was_found_while_listing() -> None:

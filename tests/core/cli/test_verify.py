@@ -64,6 +64,18 @@ class TestOutput:
         digests = [line.split()[-1] for line in lines[5:]]
         assert (len(digests), len(set(digests)), len(digests[0])) == (2, 1, 64)
 
+    def test_places_are_named_as_they_were_given(self, lgx: Lgx, ends: tuple[str, ...]) -> None:
+        """Not by the ids that they have of their own; those are in the report."""
+        assert lgx("run", *ends[:4], "--sink", "archive", "--sink-path", "copy").code == 0
+
+        there = ("verify", *ends[:4], "--sink", "archive", "--sink-path", "copy")
+        rows = [line.split() for line in lgx(*there).out.splitlines()[2:4]]
+        found = msgspec.json.decode(lgx(*there, "--json").out, type=Verification)
+
+        assert [(row[0], row[-1]) for row in rows] == [("source", "a.ndjson"), ("sink", "copy")]
+        assert found.sink is not None
+        assert (found.sink.place, found.sink.identity[:8]) == ("copy", "archive:")
+
     def test_what_differs_is_listed_with_its_first_difference(
         self, lgx: Lgx, ends: tuple[str, ...]
     ) -> None:
@@ -127,7 +139,7 @@ class TestOutput:
     ) -> None:
         """Their ids are others, so that digests differ where nothing else does."""
         copy = records("equal")
-        metadata = raw({"owner": "zoe", "lgx": {"fidelity": "replayed"}})
+        metadata = raw({"owner": "zoe", "lgx": {"source": "s", "fidelity": "replayed"}})
         copy[0] = msgspec.structs.replace(copy[0], metadata=metadata)
         copy[1] = msgspec.structs.replace(copy[1], checkpoint_id="d1")
         write(tmp_path / "a.ndjson", records("equal"))

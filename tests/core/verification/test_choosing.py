@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from lgx import Loss, UsageError
-from lgx.testing.memory import MemorySource
+from lgx import Checkpoint, Loss, UsageError
+from lgx.testing.memory import MemorySource, MemoryStream
 from lgx.verification.report import Compared
 from lgx.verification.sampling import Sample
 
@@ -141,16 +142,59 @@ class TestSample:
         assert chosen[0] == chosen[1] != chosen[2]
         assert set(chosen[0]) < set(ids)
 
-    async def test_of_one_side_alone(self, pair: Any, make: Any) -> None:
-        """What was read before others took its place does not count."""
+    async def test_no_thread_is_read_in_vain(self, pair: Any, make: Any) -> None:
+        """Which ones are of the sample is known once all are listed; then these are read."""
+        fill(pair, make, 200)
+        here, there = pair.here(), pair.there()
+
+        assert (await pair.verify(sample=10, seed="a")).threads.equal == 10
+        assert (len(here), sorted(here)) == (10, sorted(there))
+
+    async def test_one_that_cannot_be_listed_may_be_of_it(self, pair: Any, make: Any) -> None:
+        """Else what is damaged would never be looked at."""
+        fill(pair, make, 20)
+
+        async def listing(self: Any, query: Any, context: Any) -> Any:
+            async for ref in MemorySource.list(self, query, context):
+                odd = int(ref.thread_id[-1]) % 2
+                lost = Loss(what="thread", why="its row is damaged", thread_id=ref.thread_id)
+                yield lost if odd else ref
+
+        pair.here(list=listing)
+
+        for size, equal in ((20, 10), (6, 4)):
+            found = await pair.verify(sample=size, seed="d")
+            assert found.threads == Compared(equal=equal, unread=size - equal)
+
+    @pytest.mark.parametrize("source", ["here", "streamed"])
+    async def test_of_one_side_alone(self, pair: Any, make: Any, source: str) -> None:
+        """Of a stream threads are read that then are not of it; they do not count."""
         fill(pair, make, 200)
 
-        found = await pair.verify("here", None, sample=10, seed="a")
+        found = await pair.verify(source, None, sample=10, seed="a")
 
         assert (found.source.threads, found.source.checkpoints) == (10, 10)
 
+    async def test_it_has_its_size_though_a_stream_brings_what_fails(
+        self, pair: Any, make: Any
+    ) -> None:
+        """A thread that fails is of the sample, or it is not; it pushes none out too late."""
+        fill(pair, make, 30)
+
+        async def scan(self: Any, query: Any, context: Any) -> Any:
+            async for item in MemoryStream.scan(self, query, context):
+                if isinstance(item, Checkpoint) and item.thread_id[-1] in "13579":
+                    item = msgspec.structs.replace(item, values=msgspec.Raw(b'"\xff"'))
+                yield item
+
+        pair.classes["streamed"].scan = scan
+
+        for seed in "abcd":
+            found = await pair.verify("streamed", sample=6, seed=seed)
+            assert found.threads.equal + found.threads.unread == 6
+
     async def test_losses_of_others_do_not_count(self, pair: Any, make: Any) -> None:
-        """Though a stream brings them, and threads are read that then are not chosen."""
+        """Of either side."""
         ids = fill(pair, make, 50)
         losses = {thread_id: Loss(what="x", why="y", thread_id=thread_id) for thread_id in ids}
         reads = pair.there()
@@ -185,10 +229,10 @@ class TestSample:
 
         assert chosen[0] == chosen[1]
 
-    def test_few_are_read_in_vain(self) -> None:
+    def test_few_of_a_stream_are_read_in_vain(self) -> None:
         """Those that come first are candidates until others take their place."""
         sample = Sample(100, "seed")
-        read = sum(len(sample.wanted([f"t{number}"])) for number in range(100_000))
+        read = sum(len(sample.candidates([f"t{number}"])) for number in range(100_000))
 
         assert len(sample.ids) == 100
         assert read < 1200
@@ -196,7 +240,7 @@ class TestSample:
     def test_all_are_taken_where_there_are_fewer(self) -> None:
         """And an id that comes again counts once."""
         sample = Sample(10, "")
-        assert sample.wanted(["a", "b", "a", "\ud800"]) == {"a", "b", "\ud800"}
+        assert sample.candidates(["a", "b", "a", "\ud800"]) == {"a", "b", "\ud800"}
         assert len(sample.ids) == 3
 
     def test_every_thread_is_as_likely_as_any_other(self) -> None:
@@ -204,7 +248,7 @@ class TestSample:
         counts = dict.fromkeys("abcdefghij", 0)
         for seed in range(2000):
             sample = Sample(3, str(seed))
-            sample.wanted(list(counts))
+            sample.see(list(counts))
             for own in sample.ids:
                 counts[own.decode()] += 1
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from lgx import Coverage, Run, StoreItem, UsageError, encode_line, raw
+from lgx import Coverage, Run, StoreItem, UnknownRecord, UsageError, encode_line, raw
+from lgx.verification.report import Compared
 
 OLDER = Coverage(
     kinds=frozenset({"thread", "checkpoint"}),
@@ -84,6 +85,49 @@ async def test_places_without_a_form_in_common_are_refused(pair: Any) -> None:
 
     with pytest.raises(UsageError, match="memory and memory cannot be compared"):
         await pair.verify()
+
+
+ROW = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c0", "checkpoint": "gqFhAQ=="}
+
+
+def bytes_of(thread_id: str = "t", **fields: Any) -> UnknownRecord:
+    body = {"kind": "raw_checkpoint", **ROW, "thread_id": thread_id, **fields}
+    return UnknownRecord(name="raw_checkpoint", thread_id=thread_id, body=raw(body))
+
+
+@pytest.mark.parametrize(
+    "offers", [{"*"}, {"thread", "raw_checkpoint", "channel_blob", "checkpoint_write"}]
+)
+async def test_forms_that_only_reading_tells_are_not_compared(
+    pair: Any, make: Any, offers: set[str]
+) -> None:
+    """A file may hold either: states and a checkpointer's bytes are neither equal nor different,
+    whatever else is equal."""
+    pair.put([make.thread("t"), bytes_of()], make.history("t"))
+    pair.here(offers=frozenset(offers))
+    here, there = "a checkpointer's own bytes", "the API shows them"
+
+    for sides in (("here", "there"), ("there", "here")):
+        found = await pair.verify(*sides)
+
+        forms = [here, there] if sides[0] == "here" else [there, here]
+        assert (found.exit_code, found.equal) == (4, None)
+        assert found.aborted == (
+            f"nothing can be compared: the source, {sides[0]}, has checkpoints as {forms[0]} and "
+            f"the sink, {sides[1]}, has checkpoints as {forms[1]}"
+        )
+
+
+async def test_a_checkpointers_own_bytes_are_compared_as_bytes(pair: Any, make: Any) -> None:
+    """They are counted as checkpoints; another spelling of the same state is another state."""
+    for own, there in (("same", {}), ("other", {"checkpoint": "gqFhAg=="})):
+        pair.put([make.thread(own), bytes_of(own)], [make.thread(own), bytes_of(own, **there)])
+
+    found = await pair.verify()
+
+    assert [(d.thread_id, d.what) for d in found.differences] == [("other", "different")]
+    assert (found.threads, found.source.checkpoints) == (Compared(equal=1, different=1), 2)
+    assert found.source.digest != found.sink.digest
 
 
 async def test_nothing_is_left_out_of_nothing(pair: Any, make: Any) -> None:
