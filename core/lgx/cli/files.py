@@ -21,6 +21,7 @@ __all__ = [
     "check_report_path",
     "check_spool_directory",
     "path_is_wrong",
+    "paths_in",
     "threads_to_retry",
     "without_secrets",
     "write_report",
@@ -42,11 +43,20 @@ class _Document(Protocol):
     def to_json(self) -> bytes: ...
 
 
+def paths_in(role: str, config: Struct) -> dict[str, Path]:
+    """The paths that a source or a sink was given, by their flags; stdin and stdout are none."""
+    return {
+        f"--{role}-{name.replace('_', '-')}": value
+        for name, value in structs.asdict(config).items()
+        if isinstance(value, Path) and str(value) != "-"
+    }
+
+
 def check_report_path(path: Path, others: Mapping[str, Path]) -> None:
     """Before anything is moved: that the report will find its place, and takes nobody else's.
 
     Args:
-        others: the paths that source and sink were given, by their flags.
+        others: the paths that source and sink were given; see `paths_in`.
     """
     for flag, other in others.items():
         if path.resolve() == other.resolve():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lgx.cli.files import (
     check_report_path,
     check_spool_directory,
     path_is_wrong,
+    paths_in,
     threads_to_retry,
     without_secrets,
     write_report,
@@ -30,7 +32,9 @@ from lgx.cli.pipelines import pipeline_names
 from lgx.cli.session import Session, printable
 from lgx.cli.signals import graceful_stop, reader_gone
 from lgx.cli.summary import summary
+from lgx.cli.unmoved import unmoved_lines
 from lgx.cli.uses import parse_use, parse_validator
+from lgx.cli.wrapping import columns_of
 from lgx.config import convert, describe
 from lgx.errors import LgxError, UsageError
 from lgx.progress import Progress
@@ -193,9 +197,7 @@ def _check_options(spec: RunSpec, session: Session) -> dict[str, Path]:
             config = convert(config_type, use.options, where=f"--{role} {use.name}")
             session.learn(config)
             if role in ROLES:
-                for name, value in msgspec.structs.asdict(config).items():
-                    if isinstance(value, Path) and str(value) != "-":
-                        paths[f"--{role}-{name.replace('_', '-')}"] = value
+                paths |= paths_in(role, config)
     source, sink = paths.get("--source-path"), paths.get("--sink-path")
     if source is not None and sink is not None and source.resolve() == sink.resolve():
         raise UsageError(f"--source-path and --sink-path are both {source}; name another sink")
@@ -208,8 +210,8 @@ async def _move(spec: RunSpec, session: Session, progress: Progress, *, quiet: b
     stop = Stop()
     title = f"{spec.source.name} → {spec.sink.name}"
     with (
-        show_progress(Meter(progress), title, session, quiet=quiet),
-        graceful_stop(stop, session.say),
+        show_progress(Meter(progress), title, session, quiet=quiet) as erasing,
+        graceful_stop(stop, session.say, erasing),
     ):
         return await run_spec(spec, session.registry, progress=progress, stop=stop)
 
@@ -218,12 +220,8 @@ def _show(report: Report, session: Session, given: dict[str, Any], *, listed_all
     if given["json"]:
         click.echo(report.to_json(), nl=False)
     elif report.dry_run:
-        sized = any(item.size_hint is not None for item in report.would_move)
-        for item in report.would_move:
-            cells = [printable(item.thread_id), printable(item.version)]
-            if sized:
-                cells.append("-" if item.size_hint is None else str(item.size_hint))
-            click.echo("\t".join(cells))
+        for line in unmoved_lines(report.would_move, columns_of(sys.stdout)):
+            click.echo(line)
     if not (given["quiet"] or given["json"]):
         path = given["report"] and str(given["report"])
         for line in summary(report, report_path=path, listed_all=listed_all):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 import click
 from msgspec import Struct, structs
 
-from lgx.cli.wrapping import stderr_columns, wrapped
+from lgx.cli.wrapping import columns_of, wrapped
 from lgx.registry import Registry
 from lgx.secrets import Secret, redact
 
@@ -62,7 +63,7 @@ class Session:
     def say(self, text: str) -> None:
         """One line about the program itself, on stderr; on a terminal as many as it takes."""
         line = f"lgx: {self.redact(text)}"
-        columns = stderr_columns()
+        columns = columns_of(sys.stderr)
         if columns is None or len(line) <= columns or "\n" in line:  # a traceback, of a log
             self._write(line)
             return

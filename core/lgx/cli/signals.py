@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["graceful_stop", "reader_gone"]
 
-_SHOW_CURSOR = "\x1b[?25h"
-
 
 @contextlib.contextmanager
-def graceful_stop(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """While open, signals stop the run; entered on the event loop, in the main thread."""
+def graceful_stop(
+    stop: Stop, say: Callable[[str], None], erasing: Callable[[], bytes] = bytes
+) -> Iterator[None]:
+    """While open, signals stop the run; entered on the event loop, in the main thread.
+
+    Args:
+        erasing: gives what takes a display off stderr.
+    """
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     asked = False
@@ -34,8 +38,8 @@ def graceful_stop(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
         nonlocal asked
         if asked:
             # Nothing is cleaned up, as after a crash, which every sink survives by contract.
-            if sys.stderr.isatty():
-                os.write(2, _SHOW_CURSOR.encode())
+            with contextlib.suppress(OSError):
+                os.write(2, erasing())
             os._exit(128 + number)
         asked = True
         loop.call_soon_threadsafe(announce, number)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from lgx.cli.display import show_progress
 from lgx.cli.endpoints import ROLES, EndpointCommand, chosen, endpoint_use
@@ -17,6 +16,7 @@ from lgx.cli.files import (
     check_report_path,
     check_spool_directory,
     path_is_wrong,
+    paths_in,
     write_report,
 )
 from lgx.cli.flags import Flag, count, metadata_values
@@ -126,9 +126,7 @@ def _check_options(spec: VerifySpec, session: Session) -> dict[str, Path]:
             continue
         config = config_of(role, use, session.registry)
         session.learn(config)
-        for name, value in msgspec.structs.asdict(config).items():
-            if isinstance(value, Path) and str(value) != "-":
-                paths[f"--{role}-{name.replace('_', '-')}"] = value
+        paths |= paths_in(role, config)
     return paths
 
 
@@ -139,8 +137,8 @@ async def _compare(spec: VerifySpec, session: Session, *, quiet: bool) -> Verifi
     progress = Progress()
     title = " = ".join(use.name for use in (spec.source, spec.sink) if use is not None)
     with (
-        show_progress(Meter(progress), title, session, quiet=quiet),
-        graceful_stop(stop, session.say),
+        show_progress(Meter(progress), title, session, quiet=quiet) as erasing,
+        graceful_stop(stop, session.say, erasing),
     ):
         return await verify_spec(spec, session.registry, progress=progress, stop=stop)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
+from typing import TextIO
 
-__all__ = ["stderr_columns", "wrapped"]
+__all__ = ["columns_of", "wrapped"]
 
 _JOINTS = "/,;&?"  # where a url or a path is best broken
 _WIDEST = 100
@@ -42,16 +42,16 @@ def _joint(word: str, room: int) -> int:
     return end if end > room // 2 else room
 
 
-def stderr_columns() -> int | None:
-    """How wide a line on stderr may be; None where that is no terminal: what reads it there is a
-    program, which looks for whole lines."""
-    if not sys.stderr.isatty():
+def columns_of(stream: TextIO) -> int | None:
+    """How wide a line on stdout or stderr may be; None where that is no terminal: what reads it
+    there is a program, which looks for whole lines."""
+    if not stream.isatty():
         return None
     try:
         columns = int(os.environ.get("COLUMNS", "")) or _DEFAULT
     except ValueError:
         try:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns or _DEFAULT
+            columns = os.get_terminal_size(stream.fileno()).columns or _DEFAULT
         except OSError:
             columns = _DEFAULT
     return min(columns, _WIDEST)

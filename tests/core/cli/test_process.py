@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 INSTALLED = Path(__file__).parent.parent / "installed"
 Start = Callable[..., subprocess.Popen[str]]
+OnTerminal = Callable[..., tuple[subprocess.Popen[str], int]]
 RUN = ("run", "--source", "tiny", "--sink", "tiny", "--sink-path", "out.txt")
 
 
@@ -111,34 +115,45 @@ def test_a_terminal_that_cannot_show_it_gets_an_escape() -> None:
     assert done.stderr.startswith("lgx: error: no source is named '\\U0001f600'")
 
 
+@pytest.fixture
+def on_terminal(tmp_path: Path) -> Iterator[OnTerminal]:
+    """A run whose stderr is a terminal of 80 columns, and the other end of that."""
+    started: list[subprocess.Popen[str]] = []
+
+    def popen(trouble: str, **environ: str) -> tuple[subprocess.Popen[str], int]:
+        controller, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        plain = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
+        own = {"TERM": "xterm", "PYTHONPATH": str(INSTALLED / "tiny")}
+        args = (*RUN, "--source-place", "begun", "--source-trouble", trouble)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lgx", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            cwd=tmp_path,
+            env={**plain, **own, **environ},
+            text=True,
+        )
+        os.close(terminal)
+        started.append(process)
+        return process, controller
+
+    yield popen
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize("no_color", [False, True])
-def test_a_terminal_gets_a_bar(tmp_path: Path, no_color: bool) -> None:
+def test_a_terminal_gets_a_bar(on_terminal: OnTerminal, tmp_path: Path, no_color: bool) -> None:
     """Bars and messages share the terminal; the cursor comes back; NO_COLOR is obeyed."""
-    controller, terminal = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(INSTALLED / "tiny")}
-    environ.pop("NO_COLOR", None)
-    if no_color:
-        environ["NO_COLOR"] = "1"
-    args = (*RUN, "--source-place", "begun", "--source-trouble", "endless")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lgx", *args],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        cwd=tmp_path,
-        env=environ,
-        text=True,
-    )
-    os.close(terminal)
-    shown = b""
-    while b"threads" not in shown:
-        shown += os.read(controller, 4096)
+    environ = {"NO_COLOR": "1"} if no_color else {}
+    process, controller = on_terminal("endless", **environ)
+    shown = read_until(controller, b"threads")
     wait_for(tmp_path / "begun", process)
     process.send_signal(signal.SIGINT)
-    with contextlib.suppress(OSError):  # how Linux ends a terminal without programs
-        while piece := os.read(controller, 4096):
-            shown += piece
-    os.close(controller)
+    shown += read_until(controller, None)
     out, _ = process.communicate(timeout=20)
 
     assert (process.returncode, out) == (130, "")
@@ -147,3 +162,62 @@ def test_a_terminal_gets_a_bar(tmp_path: Path, no_color: bool) -> None:
     assert "lgx: stopping when what is in flight is finished" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-9]", text)) is not no_color
+
+
+def test_a_second_signal_leaves_no_bar_on_the_terminal(
+    on_terminal: OnTerminal, tmp_path: Path
+) -> None:
+    """What it has drawn is erased, and the cursor is there again; messages stay."""
+    process, controller = on_terminal("stuck")
+    shown = read_until(controller, b"threads")
+    wait_for(tmp_path / "begun", process)
+    process.send_signal(signal.SIGINT)
+    shown += read_until(controller, b"Ctrl-C again")
+    shown += read_until(controller, b"threads")
+    process.send_signal(signal.SIGINT)
+    shown += read_until(controller, None)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert screen(shown.decode()) == [
+        "lgx: stopping when what is in flight is finished; press Ctrl-C again to stop at",
+        "     once",
+    ]
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+
+
+def read_until(controller: int, text: bytes | None) -> bytes:
+    """What a terminal is sent, up to that text; None: to the end of the program."""
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux ends a terminal without programs
+        while text is None or text not in shown:
+            piece = os.read(controller, 4096)
+            if not piece:
+                break
+            shown += piece
+    if text is None:
+        os.close(controller)
+    return shown
+
+
+def screen(shown: str) -> list[str]:
+    """The lines that stand on a terminal in the end."""
+    lines, row, column = [""], 0, 0
+    for text, count, code in re.findall(r"([^\x1b]+)|\x1b\[\??([\d;]*)([A-Za-z])", shown):
+        if code == "A":
+            row -= int(count or 1)
+        elif code == "J":
+            lines[row] = lines[row][:column]
+            del lines[row + 1 :]
+        elif code == "K":
+            lines[row] = ""
+        for char in text:
+            if char == "\r":
+                column = 0
+            elif char == "\n":
+                row += 1
+                lines += [""] * (row == len(lines))
+            else:
+                lines[row] = lines[row][:column].ljust(column) + char + lines[row][column + 1 :]
+                column += 1
+    return [line.rstrip() for line in lines if line.strip()]
