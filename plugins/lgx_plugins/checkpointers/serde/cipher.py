@@ -1,0 +1,81 @@
+"""Values that LangGraph's `EncryptedSerializer` has encrypted: types such as "msgpack+aes"."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lgx import ThreadError, UsageError
+
+__all__ = ["KEY_VARIABLE", "decrypt", "encrypt", "environment_key", "parts"]
+
+KEY_VARIABLE = "LANGGRAPH_AES_KEY"
+
+_SIZES = (16, 24, 32)
+_PART = 16  # bytes of the nonce, and of the tag after it
+
+
+def environment_key() -> bytes | None:
+    """The key that LangGraph itself would take; None where there is none.
+
+    Raises:
+        UsageError: it has a length that no AES key has.
+    """
+    text = os.environ.get(KEY_VARIABLE)
+    if text is None:
+        return None
+    key = text.encode()
+    if len(key) not in _SIZES:
+        raise UsageError(
+            f"{KEY_VARIABLE} has {len(key)} bytes; an AES key has 16, 24 or 32 of them"
+        )
+    return key
+
+
+def parts(kind: str) -> tuple[str, str | None]:
+    """The type of what was encrypted, and the cipher; None where nothing was."""
+    inner, plus, cipher = kind.partition("+")
+    return inner, cipher if plus else None
+
+
+def decrypt(cipher: str, data: bytes, key: bytes | None) -> bytes:
+    """
+    Raises:
+        ThreadError: no key or another key, a cipher that is not AES, or bytes that were changed.
+    """
+    if cipher != "aes":
+        raise ThreadError(f"a value is encrypted by {cipher!r}, and lgx reads only 'aes'")
+    if key is None:
+        raise ThreadError(f"a value is encrypted; set {KEY_VARIABLE} to its key, or copy it raw")
+    if len(data) < 2 * _PART:
+        raise ThreadError(
+            f"an encrypted value has {len(data)} bytes, fewer than its nonce and tag; "
+            "restore it from elsewhere"
+        )
+    nonce, tag, rest = data[:_PART], data[_PART : 2 * _PART], data[2 * _PART :]
+    try:
+        plain: bytes = _aes(key, nonce).decrypt_and_verify(rest, tag)
+    except ValueError:
+        raise ThreadError(
+            f"a value was encrypted with another key than {KEY_VARIABLE}, or was changed since"
+        ) from None
+    return plain
+
+
+def encrypt(data: bytes, key: bytes) -> bytes:
+    """The same as `EncryptedSerializer` does, with a nonce of its own."""
+    cipher = _aes(key, None)
+    text, tag = cipher.encrypt_and_digest(data)
+    return bytes(cipher.nonce + tag + text)
+
+
+def _aes(key: bytes, nonce: bytes | None) -> Any:
+    try:
+        from Crypto.Cipher import AES
+    except ImportError as error:
+        raise UsageError(
+            "encrypted values need pycryptodome; install it with: pip install 'lgx[crypto]'"
+        ) from error
+    if len(key) not in _SIZES:
+        raise UsageError(f"a key of {len(key)} bytes was given; an AES key has 16, 24 or 32")
+    return AES.new(key, AES.MODE_EAX, nonce=nonce)
