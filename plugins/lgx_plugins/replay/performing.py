@@ -12,7 +12,9 @@ from lgx_plugins.replay.target import RefusedError, Target
 
 __all__ = ["Performed", "perform"]
 
-_GATHERED = 200  # supersteps of one body: what is not yet sent is in memory
+# Of one body: what is not sent yet is in memory, and larger ones gain nothing.
+_STEPS = 200
+_BYTES = 8 << 20
 
 
 class Performed(Struct):
@@ -56,6 +58,7 @@ class _Performer:
         self._branched = outline.branched
         self._alone = alone
         self._target = target
+        self._most = min(target.body_bytes, _BYTES)
         self._ids: dict[int, str] = {}
         self._body: list[bytes] = []
         self._size = 0
@@ -93,9 +96,9 @@ class _Performer:
 
     async def _add(self, action: Superstep) -> None:
         text = action.text()
-        full = self._size + len(text) > self._target.body_bytes
+        full = self._size + len(text) > self._most
         alone = action.index in self._alone
-        if full or alone or len(self._body) == _GATHERED:
+        if full or alone or len(self._body) == _STEPS:
             await self._flush()
         self._body.append(text)
         self._size += len(text)

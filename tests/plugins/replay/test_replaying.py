@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -113,6 +114,21 @@ async def test_a_long_thread_goes_in_many_bodies() -> None:
 
     assert outcome.exact
     assert counts == [200, 200, 51]
+
+
+async def test_large_steps_are_not_gathered() -> None:
+    """Whatever a target would take at once, a few megabytes are enough."""
+    nodes = {"a": lambda s: {"q": "x" * (3 << 20)}}
+    source, there = (Place(graph(State, nodes, [(START, "a")])) for _ in range(2))
+    await turns(4)(source)
+    target = LocalTarget(there)
+    target.body_bytes = 64 << 20
+
+    with closing(await source.export()) as bundle:
+        outcome = await replay_thread(bundle, target, Memory().of("g"))
+
+    assert outcome.exact
+    assert max(target.sizes) < 8 << 20
 
 
 async def test_no_node_runs() -> None:
