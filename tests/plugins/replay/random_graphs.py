@@ -21,7 +21,17 @@ from typing_extensions import TypedDict
 
 from .local import Place
 
-__all__ = ["GraphPlan", "Move", "NodePlan", "act", "all_moves", "build", "graph_plans", "runs"]
+__all__ = [
+    "GraphPlan",
+    "Move",
+    "NodePlan",
+    "act",
+    "all_moves",
+    "build",
+    "graph_plans",
+    "runs",
+    "value_of",
+]
 
 
 def _append(left: list[Any] | None, right: list[Any]) -> list[Any]:
@@ -110,6 +120,11 @@ def _value(channel: str, who: str, state: dict[str, Any]) -> Any:
             return [HumanMessage(f"edited by {who}", id=held[mine].id)]
         return [AIMessage(f"{who} {count}"), ("user", "and?")][: 1 + count % 2]
     return [who, count] if count % 2 else {"by": who}
+
+
+def value_of(plan: GraphPlan, state: dict[str, Any]) -> dict[str, Any]:
+    """An input that follows from the state alone."""
+    return {plan.channels[0]: _value(plan.channels[0], "in7", state)}
 
 
 def build(plan: GraphPlan) -> Any:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from langgraph.types import Command
 
 from lgx import Checkpoint
 from lgx_plugins.replay import Memory, Outcome, replay_thread
 
-from .local import LocalTarget, Place
-from .random_graphs import GraphPlan, Move, act, all_moves, build, graph_plans, runs
+from .local import THREAD, LocalTarget, Place
+from .random_graphs import GraphPlan, Move, act, all_moves, build, graph_plans, runs, value_of
 from .zoo import CUT
 
 _SHORT = settings(max_examples=40, suppress_health_check=list(HealthCheck))
@@ -52,6 +53,70 @@ def test_what_many_runs_have_made_is_rebuilt(plan: GraphPlan, moves: list[Move])
 def test_nothing_differs_in_silence_at_length(plan: GraphPlan, moves: list[Move]) -> None:
     """The second, at length."""
     asyncio.run(_rebuild(plan, moves, exactly=False))
+
+
+@_SHORT
+@given(graph_plans(plain=True), runs)
+def test_what_was_rebuilt_goes_on_as_its_source(plan: GraphPlan, moves: list[Move]) -> None:
+    """Run without an input, answered, and given another: both come to the same state."""
+    asyncio.run(_go_on(plan, moves))
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@_LONG
+@given(graph_plans(), all_moves)
+def test_what_was_rebuilt_goes_on_at_length(plan: GraphPlan, moves: list[Move]) -> None:
+    """The same, of users' updates too."""
+    asyncio.run(_go_on(plan, moves))
+
+
+async def _go_on(plan: GraphPlan, moves: list[Move]) -> None:
+    assume("untracked" not in plan.channels)  # no history has what these hold
+    source, there = (Place(build(plan), barriers=plan.barriers) for _ in range(2))
+    try:
+        for move in moves:
+            await act(plan, source, move)
+        wanted = await source.states()
+    except Exception:
+        assume(condition=False)
+    assume(wanted)
+    target = LocalTarget(there)
+
+    outcome = await replay_thread(await source.export(), target, Memory().of("g"))
+
+    assume(outcome.exact and not outcome.losses)
+    ends = [await _ends(plan, *pair) for pair in ((source, THREAD), (there, target.thread_id))]
+    assert ends[0] == ends[1]
+
+
+async def _ends(plan: GraphPlan, place: Place, thread_id: str) -> list[Any]:
+    """What a thread comes to, run after run; questions are asked anew before each answer."""
+    head = {**place.head(thread_id), "recursion_limit": 14}
+    ends: list[Any] = []
+    for kind in ("nothing", "answers", "nothing", "input", "nothing", "answers"):
+        state = await place.graph.aget_state(place.head(thread_id))
+        given: Any = None
+        if kind == "answers":
+            answers = {question.id: "yes" for question in state.interrupts}
+            given = Command(resume=answers or "yes")
+        elif kind == "input":
+            given = value_of(plan, dict(state.values))
+        try:
+            await place.graph.ainvoke(given, head)
+        except Exception as error:
+            ends.append(type(error).__name__)
+        state = await place.graph.aget_state(place.head(thread_id))
+        ends.append((_without_ids(state.values), sorted(state.next)))
+    return ends
+
+
+def _without_ids(values: dict[str, Any]) -> dict[str, Any]:
+    """Those of new messages are anybody's guess."""
+    if "messages" not in values:
+        return values
+    said = [(message.type, message.content) for message in values["messages"]]
+    return {**values, "messages": said}
 
 
 async def _rebuild(plan: GraphPlan, moves: list[Move], *, exactly: bool) -> None:
