@@ -16,7 +16,7 @@ from .fill import Filled
 from .moving import labels
 from .requests import Server
 
-ODD = ["../etc/passwd", "\N{GRINNING FACE}", "a" * 300, "user/7", "0" * 36, "{1}"]
+ODD = ["../etc/passwd", "\N{GRINNING FACE}", "a" * 300, "", "user/7", "0" * 36, "{1}"]
 
 
 @pytest.fixture

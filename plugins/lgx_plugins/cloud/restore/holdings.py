@@ -14,7 +14,7 @@ from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.label import Label
-from lgx_plugins.cloud.restore.naming import kept_apart, plain_id
+from lgx_plugins.cloud.restore.naming import kept_apart, kept_id, plain_id
 from lgx_plugins.cloud.restore.threads import Built
 
 __all__ = ["Holding", "Holdings", "Place"]
@@ -41,7 +41,8 @@ class Holding(Struct, frozen=True):
         label = self.label
         if label is None or label.source != run.source:
             return False
-        return (label.thread_id or self.thread_id) == thread_id
+        own = self.thread_id if label.thread_id is None else label.thread_id
+        return own == kept_id(thread_id)
 
 
 class Place(Struct, frozen=True):

@@ -21,6 +21,7 @@ from lgx import (
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Place
 from lgx_plugins.cloud.restore.label import Label
+from lgx_plugins.cloud.restore.naming import kept_id
 from lgx_plugins.cloud.restore.threads import Built, Sent, graph_of, sent_of
 from lgx_plugins.replay import Outcome
 
@@ -51,9 +52,9 @@ class Job(Struct, frozen=True):
 
     @property
     def other(self) -> str | None:
-        """The source's id, where the target's is another."""
+        """The source's id, where the target's is another; as servers keep it."""
         own = self.bundle.thread_id
-        return None if own == self.thread_id else own
+        return None if own == self.thread_id else kept_id(own)
 
     @property
     def building(self) -> Label:

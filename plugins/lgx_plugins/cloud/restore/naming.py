@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-__all__ = ["kept_apart", "plain_id"]
+__all__ = ["kept_apart", "kept_id", "plain_id"]
 
 _LGX = uuid.UUID("6c677800-7468-5265-a164-732d69647321")
 
@@ -28,6 +28,11 @@ def plain_id(thread_id: str) -> str:
 def kept_apart(thread_id: str, source: str) -> str:
     """The id for a thread where a copy of another source's thread stands under the plain one."""
     return _made(f"{source}\0{thread_id}")
+
+
+def kept_id(thread_id: str) -> str:
+    """An id as a server keeps it in metadata: with U+FFFD for what JSON has and it has not."""
+    return thread_id.replace("\0", "\ufffd")
 
 
 def _made(name: str) -> str:
