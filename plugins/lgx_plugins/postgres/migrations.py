@@ -28,6 +28,7 @@ __all__ = [
     "MIGRATIONS",
     "OLDEST_SERVER",
     "Migration",
+    "check_server",
     "found_tables",
     "migrate",
     "prepare",
@@ -76,7 +77,7 @@ async def prepare(
     # Before anything is made there, and again under the lock, when it counts: of one moment,
     # for another run may be making the tables now.
     async with _transaction(address, context, one_moment=True) as connection:
-        await _check_server(connection, place)
+        await check_server(connection, place)
         version, _ = await found_tables(connection, place, names, migrations)
         if (why := await refusal(connection, names, standing=version > 0)) is not None:
             raise UsageError(f"{place} cannot be written to: {why}")
@@ -225,8 +226,13 @@ async def _has_columns(
     return {(names.plain(table), column) for table, column in wanted} <= set(map(tuple, columns))
 
 
-async def _check_server(connection: Connection, place: str) -> None:
-    """Whether threads can be written there, as far as can be told beforehand."""
+async def check_server(connection: Connection, place: str) -> None:
+    """Whether threads can be written there, as far as can be told beforehand.
+
+    Raises:
+        UsageError: it is too old, or its encoding lacks characters.
+        FatalError: it can only be read.
+    """
     version, encoding, recovery = await connection.fetchrow(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
         "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -26,30 +25,23 @@ from lgx_plugins.blocking import run_to_end
 from lgx_plugins.postgres.cells import escape_json, escape_text
 from lgx_plugins.postgres.columns import check_columns
 from lgx_plugins.postgres.config import PostgresSinkConfig, PostgresTargetConfig
-from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
+from lgx_plugins.postgres.connection import Address, transaction
 from lgx_plugins.postgres.counting import none_left
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.facts import sink_facts
-from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.marks import Marks
 from lgx_plugins.postgres.migrations import found_tables, prepare
 from lgx_plugins.postgres.names import Names
-from lgx_plugins.postgres.waits import watched
+from lgx_plugins.postgres.transactions import Transactions
 from lgx_plugins.postgres.whereabouts import check_not_itself, check_sources, may_be_tables
 from lgx_plugins.postgres.writer import Writer
 
 if TYPE_CHECKING:
-    from asyncpg import Connection, Pool
+    from asyncpg import Connection
 
 __all__ = ["PostgresSink"]
-
-
-_DURABLE = (
-    "SELECT set_config('synchronous_commit', 'on', true) "
-    "WHERE current_setting('synchronous_commit') = 'off'"
-)
 
 
 class PostgresSink(Sink[PostgresSinkConfig]):
@@ -76,9 +68,8 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         self._names = Names(config.schema, config.table_prefix)
         self._address = Address(config.dsn)
         self._lease = TargetLease(self._address, self._names, config.lock)
-        self._pool: Pool | None = None
+        self._transactions = Transactions(self._address, self._lease)
         self._run: RunInfo | None = None
-        self._context: Context | None = None  # of the run, for what is called without one
         self._marks = Marks(self._names, "")
         self._dedup = False  # known from `begin` on
         self._export = 0
@@ -94,19 +85,11 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await run_to_end(self._close())
-
-    async def _close(self) -> None:
-        pool, self._pool = self._pool, None
-        try:
-            if pool is not None:
-                await close_pool(pool)
-        finally:
-            await self._lease.release()
+        await run_to_end(self._transactions.close())
 
     async def versions(self, context: Context) -> Mapping[str, str]:
-        self._context = context
-        async with self._alone() as connection:
+        self._transactions.context = context
+        async with self._transactions.alone() as connection:
             return {"postgresql": await connection.fetchval("SHOW server_version")}
 
     async def probe(self, context: Context) -> Probe:
@@ -115,20 +98,20 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     # -- begin and finish ------------------------------------------------------------
 
     async def begin(self, run: RunInfo, context: Context) -> None:
-        self._run, self._context = run, context
+        self._run, self._transactions.context = run, context
         self._marks = Marks(self._names, run.source)
         if may_be_tables(run.source):
-            async with self._alone() as connection:
+            async with self._transactions.alone() as connection:
                 await check_not_itself(connection, self._address, self._names, run.source)
         if run.dry_run:
             moment = {"readonly": True, "one_moment": True}
-            async with self._alone() as connection, transaction(connection, **moment):
+            async with self._transactions.alone() as connection, transaction(connection, **moment):
                 place, names = self._address.place, self._names
                 version, _ = await found_tables(connection, place, names)
                 if not version:
                     return
                 await self._look(connection, run)
-            self._pool = await self._address.open_pool(1)
+            await self._transactions.open(1)
             return
         # One transaction: tables of an older tool stay as they are where the run is refused.
         self._notes = await prepare(
@@ -139,7 +122,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             then=lambda held: self._enter(held, run),
             context=context,
         )
-        self._pool = await self._address.open_pool(self.config.connections)
+        await self._transactions.open(self.config.connections)
 
     async def _look(self, connection: Connection, run: RunInfo) -> None:
         """Whether these tables can take the run; changes nothing."""
@@ -169,7 +152,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
             context.note(note)
 
         async def finished() -> str | None:
-            async with self._transaction() as connection:
+            async with self._transactions.writing() as connection:
                 await connection.execute(
                     f"UPDATE {self._names('exports')} SET finished_at = now(), threads = $1, "
                     "checkpoints = $2 WHERE id = $3",
@@ -185,26 +168,22 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     # -- threads ---------------------------------------------------------------------
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
-        if self._pool is None:  # a dry run into a schema that holds nothing yet
+        if not self._transactions.opened:  # a dry run into a schema that holds nothing yet
             return {}
         ids = [ref.thread_id for ref in refs]
         found = self._marks.known(ids)
         if found is not None:
             return found
-        if self._context is None:
+        context = self._transactions.context
+        if context is None:
             return await self._find(ids, again=False)
-        return await self._context.request(
+        return await context.request(
             lambda: self._find(ids, again=True), what=f"marks of {len(ids)} threads"
         )
 
     async def _find(self, ids: Sequence[str], *, again: bool) -> Mapping[str, Mark]:
-        assert self._pool is not None
-        with explained(self._address.place, again=again):
-            async with self._pool.acquire() as connection:
-                with _noticed(connection):
-                    async with transaction(connection, readonly=True):
-                        with _noticed(connection):
-                            return await self._marks.find(connection, ids)
+        async with self._transactions.reading(again=again) as connection:
+            return await self._marks.find(connection, ids)
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         return await self._store(bundles, context)
@@ -233,7 +212,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         ]
 
     async def _stored(self, bundles: Sequence[Bundle], *, strictly: bool) -> Sequence[WriteOutcome]:
-        async with self._transaction() as connection:
+        async with self._transactions.writing() as connection:
             outcomes = await Writer(connection, self._names, self._source, dedup=self._dedup).store(
                 bundles, strictly=strictly
             )
@@ -256,7 +235,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         return outcomes
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
-        async with self._transaction(again=False) as connection:
+        async with self._transactions.writing(again=False) as connection:
             threads = self._names("threads")
             gone = f"FROM {threads} WHERE source_url = $1 AND thread_id = ANY ($2)"
             cells = [escape_text(thread_id).decode() for thread_id in thread_ids]
@@ -269,7 +248,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
         async def written(strictly: bool) -> tuple[Loss, ...]:
-            async with self._transaction() as connection:
+            async with self._transactions.writing() as connection:
                 return await write_extras(
                     connection, self._names, self._source, kind, bundle, strictly=strictly
                 )
@@ -290,42 +269,3 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     def _source(self) -> str:
         assert self._run is not None, "used before begin"
         return self._run.source
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[Connection]:
-        """A connection of its own, for the time before `begin`."""
-        connection = await self._address.connect()
-        try:
-            with explained(self._address.place):
-                yield connection
-        finally:
-            await close(connection)
-
-    @asynccontextmanager
-    async def _transaction(self, *, again: bool = True) -> AsyncIterator[Connection]:
-        """All or nothing, durable, and in our turn; `again`: inside `Context.request`."""
-        assert self._pool is not None, "written before begin, or in a dry run"
-        with explained(self._address.place, again=again):
-            async with self._pool.acquire() as connection:
-                with _noticed(connection):
-                    async with (
-                        watched(self._address, connection, self._context) as watch,
-                        connection.transaction(isolation="read_committed"),
-                    ):
-                        with _noticed(connection):
-                            await connection.execute(f"{OWN_PATH}; {_DURABLE}")
-                            watch.pid = await self._lease.fence(connection)
-                            yield connection
-
-
-@contextmanager
-def _noticed(connection: Connection) -> Iterator[None]:
-    """A session that the server ended between two statements: the driver has noticed, and
-    then takes the next statement for one too many."""
-    import asyncpg
-
-    try:
-        yield
-    except asyncpg.InternalClientError as error:
-        connection.terminate()
-        raise ConnectionResetError from error

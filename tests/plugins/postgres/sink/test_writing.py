@@ -440,7 +440,7 @@ async def test_a_commit_is_durable_where_the_server_says_otherwise(shop: Any) ->
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', "
         "current_database()); END $$"
     )
-    async with shop.sink() as sink, sink._transaction(again=False) as connection:
+    async with shop.sink() as sink, sink._transactions.writing(again=False) as connection:
         assert await connection.fetchval("SHOW synchronous_commit") == "on"
 
 

@@ -1,0 +1,103 @@
+"""The connections of a sink: alone before its run begins, then transactions in the run's turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from lgx import Context
+from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
+from lgx_plugins.postgres.failures import explained
+from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.waits import watched
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool
+
+__all__ = ["Transactions"]
+
+_DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', true) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
+
+
+class Transactions:
+    """`open` comes before the first of them; `close` frees connections and lease.
+
+    Attributes:
+        context: of the run, for what is called without one.
+    """
+
+    def __init__(self, address: Address, lease: TargetLease) -> None:
+        self._address = address
+        self._lease = lease
+        self._pool: Pool | None = None
+        self.context: Context | None = None
+
+    @property
+    def opened(self) -> bool:
+        return self._pool is not None
+
+    async def open(self, connections: int) -> None:
+        self._pool = await self._address.open_pool(connections)
+
+    async def close(self) -> None:
+        """May be called again."""
+        pool, self._pool = self._pool, None
+        try:
+            if pool is not None:
+                await close_pool(pool)
+        finally:
+            await self._lease.release()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Connection]:
+        """A connection of its own, for the time before `open`."""
+        connection = await self._address.connect()
+        try:
+            with explained(self._address.place):
+                yield connection
+        finally:
+            await close(connection)
+
+    @asynccontextmanager
+    async def reading(self, *, again: bool) -> AsyncIterator[Connection]:
+        """A transaction that changes nothing; `again`: inside `Context.request`."""
+        assert self._pool is not None, "used before begin"
+        with explained(self._address.place, again=again):
+            async with self._pool.acquire() as connection:
+                with _noticed(connection):
+                    async with transaction(connection, readonly=True):
+                        with _noticed(connection):
+                            yield connection
+
+    @asynccontextmanager
+    async def writing(self, *, again: bool = True) -> AsyncIterator[Connection]:
+        """All or nothing, durable, and in our turn; `again`: inside `Context.request`."""
+        assert self._pool is not None, "written before begin, or in a dry run"
+        with explained(self._address.place, again=again):
+            async with self._pool.acquire() as connection:
+                with _noticed(connection):
+                    async with (
+                        watched(self._address, connection, self.context) as watch,
+                        connection.transaction(isolation="read_committed"),
+                    ):
+                        with _noticed(connection):
+                            await connection.execute(f"{OWN_PATH}; {_DURABLE}")
+                            watch.pid = await self._lease.fence(connection)
+                            yield connection
+
+
+@contextmanager
+def _noticed(connection: Connection) -> Iterator[None]:
+    """A session that the server ended between two statements: the driver has noticed, and
+    then takes the next statement for one too many."""
+    import asyncpg
+
+    try:
+        yield
+    except asyncpg.InternalClientError as error:
+        connection.terminate()
+        raise ConnectionResetError from error
