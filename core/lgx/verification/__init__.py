@@ -3,12 +3,14 @@
 execution   one verification, all of it       comparison  both sides, thread by thread
 spec        what is to be done                exact       a thread that was copied
 reading     which source reads a side         replayed    the history of one that was rebuilt
-sampling    some threads of many              own         the own record of one that was rebuilt
-sides       both of them, read at once        extras      what belongs to the deployment
+sampling    some threads of many              history     that history on one side
+sides       both of them, read at once        own         the own record of one that was rebuilt
+forms       what can be compared at all       extras      what belongs to the deployment
 taking      a sink that keeps digests         excuses     what could not be otherwise
-fingerprint a record as digests of its fields findings    what differs, in words
-messages    what servers move within messages scope       what both sides have room for
-marks       what lgx keeps on a server        report      what came of it
-ledger      the digests of one side, on disk  listing     what differs, as it is reported
+identities  what tells records apart          findings    what differs, in words
+fingerprint a record as digests of its fields scope       what both sides have room for
+messages    what servers move within messages report      what came of it
+marks       what lgx keeps on a server        listing     what differs, as it is reported
+ledger      the digests of one side, on disk  entries     its threads and records
 shapes      the names that records have, kept once
 """

@@ -10,12 +10,12 @@ from operator import itemgetter
 
 import msgspec
 
+from lgx.records import CHECKPOINT_KINDS
 from lgx.verification.entries import Entry, Row
 from lgx.verification.exact import compare_exactly
 from lgx.verification.excuses import Excuses
 from lgx.verification.extras import compare_extras
 from lgx.verification.findings import Findings, First, merged
-from lgx.verification.forms import CHECKPOINTS
 from lgx.verification.history import History
 from lgx.verification.ledger import Ledger
 from lgx.verification.listing import Listing, What
@@ -184,7 +184,7 @@ class Comparison:
     def _count_alone(self, number: int, entry: Entry, counts: Compared | None) -> None:
         """A thread that is not compared, since the other side lacks it."""
         for row in self._rows(number, entry):
-            if row.kind in CHECKPOINTS and counts is not None:
+            if row.kind in CHECKPOINT_KINDS and counts is not None:
                 if number == 0:
                     counts.missing += 1
                 else:
@@ -206,7 +206,7 @@ class Comparison:
         for row in rows:
             if not self._scope.has(row.kind, row.place):
                 continue
-            if row.kind in CHECKPOINTS:
+            if row.kind in CHECKPOINT_KINDS:
                 side.checkpoints += 1
             else:
                 side.records += 1

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
+from lgx.records import CHECKPOINT_KINDS
 from lgx.verification.entries import Entry, Row
 from lgx.verification.findings import (
     Findings,
@@ -33,20 +34,14 @@ def compare_exactly(
     rows: tuple[Iterator[Row], Iterator[Row]],
     findings: Findings,
 ) -> None:
-    """Checkpoints before the thread's own record, in which what differs in one of them often
-    comes to be seen."""
+    """The thread's own record comes last: what differs in a checkpoint often comes to be seen
+    in it."""
     numbers: Counter[bytes] = Counter()
-    own = False
     for pair in merged(*rows, order):
         row = either(pair)
-        if row.kind == "checkpoint":
-            numbers[row.place] += 1
-        elif row.kind > "checkpoint" and not own:
-            own = True
-            _compare_own(scope, entries, findings)
+        numbers[row.place] += row.kind in CHECKPOINT_KINDS
         _find(scope, pair, numbers[row.place], findings)
-    if not own:
-        _compare_own(scope, entries, findings)
+    _compare_own(scope, entries, findings)
 
 
 def order(row: Row) -> tuple[str, bytes, bytes, int]:
@@ -96,7 +91,7 @@ def compare_pair(
         ignored: says of a field that differs whether it does not count.
     """
     row = either(pair)
-    at = (text_of(row.place), text_of(row.id)) if row.kind == "checkpoint" else (None, None)
+    at = (text_of(row.place), text_of(row.id)) if row.kind in CHECKPOINT_KINDS else (None, None)
     if pair[0] is None or pair[1] is None:
         missing = pair[1] is None
         if missing:

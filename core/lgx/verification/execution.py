@@ -22,8 +22,8 @@ from lgx.query import Query
 from lgx.registry import Registry
 from lgx.report import Note
 from lgx.verification.comparison import Comparison
-from lgx.verification.fingerprint import id_bytes
 from lgx.verification.forms import forms_in, may_be_compared
+from lgx.verification.identities import id_bytes
 from lgx.verification.ledger import Ledger
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
@@ -112,12 +112,12 @@ class _Execution:
     def _check_forms(self, parts: Sequence[Part]) -> bool:
         """Whether the checkpoints that came can be compared, if any did: of what is in a file
         only reading it tells."""
-        forms = [forms_in(part.ledger.kinds()) for part in parts]
+        forms = [forms_in(part.ledger.shapes()) for part in parts]
         if len(parts) == 1 or not all(forms) or set(forms[0]) & set(forms[1]):
             return True
         told = " and ".join(
-            f"{part.title}, has checkpoints {words}"
-            for part, (words,) in zip(parts, forms, strict=True)
+            f"{part.title}, has checkpoints {' and '.join(own)}"
+            for part, own in zip(parts, forms, strict=True)
         )
         self._found.aborted = f"nothing can be compared: {told}"
         return False

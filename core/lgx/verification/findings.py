@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from lgx.records import CHECKPOINT_KINDS
 from lgx.verification.entries import Row
 from lgx.verification.fingerprint import SIZE, shown
-from lgx.verification.forms import CHECKPOINTS
 from lgx.verification.report import Compared
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
 T = TypeVar("T")
 
 _NAMED = 3  # fields of one record
+_PARTS = ("channel_blob", "checkpoint_write")
 
 
 class First(Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class Findings(Struct, kw_only=True):
             self.first = first
 
     def counts(self, kind: str) -> Compared:
-        return self.checkpoints if kind in CHECKPOINTS else self.records
+        return self.checkpoints if kind in CHECKPOINT_KINDS else self.records
 
 
 def differing(
@@ -79,7 +80,7 @@ def say_record(row: Row, number: int) -> str:
     Args:
         number: of a checkpoint, within its namespace.
     """
-    if row.kind == "checkpoint":
+    if row.kind in CHECKPOINT_KINDS:
         return say_checkpoint(text_of(row.id), number, text_of(row.place))
     if row.names == ("frecord",):  # it has no id
         return f"a {row.kind} record"
@@ -87,7 +88,8 @@ def say_record(row: Row, number: int) -> str:
         return f"assistant {text_of(row.place)}, version {int(row.id)}"
     if row.kind == "store_item":
         return f"store item {text_of(row.id)!r} of {text_of(row.place)}"
-    return f"{row.kind} {text_of(row.id)}"
+    place = f" of namespace {text_of(row.place)!r}" if row.kind in _PARTS else ""
+    return f"{row.kind} {text_of(row.id)}{place}"
 
 
 def say_checkpoint(own: str, number: int, namespace: str = "") -> str:

@@ -15,7 +15,8 @@ from lgx.canonical import canonical
 from lgx.codec import encode_line
 from lgx.errors import ThreadError
 from lgx.jsontext import split_object
-from lgx.records import Assistant, Checkpoint, Cron, Json, Record, Run, StoreItem, Thread
+from lgx.records import Assistant, Checkpoint, Cron, Json, RawCheckpoint, Record, Thread
+from lgx.verification.identities import IDENTITY, id_bytes, place_of
 from lgx.verification.marks import cron_origin
 from lgx.verification.messages import movable, moved
 
@@ -28,7 +29,6 @@ __all__ = [
     "field_of",
     "fingerprint",
     "head_of",
-    "id_bytes",
     "shown",
 ]
 
@@ -46,14 +46,7 @@ _FIELD, _EXTRA, _CHANNEL, _KEY = "fxvm"
 _SPLIT: dict[type[Record], tuple[str, ...]] = {
     Thread: ("values", "metadata"),
     Checkpoint: ("values",),
-}
-_IDENTITY: dict[type[Record], tuple[str, ...]] = {
-    Thread: ("thread_id",),
-    Checkpoint: ("thread_id", "checkpoint_ns", "checkpoint_id"),
-    Run: ("thread_id", "run_id"),
-    Assistant: ("assistant_id", "version"),
-    Cron: ("cron_id",),
-    StoreItem: ("namespace", "key"),
+    RawCheckpoint: ("metadata",),
 }
 _TIMES = ("created_at", "updated_at")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -115,11 +108,6 @@ _metadata = msgspec.json.Decoder(_Metadata)
 _names = msgspec.json.Decoder(list[str])
 
 
-def id_bytes(text: str) -> bytes:
-    """An id as bytes, by which it is sorted; it may be any string."""
-    return text.encode("utf-8", "surrogatepass")
-
-
 def field_of(name: str) -> str:
     """The field of the record that a name belongs to."""
     if name[0] == _CHANNEL:
@@ -137,7 +125,7 @@ def fingerprint(record: Record) -> Fingerprint:
     Raises:
         ThreadError: the record holds what is not JSON, or not UTF-8.
     """
-    identity = _IDENTITY.get(type(record))
+    identity = IDENTITY.get(type(record))
     if identity is None:  # nothing tells such records apart but all of them
         whole = _digest(encode_line(record))
         return Fingerprint(record.kind, b"", whole, (_FIELD + "record",), whole)
@@ -145,7 +133,7 @@ def fingerprint(record: Record) -> Fingerprint:
     found = sorted(_fields(record, identity, settled))
     names = tuple(name for name, _ in found)
     digests = b"".join(digest for _, digest in found)
-    return Fingerprint(record.kind, *_place(record), names, digests, settled)
+    return Fingerprint(record.kind, *place_of(record), names, digests, settled)
 
 
 def head_of(record: Record) -> Head:
@@ -197,21 +185,6 @@ def _due(text: bytes) -> bytes:
         return canonical(text)
 
 
-def _place(record: Record) -> tuple[bytes, bytes]:
-    if isinstance(record, Checkpoint):
-        return id_bytes(record.checkpoint_ns), id_bytes(record.checkpoint_id)
-    if isinstance(record, Run):
-        return b"", id_bytes(record.run_id)
-    if isinstance(record, Assistant):
-        return id_bytes(record.assistant_id), b"%010d" % record.version
-    if isinstance(record, Cron):
-        return b"", id_bytes(record.cron_id)
-    if isinstance(record, StoreItem):
-        return _encode(record.namespace), id_bytes(record.key)
-    assert isinstance(record, Thread)
-    return b"", b""
-
-
 def _fields(
     record: Record, identity: tuple[str, ...], settled: dict[str, bytes]
 ) -> Iterator[tuple[str, bytes]]:
@@ -226,6 +199,8 @@ def _fields(
                 yield _EXTRA + key, _digest(text)
         elif name in split:
             yield from _parts(name, value, settled)
+        elif type(value) is bytes:  # of a checkpointer's row, by themselves: they may be many
+            yield _FIELD + name, _hash(value)
         elif name in _TIMES:
             yield _FIELD + name, _hash(_moment(value).encode("utf-8", "surrogatepass"))
         else:

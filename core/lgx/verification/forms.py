@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 from lgx.records import ANY_KIND
+from lgx.verification.fingerprint import shown
 
-__all__ = ["CHECKPOINTS", "forms_in", "may_be_compared"]
+__all__ = ["forms_in", "may_be_compared"]
 
-CHECKPOINTS = frozenset({"checkpoint", "raw_checkpoint"})
-"""The kinds of which one record is one checkpoint."""
-
-_FORMS = {
-    "as the API shows them": frozenset({"checkpoint"}),
-    "as a checkpointer's own bytes": frozenset(
-        {"raw_checkpoint", "channel_blob", "checkpoint_write"}
-    ),
-}
+_KINDS = (
+    frozenset({"checkpoint"}),
+    frozenset({"raw_checkpoint", "channel_blob", "checkpoint_write"}),
+)
 
 
 def may_be_compared(offers: Sequence[frozenset[str]]) -> bool:
     """Whether places that offer these kinds may have checkpoints in a form in common."""
-    return ANY_KIND in offers or any(
-        all(kinds & form for kinds in offers) for form in _FORMS.values()
-    )
+    return ANY_KIND in offers or any(all(kinds & form for kinds in offers) for form in _KINDS)
 
 
-def forms_in(kinds: Collection[str]) -> tuple[str, ...]:
-    """The forms, in words, of the checkpoints among records of these kinds."""
-    return tuple(words for words, form in _FORMS.items() if form.intersection(kinds))
+def forms_in(shapes: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """The forms of the checkpoints among records of such kinds and names, in words."""
+    found = set()
+    for kind, names in shapes:
+        if kind == "checkpoint":
+            found.add("as the API shows them")
+        elif kind == "raw_checkpoint":
+            split = "document" in map(shown, names)
+            found.add(f"in a checkpointer's own bytes, {'in parts' if split else 'each whole'}")
+    return sorted(found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from heapq import heappush, heappushpop
 
-from lgx.verification.fingerprint import id_bytes
+from lgx.verification.identities import id_bytes
 
 __all__ = ["Sample"]
 

@@ -18,7 +18,8 @@ from lgx.records import ANY_KIND, Thread
 from lgx.spool import Bundle
 from lgx.threads import Mark, ThreadRef, WriteOutcome
 from lgx.verification.entries import Entry
-from lgx.verification.fingerprint import digest_of, fingerprint, head_of, id_bytes
+from lgx.verification.fingerprint import digest_of, fingerprint, head_of
+from lgx.verification.identities import id_bytes
 from lgx.verification.ledger import Ledger
 from lgx.verification.marks import label_of
 

@@ -8,7 +8,18 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from lgx import Coverage, Run, StoreItem, UnknownRecord, UsageError, encode_line, raw
+from lgx import (
+    ChannelBlob,
+    CheckpointWrite,
+    Coverage,
+    RawCheckpoint,
+    Record,
+    Run,
+    StoreItem,
+    UsageError,
+    encode_line,
+    raw,
+)
 from lgx.verification.report import Compared
 
 OLDER = Coverage(
@@ -87,46 +98,89 @@ async def test_places_without_a_form_in_common_are_refused(pair: Any) -> None:
         await pair.verify()
 
 
-ROW = {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c0", "checkpoint": "gqFhAQ=="}
+BYTES = "in a checkpointer's own bytes, each whole"
 
 
-def bytes_of(thread_id: str = "t", **fields: Any) -> UnknownRecord:
-    body = {"kind": "raw_checkpoint", **ROW, "thread_id": thread_id, **fields}
-    return UnknownRecord(name="raw_checkpoint", thread_id=thread_id, body=raw(body))
+def whole(thread_id: str = "t", blob: bytes = b"\x81\xa1n\x01") -> RawCheckpoint:
+    return RawCheckpoint(
+        thread_id=thread_id,
+        checkpoint_ns="",
+        checkpoint_id="c0",
+        type="msgpack",
+        blob=blob,
+        metadata=raw({"step": 1, "source": "loop"}),
+    )
+
+
+def parted(thread_id: str = "t", version: str = "2", blob: bytes = b"\x02") -> list[Record]:
+    """The same in parts, with a write."""
+    place: dict[str, Any] = {"thread_id": thread_id, "checkpoint_ns": "", "type": "msgpack"}
+    document = raw({"channel_values": {"n": 1}, "channel_versions": {"n": "1", "m": version}})
+    write: dict[str, Any] = {"checkpoint_id": "c0", "task_id": "t0", "idx": 0, "channel": "m"}
+    return [
+        RawCheckpoint(checkpoint_id="c0", document=document, **place),
+        ChannelBlob(channel="m", version=version, blob=blob, **place),
+        CheckpointWrite(blob=blob, **write, **place),
+    ]
 
 
 @pytest.mark.parametrize(
-    "offers", [{"*"}, {"thread", "raw_checkpoint", "channel_blob", "checkpoint_write"}]
+    ("offers", "rows", "form"),
+    [
+        ({"*"}, [whole()], BYTES),
+        ({"thread", "raw_checkpoint", "channel_blob", "checkpoint_write"}, [whole()], BYTES),
+        ({"*"}, parted(), "in a checkpointer's own bytes, in parts"),
+    ],
 )
 async def test_forms_that_only_reading_tells_are_not_compared(
-    pair: Any, make: Any, offers: set[str]
+    pair: Any, make: Any, offers: set[str], rows: list[Record], form: str
 ) -> None:
     """A file may hold either: states and a checkpointer's bytes are neither equal nor different,
     whatever else is equal."""
-    pair.put([make.thread("t"), bytes_of()], make.history("t"))
+    pair.put([make.thread("t"), *rows], make.history("t"))
     pair.here(offers=frozenset(offers))
-    here, there = "a checkpointer's own bytes", "the API shows them"
+    forms = {"here": form, "there": "as the API shows them"}
 
     for sides in (("here", "there"), ("there", "here")):
         found = await pair.verify(*sides)
 
-        forms = [here, there] if sides[0] == "here" else [there, here]
         assert (found.exit_code, found.equal) == (4, None)
         assert found.aborted == (
-            f"nothing can be compared: the source, {sides[0]}, has checkpoints as {forms[0]} and "
-            f"the sink, {sides[1]}, has checkpoints as {forms[1]}"
+            f"nothing can be compared: the source, {sides[0]}, has checkpoints {forms[sides[0]]} "
+            f"and the sink, {sides[1]}, has checkpoints {forms[sides[1]]}"
         )
+
+
+async def test_nor_are_bytes_in_parts_and_bytes_as_a_whole(pair: Any, make: Any) -> None:
+    """Only decoding them would tell whether they say the same."""
+    pair.put([make.thread("t"), *parted()], [make.thread("t"), whole()])
+
+    found = await pair.verify()
+
+    assert (found.exit_code, found.equal) == (4, None)
+    assert found.aborted.endswith(f"in parts and the sink, there, has checkpoints {BYTES}")
 
 
 async def test_a_checkpointers_own_bytes_are_compared_as_bytes(pair: Any, make: Any) -> None:
     """They are counted as checkpoints; another spelling of the same state is another state."""
-    for own, there in (("same", {}), ("other", {"checkpoint": "gqFhAg=="})):
-        pair.put([make.thread(own), bytes_of(own)], [make.thread(own), bytes_of(own, **there)])
+    for own, here, there in (
+        ("blob", parted("blob"), parted("blob", blob=b"\xcc\x02")),
+        ("parted", parted("parted"), parted("parted")),
+        ("version", parted("version"), parted("version", version="3")),
+        ("whole", [whole("whole")], [whole("whole", blob=b"\x81\xa1n\xcc\x01")]),
+    ):
+        pair.put([make.thread(own), *here], [make.thread(own), *there])
 
     found = await pair.verify()
 
-    assert [(d.thread_id, d.what) for d in found.differences] == [("other", "different")]
-    assert (found.threads, found.source.checkpoints) == (Compared(equal=1, different=1), 2)
+    assert [(d.thread_id, d.first) for d in found.differences] == [
+        ("blob", """channel_blob ["m","2"] of namespace '': blob differs"""),
+        ("version", """channel_blob ["m","2"] of namespace '' is missing in the sink"""),
+        ("whole", "checkpoint 1 (c0) of namespace '': blob differs"),
+    ]
+    assert found.threads == Compared(equal=1, different=3)
+    assert found.checkpoints == Compared(equal=2, different=2)
+    assert (found.source.checkpoints, found.source.records) == (4, 6)
     assert found.source.digest != found.sink.digest
 
 
