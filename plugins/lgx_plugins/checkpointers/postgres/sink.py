@@ -1,0 +1,231 @@
+"""The sink: whole threads and their marks, in transactions on a checkpointer's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lgx import (
+    Bundle,
+    Context,
+    Mark,
+    Probe,
+    RunInfo,
+    Sink,
+    ThreadError,
+    ThreadRef,
+    UsageError,
+    WriteOutcome,
+)
+from lgx_plugins.blocking import run_to_end
+from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig, PostgresSaverSinkConfig
+from lgx_plugins.checkpointers.postgres.facts import missing_tables, server_facts, tables_facts
+from lgx_plugins.checkpointers.postgres.marks import Marks
+from lgx_plugins.checkpointers.postgres.schema import saver_tables
+from lgx_plugins.checkpointers.postgres.tables import (
+    SAVER_TABLES,
+    Tables,
+    check_writable,
+    find_tables,
+)
+from lgx_plugins.checkpointers.postgres.whereabouts import check_not_itself
+from lgx_plugins.checkpointers.postgres.writing import Writer
+from lgx_plugins.checkpointers.rows.encryption import Cipher
+from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.postgres.connection import Address, transaction
+from lgx_plugins.postgres.lock import TargetLease
+from lgx_plugins.postgres.migrations import check_server
+from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.transactions import Transactions
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["PostgresSaverSink"]
+
+
+class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
+    """PostgresSaver's tables: made as its own `setup()` makes them, or used as they stand.
+
+    `lgx_marks` and `lgx_lease` stand beside them. A thread that is there already is replaced
+    only where it is what lgx wrote there from the same source; see `rows.conflicts`.
+    """
+
+    name = "postgres-saver"
+    summary = "Tables in PostgreSQL on which PostgresSaver goes on where the source stopped."
+    config_type = PostgresSaverSinkConfig
+    read_config_type = PostgresSaverConfig
+    accepts = KINDS
+    max_writers = 4
+    batch_bytes = 8 << 20
+
+    def __init__(self, config: PostgresSaverSinkConfig) -> None:
+        super().__init__(config)
+        self._names = Names(config.schema, "")
+        self._address = Address(config.dsn)
+        lease = TargetLease(self._address, Names(config.schema, "lgx_"), config.lock)
+        self._lease = lease
+        self._transactions = Transactions(self._address, lease)
+        self._marks = Marks(self._names)
+        self._cipher = Cipher(config.aes_key)
+        self._run: RunInfo | None = None
+        self._tables: Tables | None = None
+
+    async def __aenter__(self) -> PostgresSaverSink:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await run_to_end(self._transactions.close())
+
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        self._transactions.context = context
+        async with self._transactions.alone() as connection:
+            return {"postgresql": await connection.fetchval("SHOW server_version")}
+
+    async def probe(self, context: Context) -> Probe:
+        place = self._address.place
+        async with (
+            self._transactions.alone() as connection,
+            transaction(connection, readonly=True, one_moment=True),
+        ):
+            tables = await find_tables(connection, place, self._names)
+            facts = await server_facts(connection, place)
+            if tables is None:
+                return Probe(facts=(*facts, missing_tables(self._names.schema)))
+            check_writable(tables, place)
+            return Probe(facts=(*facts, *await tables_facts(connection, tables)))
+
+    # -- begin -----------------------------------------------------------------------
+
+    async def begin(self, run: RunInfo, context: Context) -> None:
+        self._run, self._transactions.context = run, context
+        # Before anything is made there, and again under the lock, when it counts.
+        async with (
+            self._transactions.alone() as connection,
+            transaction(connection, readonly=run.dry_run, one_moment=True),
+        ):
+            if not run.dry_run:
+                await check_server(connection, self._address.place)
+            await check_not_itself(connection, self._address, self._names.schema, run.source)
+            there = await self._look(connection, run)
+        if run.dry_run:
+            if there:
+                await self._transactions.open(1)
+            return
+        await self._lease.acquire(context)
+        await self._transactions.open(self.config.connections)
+        async with self._transactions.writing(again=False) as connection:
+            await self._look(connection, run)
+            if self._tables is None:
+                for statement in saver_tables(self._names):
+                    await connection.execute(statement)
+                self._tables = await find_tables(connection, self._address.place, self._names)
+            if not await self._marks.there(connection):
+                await connection.execute(self._marks.table)
+
+    async def _look(self, connection: Connection, run: RunInfo) -> bool:
+        """Whether the tables and the marks are there; changes nothing.
+
+        Raises:
+            UsageError: they cannot take the run.
+        """
+        place = self._address.place
+        self._tables = await find_tables(connection, place, self._names)
+        if self._tables is not None:
+            check_writable(self._tables, place)
+        elif await self._migrations(connection):
+            raise UsageError(
+                f"{place} has in schema {self._names.schema!r} the table 'checkpoint_migrations', "
+                f"and none of {', '.join(map(repr, SAVER_TABLES))}; remove it, or choose another "
+                "--sink-schema"
+            )
+        marked = await self._marks.there(connection)
+        if marked:
+            await self._marks.check_sources(connection, place, run)
+        return marked and self._tables is not None
+
+    async def _migrations(self, connection: Connection) -> bool:
+        """Whether migrations of the tables are said to be done."""
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace "
+                "AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 "
+                "AND c.relname = 'checkpoint_migrations')",
+                self._names.schema,
+            )
+        )
+
+    # -- threads ---------------------------------------------------------------------
+
+    async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
+        if not self._transactions.opened:  # a dry run into a schema that holds nothing yet
+            return {}
+        ids = [ref.thread_id for ref in refs if "\0" not in ref.thread_id]
+        context = self._transactions.context
+        if context is None:
+            return await self._find(ids, again=False)
+        return await context.request(
+            lambda: self._find(ids, again=True), what=f"marks of {len(ids)} threads"
+        )
+
+    async def _find(self, ids: Sequence[str], *, again: bool) -> Mapping[str, Mark]:
+        async with self._transactions.reading(again=again) as connection:
+            return await self._marks.of_source(connection, self._known, self._source, ids)
+
+    async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
+        """All together if that works; else by halves, so that one thread fails alone."""
+        if len({bundle.thread_id for bundle in bundles}) == len(bundles):
+            count = len(bundles)
+            try:
+                return await context.request(
+                    lambda: self._stored(bundles),
+                    what=f"transaction with {count} thread{'s' * (count != 1)}",
+                )
+            except ThreadError as error:
+                if count == 1:
+                    return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
+        half = len(bundles) // 2
+        return [
+            *await self.write(bundles[:half], context),
+            *await self.write(bundles[half:], context),
+        ]
+
+    async def _stored(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
+        async with self._transactions.writing() as connection:
+            writer = Writer(
+                connection,
+                self._known,
+                self._marks,
+                source=self._source,
+                policy=self.config.on_conflict,
+                cipher=self._cipher,
+            )
+            return await writer.store(bundles)
+
+    async def forget(self, thread_ids: Sequence[str]) -> None:
+        ids = [one for one in thread_ids if "\0" not in one]
+        async with self._transactions.writing(again=False) as connection:
+            ours = await self._marks.ours(connection, self._source, ids)
+            for table in SAVER_TABLES:
+                await connection.execute(
+                    f"DELETE FROM {self._names(table)} WHERE thread_id = ANY ($1)", ours
+                )
+            await self._marks.remove(connection, ours)
+
+    # -- inside ----------------------------------------------------------------------
+
+    @property
+    def _source(self) -> str:
+        assert self._run is not None, "used before begin"
+        return self._run.source
+
+    @property
+    def _known(self) -> Tables:
+        assert self._tables is not None, "come with `begin`"
+        return self._tables

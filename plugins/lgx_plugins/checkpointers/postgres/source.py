@@ -1,0 +1,195 @@
+"""The source: one moment of a checkpointer's tables, read through several connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import ClassVar
+
+from lgx import (
+    Context,
+    FatalError,
+    Loss,
+    Probe,
+    Query,
+    Record,
+    RetryableError,
+    Source,
+    ThreadEnd,
+    ThreadRef,
+    UsageError,
+)
+from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig
+from lgx_plugins.checkpointers.postgres.facts import reading_facts
+from lgx_plugins.checkpointers.postgres.listing import Listing
+from lgx_plugins.checkpointers.postgres.reading import Reader, groups
+from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables, find_tables, readable
+from lgx_plugins.checkpointers.postgres.whereabouts import tables_identity
+from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.postgres.connection import Address
+from lgx_plugins.postgres.failures import explain, explained
+from lgx_plugins.postgres.names import Names
+from lgx_plugins.postgres.snapshot import Moment
+
+__all__ = ["PostgresSaverSource"]
+
+_ATTEMPTS = 5  # at the first use: what is wrong with the address shall not take minutes
+
+
+class PostgresSaverSource(Source[PostgresSaverConfig]):
+    """Tables of PostgresSaver, at whatever level of their history, of ShallowPostgresSaver, or of
+    JavaScript's PostgresSaver.
+
+    Rows come as the bytes that they are, of one moment, that of the first use: what others
+    write meanwhile is not seen.
+    """
+
+    name = "postgres-saver"
+    summary = "LangGraph's own checkpoints in PostgreSQL, as PostgresSaver keeps them."
+    config_type = PostgresSaverConfig
+    offers = KINDS
+    ordered: ClassVar[bool] = True
+    refs_per_read: ClassVar[int] = 50
+
+    def __init__(self, config: PostgresSaverConfig) -> None:
+        super().__init__(config)
+        self._names = Names(config.schema, "")
+        self._address = Address(config.dsn)
+        self._place = self._address.place
+        self._taking = asyncio.Lock()
+        self._moment: Moment | None = None
+        self._tables: Tables | None = None
+
+    async def __aenter__(self) -> PostgresSaverSource:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        moment, self._moment = self._moment, None
+        if moment is not None:
+            await moment.close()
+
+    async def _reach(self, context: Context | None) -> Moment:
+        """The moment, which is taken at the first use of the database, within a request: a server
+        may be about to start, and who interrupts a run shall not have to wait for it.
+
+        Args:
+            context: None where there is none, for a single try.
+        """
+        async with self._taking:
+            if self._moment is None:
+                if context is None:
+                    self._moment = await self._take(None)
+                else:
+                    self._moment = await context.request(
+                        lambda: self._taken(context), what="first connection", attempts=_ATTEMPTS
+                    )
+            return self._moment
+
+    async def _taken(self, context: Context) -> Moment:
+        try:
+            return await self._take(context)
+        except FatalError as error:
+            cause = error.__cause__
+            if not isinstance(cause, Exception):
+                raise
+            passing = explain(cause, self._place, again=True)
+            if not isinstance(passing, RetryableError):
+                raise
+            raise RetryableError(
+                str(error), throttled=passing.throttled, outage=passing.outage
+            ) from cause
+
+    async def _take(self, context: Context | None) -> Moment:
+        moment = Moment(self._address, self.config.connections)
+        await moment.take(
+            lambda connection: readable(connection, self._place, self._names), context
+        )
+        try:
+            async with moment.keeper() as keeper:
+                with explained(self._place):
+                    tables = await find_tables(keeper, self._place, self._names)
+            if tables is None:
+                raise UsageError(
+                    f"{self._place} has no table {CHECKPOINTS!r} in schema "
+                    f"{self._names.schema!r}; choose another --source-dsn or --source-schema"
+                )
+        except BaseException:
+            await moment.close()
+            raise
+        self._tables = tables
+        return moment
+
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        moment = await self._reach(context)
+        async with moment.keeper() as keeper:
+            with explained(self._place):
+                return {"postgresql": await keeper.fetchval("SHOW server_version")}
+
+    async def probe(self, context: Context) -> Probe:
+        moment = await self._reach(context)
+        async with moment.keeper() as keeper:
+            with explained(self._place):
+                return Probe(facts=await reading_facts(keeper, self._place, self._found()))
+
+    async def identity(self) -> str:
+        moment = await self._reach(None)
+        async with moment.keeper() as keeper:
+            with explained(self._place):
+                return await tables_identity(keeper, self._address, self._names.schema)
+
+    async def expected(self, query: Query, context: Context) -> int | None:
+        if query.filtered:
+            return None
+        moment = await self._reach(context)
+
+        async def count() -> int:
+            async with moment.keeper() as keeper:
+                with explained(self._place, again=True):
+                    return int(
+                        await keeper.fetchval(
+                            f"SELECT count(DISTINCT thread_id) FROM {self._names(CHECKPOINTS)}"
+                        )
+                    )
+
+        return await context.request(count, what="number of threads")
+
+    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
+        moment = await self._reach(context)
+        tables = self._found()
+        for column in tables.unknown():
+            context.note(f"column {column} is not LangGraph's, and what it holds does not travel")
+        async with aclosing(Listing(moment, tables, self._place).refs(query, context)) as refs:
+            async for ref in refs:
+                yield ref
+
+    async def read(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncIterator[Record | ThreadEnd]:
+        reader = Reader(await self._reach(context), self._found(), self._place)
+        for group in groups(refs):
+            waiting = dict.fromkeys(ref.thread_id for ref in group)
+            current: str | None = None
+            async with aclosing(reader.records(group, context)) as found:
+                async for thread_id, records in found:
+                    if thread_id != current:
+                        if current is not None:
+                            yield ThreadEnd(thread_id=current, outcome="complete")
+                        current = thread_id
+                        del waiting[thread_id]
+                    for record in records:
+                        yield record
+            if current is not None:
+                yield ThreadEnd(thread_id=current, outcome="complete")
+            for thread_id in waiting:
+                yield ThreadEnd(thread_id=thread_id, outcome="deleted")
+
+    def _found(self) -> Tables:
+        assert self._tables is not None, "comes with the moment"
+        return self._tables
