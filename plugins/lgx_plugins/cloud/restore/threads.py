@@ -19,6 +19,7 @@ RESERVED = frozenset(
 
 _UNATTAINABLE = ("error", "busy")
 _NOTHING = (b"null", b"{}", b"[]")
+_NO_CONFIG = Raw(b'{"configurable":{}}')
 
 
 class Built(Struct, frozen=True):
@@ -161,16 +162,21 @@ def missing(
     if _says(thread.interrupts) and not _says(built.interrupts):
         why = "servers show them again, under new ids, when it is run once without an input"
         lost("its pending interrupts", why, holdable=False)
+    if _says(thread.config) and not _same(thread.config, _NO_CONFIG):
+        why = "runs leave it there for those that follow, and servers take it from nobody"
+        lost("its config", why, holdable=False)
     return losses
 
 
 def unlike(sent: Mapping[str, Raw], held: Mapping[str, Raw]) -> list[str]:
     """The keys that are not held as they were sent."""
     return sorted(
-        name
-        for name, value in sent.items()
-        if name not in held or canonical(bytes(held[name])) != canonical(bytes(value))
+        name for name, value in sent.items() if name not in held or not _same(held[name], value)
     )
+
+
+def _same(one: Raw | UnsetType, other: Raw) -> bool:
+    return not isinstance(one, UnsetType) and canonical(bytes(one)) == canonical(bytes(other))
 
 
 def _says(value: Raw | UnsetType) -> bool:

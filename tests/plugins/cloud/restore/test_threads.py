@@ -9,9 +9,11 @@ import pytest
 from lgx import Loss, Thread, ThreadError, raw
 from lgx_plugins.cloud.restore.threads import Built, graph_of, missing, sent_of, thread_ttl
 
+_BULK = ("metadata", "values", "interrupts", "config")
+
 
 def thread(**fields: Any) -> Thread:
-    bulk = {k: raw(v) for k, v in fields.items() if k in ("metadata", "values", "interrupts")}
+    bulk = {k: raw(v) for k, v in fields.items() if k in _BULK}
     return Thread(thread_id="t", **{**fields, **bulk})
 
 
@@ -88,6 +90,21 @@ def test_pending_interrupts_are_told() -> None:
     own = thread(interrupts={"task": [{"value": "?"}]})
     losses = missing("t", own, sent_of(own, None), Built())
     assert told(losses) == {"its pending interrupts": False}
+
+
+@pytest.mark.parametrize(
+    ("config", "lost"),
+    [
+        ({"configurable": {"tone": "kind"}}, {"its config": False}),
+        ({"configurable": {}, "recursion_limit": 7}, {"its config": False}),
+        ({"configurable": {}}, {}),
+        ({}, {}),
+        (None, {}),
+    ],
+)
+def test_what_runs_left_as_a_threads_config_is_told(config: Any, lost: dict[str, bool]) -> None:
+    own = thread(config=config)
+    assert told(missing("t", own, sent_of(own, None), Built())) == lost
 
 
 def test_values_without_a_history_are_told() -> None:
