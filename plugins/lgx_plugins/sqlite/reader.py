@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
 from lgx import Context, Loss, Record, ThreadError, decode_line
 from lgx_plugins.sqlite.connection import CHUNK_BYTES
-from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.layout import Layout
+from lgx_plugins.sqlite.pages import Cells, Pages, size_of
 from lgx_plugins.tables import (
     CHECKPOINTS,
     RECORDS,
@@ -31,8 +31,6 @@ __all__ = ["Reader", "Stored", "groups", "loss"]
 
 Item: TypeAlias = tuple[str, Record | Loss]
 """What was found of a thread: its id, and a record or why it cannot be read."""
-
-Cells: TypeAlias = Sequence[Any]
 
 
 class Stored(Struct, frozen=True):
@@ -59,42 +57,12 @@ def groups(threads: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
         yield group
 
 
-class Reader:
+class Reader(Pages):
     """Reads through one connection, in the transaction that its owner has begun."""
 
     def __init__(self, connection: aiosqlite.Connection, path: Path, layout: Layout) -> None:
-        self._connection = connection
-        self._path = path
+        super().__init__(connection, path)
         self._layout = layout
-
-    async def fetch(self, sql: str, values: Sequence[str] = ()) -> Sequence[Cells]:
-        """All rows; for what is known to be small."""
-        with explained(self._path):
-            return list(await self._connection.execute_fetchall(sql, values))
-
-    async def pages(
-        self, sql: str, values: Sequence[str], context: Context
-    ) -> AsyncGenerator[Sequence[Cells], None]:
-        """Rows, a chunk at a time, each within the budget while it is in use."""
-        with explained(self._path):
-            cursor = await self._connection.execute(sql, values)
-        try:
-            while True:
-                size = CHUNK_BYTES
-                await context.budget.take(size)
-                try:
-                    with explained(self._path):
-                        rows = list(await cursor.fetchmany(1000))
-                    context.budget.resize(size, held := _size(rows))
-                    size = held
-                    context.received(size)
-                    if not rows:
-                        return
-                    yield rows
-                finally:
-                    context.budget.give_page(size)
-        finally:
-            await cursor.close()
 
     async def records(
         self, threads: Sequence[Stored], context: Context
@@ -133,7 +101,7 @@ class Reader:
         found: dict[int, list[tuple[Table, Cells]]] = {thread.row: [] for thread in threads}
         for table in (THREADS, *parts):
             rows = await self.fetch(self._layout.rows(table, list(found)))
-            context.received(_size(rows))
+            context.received(size_of(rows))
             for row, *cells in rows:
                 found[row].append((table, cells))
         return found
@@ -146,10 +114,6 @@ class Reader:
         exists = ", ".join(f"EXISTS ({self._layout.rows(table, rows)})" for table in tables)
         (some,) = await self.fetch(f"SELECT {exists}")
         return tuple(table for table, there in zip(tables, some, strict=True) if there)
-
-
-def _size(rows: Sequence[Cells]) -> int:
-    return sum(len(cell) for row in rows for cell in row if isinstance(cell, bytes))
 
 
 def _read(table: Table, cells: Cells, thread_id: str) -> Record | Loss:
