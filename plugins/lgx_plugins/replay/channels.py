@@ -6,13 +6,13 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from lgx import Json, canonical
+from lgx_plugins.replay.messages import MOVED
 from lgx_plugins.replay.steps import values_of
 
 __all__ = ["ChannelComparison"]
 
 _CACHED = 4 << 20  # bytes of messages whose comparison is kept
 
-_NULL, _NONE = b"null", b"[]"
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
 _items_decoder = msgspec.json.Decoder(list[Raw])
 _encoder = msgspec.json.Encoder()
@@ -90,13 +90,13 @@ def _excuse(mine: bytes, theirs: bytes) -> str | None:
     if "type" not in wanted or "content" not in wanted:
         return None
     moved = []
-    for name, empty in (("usage_metadata", _NULL), ("invalid_tool_calls", _NONE)):
+    for name, empty in MOVED.items():
         value = wanted.get(name)
-        if value is None or bytes(value) == empty or name in before:
+        if value is None or value == empty or name in before:
             continue
         if name not in kwargs or canonical(kwargs.pop(name)) != canonical(value):
             continue
-        wanted[name] = Raw(empty)
+        wanted[name] = empty
         moved.append(name)
     if not moved:
         return None

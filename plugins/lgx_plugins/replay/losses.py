@@ -12,9 +12,10 @@ from msgspec import UNSET
 from lgx import Bundle, Loss, Thread
 from lgx_plugins.replay.differences import Differences
 from lgx_plugins.replay.kinds import kinds_of
+from lgx_plugins.replay.messages import MOVED, moved
 from lgx_plugins.replay.method import Method
 from lgx_plugins.replay.outline import Outline, outline_of
-from lgx_plugins.replay.steps import root_checkpoints
+from lgx_plugins.replay.steps import root_checkpoints, values_of
 
 __all__ = ["foresee", "losses_of"]
 
@@ -45,6 +46,15 @@ def foresee(bundle: Bundle) -> Iterator[Loss]:
         ThreadError: a record is not what an API gives.
     """
     yield from _unwritable(outline_of(bundle), bundle.thread_id)
+    found: set[str] = set()
+    for record in root_checkpoints(bundle):
+        for value in values_of(record.values).values():
+            found.update(moved(value))
+        if found == MOVED.keys():
+            break
+    for name in sorted(found):
+        what, why = _EXCUSES[name]
+        yield Loss(what=what, why=why, thread_id=bundle.thread_id, holdable=False)
 
 
 def losses_of(

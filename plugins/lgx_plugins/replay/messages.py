@@ -7,23 +7,28 @@ fields that its constructor does not know into `additional_kwargs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec import Raw, Struct, field
 
 __all__ = [
+    "MOVED",
     "Messages",
     "cleaned",
     "count_messages",
     "edits",
     "messages_of",
+    "moved",
     "replacement",
     "rewritten",
 ]
 
 REMOVE_ALL = "__remove_all__"
 _OVERWRITE = "__overwrite__"
+
+MOVED = {"usage_metadata": Raw(b"null"), "invalid_tool_calls": Raw(b"[]")}
+"""Fields that servers move into `additional_kwargs`, and what they hold where they are empty."""
 
 _OF_CHUNK = {
     "HumanMessageChunk": "human",
@@ -36,8 +41,7 @@ _TYPES = frozenset(
     ["human", "user", "ai", "assistant", "system", "developer", "tool", "function", "chat"]
 ).union(["remove"], _OF_CHUNK)
 _EMPTY = {
-    "invalid_tool_calls": Raw(b"[]"),
-    "usage_metadata": Raw(b"null"),
+    **MOVED,
     # A server that makes messages of these gives them back; where they do not come back, the
     # channel is none of messages.
     "additional_kwargs": Raw(b"{}"),
@@ -121,6 +125,17 @@ def count_messages(value: Raw) -> int:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return 0
     return sum(head.type in _TYPES for head in heads)
+
+
+def moved(value: Raw) -> Iterator[str]:
+    """The names of the fields that a server moves elsewhere, where they hold something in this
+    list of messages."""
+    text = bytes(value)
+    names = [name for name in MOVED if b'"%b":' % name.encode() in text]
+    if not names or not count_messages(value) or text[:1] != b"[":
+        return
+    for fields in map(_fields_decoder.decode, _items_decoder.decode(value)):
+        yield from (name for name in names if fields.get(name, MOVED[name]) != MOVED[name])
 
 
 def rewritten(writes: Sequence[Raw], before: Messages | None, after: Messages) -> list[Raw] | None:

@@ -562,6 +562,22 @@ async def test_what_will_be_lost_is_foreseen() -> None:
     ]
 
 
+async def test_token_counts_are_foreseen_where_there_are_any() -> None:
+    """Of messages that hold some; those that a server has moved before stay where they are."""
+    source, there = await _played("usage")
+    plain, _ = await _played("messages")
+    target = LocalTarget(there)
+    bundle = await source.export()
+    await replay_thread(bundle, target, Memory().of("g"))
+
+    foreseen = [
+        [loss.what for loss in foresee(bundle)]
+        for bundle in (bundle, await plain.export(), await there.export(target.thread_id))
+    ]
+
+    assert foreseen == [["usage_metadata"], [], []]
+
+
 async def test_without_the_graphs_drawing_what_tasks_tell_is_enough() -> None:
     """A target that cannot draw its graph gets every history in which tasks are named."""
 
