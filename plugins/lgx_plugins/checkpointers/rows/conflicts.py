@@ -11,7 +11,7 @@ from msgspec import Struct
 from lgx import Bundle, Loss, WriteOutcome, option
 from lgx_plugins.checkpointers.rows.marks import Kept
 
-__all__ = ["Course", "Judgement", "OnConflict", "judge", "left"]
+__all__ = ["Course", "Judgement", "OnConflict", "Policy", "judge", "left"]
 
 Policy: TypeAlias = Literal["fail", "skip", "replace"]
 

@@ -1,0 +1,24 @@
+"""Options of the source and the sink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from lgx import Config, option
+from lgx_plugins.checkpointers.rows.conflicts import OnConflict
+from lgx_plugins.checkpointers.rows.encryption import AesKey
+
+__all__ = ["SqliteSaverConfig", "SqliteSaverSinkConfig"]
+
+
+class SqliteSaverConfig(Config, frozen=True, kw_only=True):
+    path: Annotated[Path, option("The database file of SqliteSaver.", example="checkpoints.sqlite")]
+    busy_seconds: Annotated[
+        int, option("How long to wait for another program's transaction.", at_least=0)
+    ] = 10
+
+
+class SqliteSaverSinkConfig(SqliteSaverConfig, frozen=True, kw_only=True):
+    on_conflict: OnConflict = "fail"
+    aes_key: AesKey = None

@@ -1,0 +1,168 @@
+"""Bundles as rows of the tables, in chunks of bounded size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from msgspec import UNSET, Struct
+
+from lgx import Bundle, ChannelBlob, Loss, RawCheckpoint, ThreadError
+from lgx_plugins.checkpointers.rows.digests import Cell, RowDigest
+from lgx_plugins.checkpointers.rows.forms import Row, check_row, is_split, stored_metadata
+from lgx_plugins.checkpointers.rows.joining import Joiner
+from lgx_plugins.checkpointers.sqlite.cells import add_cells
+from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
+from lgx_plugins.sqlite.connection import CHUNK_BYTES
+
+__all__ = ["Chunk", "Thread", "chunks"]
+
+Chunk: TypeAlias = dict[str, list[tuple[Cell, ...]]]
+"""Cells by table, in the order of `insert`; the thread's id comes first."""
+
+
+class Line(Struct):
+    """Cells for a table, and about how much memory they take."""
+
+    table: str
+    cells: tuple[Cell, ...]
+    size: int
+
+
+class Thread:
+    """One bundle on its way into the tables; what was learnt of it once `lines` is through."""
+
+    def __init__(self, bundle: Bundle, joiner: Joiner, *, task_paths: bool) -> None:
+        """`task_paths`: whether the table of writes has a column for them."""
+        self.bundle = bundle
+        self._joiner = joiner
+        self._task_paths = task_paths
+        self._digest = RowDigest()
+        self._pathless = 0
+        self._fields: Counter[str] = Counter()
+        self._unused = 0
+
+    def lines(self) -> Iterator[Line]:
+        """
+        Raises:
+            ThreadError: something in it has no place in the tables.
+        """
+        thread_id = self.bundle.thread_id
+        self._digest, self._pathless, self._unused = RowDigest(), 0, 0
+        self._fields.clear()
+        self._joiner.begin(self.bundle)
+        for record in self.bundle:
+            row = check_row(record, thread_id)
+            if row.extra is not UNSET:
+                self._fields.update(row.extra)
+            if isinstance(row, ChannelBlob):
+                self._joiner.keep(row)
+                continue
+            table, cells = self._cells(row)
+            add_cells(self._digest, table, [_bytes(cell) for cell in cells])
+            if table == WRITES and not self._task_paths:
+                cells = cells[:-1]
+            size = sum(len(cell) for cell in cells if isinstance(cell, bytes | str))
+            yield Line(table, (thread_id, *cells), size)
+        self._unused = self._joiner.unused
+
+    def _cells(self, row: Row) -> tuple[str, tuple[Cell, ...]]:
+        if isinstance(row, RawCheckpoint):
+            whole = self._joiner.join(row) if is_split(row) else row
+            return CHECKPOINTS, (
+                whole.checkpoint_ns,
+                whole.checkpoint_id,
+                whole.parent_checkpoint_id,
+                whole.type,
+                whole.blob,
+                stored_metadata(whole),
+            )
+        assert not isinstance(row, ChannelBlob)
+        path = row.task_path or ""
+        if path and not self._task_paths:
+            self._pathless += 1
+            path = ""  # what stands there has none
+        return WRITES, (
+            row.checkpoint_ns,
+            row.checkpoint_id,
+            row.task_id,
+            row.idx,
+            row.channel,
+            row.type,
+            row.blob,
+            path,
+        )
+
+    def digest(self) -> str:
+        """Of the rows as they would be written."""
+        for _ in self.lines():
+            pass
+        return self.written
+
+    @property
+    def written(self) -> str:
+        """The same, of the rows that have come out of `lines`."""
+        return self._digest.text()
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What the tables could not take of it."""
+        found: list[Loss] = []
+        if self._pathless:
+            found.append(
+                self._loss(
+                    f"task_path of {self._pathless} writes",
+                    "the table of writes is of a langgraph-checkpoint-sqlite before 3.1.2 and has "
+                    "no column for it; open the file once with a newer one, which adds it, and "
+                    "run again",
+                    holdable=True,
+                )
+            )
+        if self._unused:
+            found.append(
+                self._loss(
+                    f"{self._unused} values of channels",
+                    "no checkpoint refers to them, and whole documents hold what their own "
+                    "checkpoint does",
+                )
+            )
+        found += [
+            self._loss(f"field {name!r} of {count} rows", "a checkpointer has no column for it")
+            for name, count in self._fields.items()
+        ]
+        return tuple(found)
+
+    def _loss(self, what: str, why: str, *, holdable: bool = False) -> Loss:
+        return Loss(what=what, why=why, thread_id=self.bundle.thread_id, holdable=holdable)
+
+
+def chunks(threads: Iterable[Thread]) -> Iterator[Chunk]:
+    """Rows by table, in chunks of about `CHUNK_BYTES`, or of one row where that is larger.
+
+    Raises:
+        ThreadError: one of the threads has no place in the tables.
+    """
+    chunk: Chunk = {}
+    held = count = 0
+    for thread in threads:
+        for line in thread.lines():
+            chunk.setdefault(line.table, []).append(line.cells)
+            held += line.size
+            count += 1
+            if held >= CHUNK_BYTES or count >= 5000:
+                yield chunk
+                chunk, held, count = {}, 0, 0
+    if chunk:
+        yield chunk
+
+
+def _bytes(cell: Cell) -> bytes | int | None:
+    if not isinstance(cell, str):
+        return cell
+    try:
+        return cell.encode()
+    except UnicodeEncodeError:
+        raise ThreadError(
+            f"{cell[:80]!r} holds a lone surrogate, which no text of SQLite's can hold"
+        ) from None

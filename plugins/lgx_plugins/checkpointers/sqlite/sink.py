@@ -1,0 +1,236 @@
+"""The sink: one transaction a batch, threads and their marks in the same one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar
+
+from lgx import (
+    Bundle,
+    Context,
+    Mark,
+    Probe,
+    RunInfo,
+    Sink,
+    ThreadRef,
+    UsageError,
+    WriteOutcome,
+)
+from lgx_plugins.blocking import run_to_end
+from lgx_plugins.checkpointers.rows.encryption import Cipher
+from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig
+from lgx_plugins.checkpointers.sqlite.facts import target_facts
+from lgx_plugins.checkpointers.sqlite.marks import another_source, has_marks, read_marks
+from lgx_plugins.checkpointers.sqlite.schema import MARKS, SAVER_TABLES
+from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, Tables, find_tables
+from lgx_plugins.checkpointers.sqlite.writer import Writer
+from lgx_plugins.files import check_target, sync_directory
+from lgx_plugins.locks import TargetLock
+from lgx_plugins.sqlite.config import real_path
+from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, tables, writable
+from lgx_plugins.sqlite.failures import explained
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["SqliteSaverSink"]
+
+
+class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
+    """Threads in the tables of LangGraph's SqliteSaver, which then reads them as its own.
+
+    The tables are made as the saver's own `setup()` makes them, or used as they stand; beside
+    them lies one of marks. A thread that stands there and is no copy of this source's as lgx
+    left it stays, unless `on_conflict` says otherwise; one with the same rows is marked, and
+    not written. A write that is cancelled is rolled back, and returns when that is done.
+    """
+
+    name = "sqlite-saver"
+    summary = "A file that LangGraph's SqliteSaver and AsyncSqliteSaver go on with."
+    config_type = SqliteSaverSinkConfig
+    accepts = KINDS
+    previews: ClassVar[bool] = True
+
+    def __init__(self, config: SqliteSaverSinkConfig) -> None:
+        super().__init__(config)
+        self._path = real_path(config.path)
+        self._cipher = Cipher(config.aes_key)
+        self._lock = TargetLock(self._path)
+        self._connection: aiosqlite.Connection | None = None
+        self._run: RunInfo | None = None
+        self._writer: Writer | None = None
+        self._marks = False
+
+    async def __aenter__(self) -> SqliteSaverSink:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await run_to_end(self._close())
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        try:
+            if connection is not None:
+                with explained(self._path):
+                    await connection.close()
+        finally:
+            self._lock.release()
+
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        return {"sqlite": sqlite3.sqlite_version}
+
+    async def probe(self, context: Context) -> Probe:
+        return await target_facts(self._path, self.config.busy_seconds)
+
+    # -- begin -----------------------------------------------------------------------
+
+    async def begin(self, run: RunInfo, context: Context) -> None:
+        self._run = run
+        check_target(self._path)
+        if run.dry_run:
+            await self._begin_dry(run)
+            return
+        self._lock.acquire()
+        if not self._path.exists():
+            create_file(self._path)
+            sync_directory(self._path.parent)
+        if not (writable(self._path) and writable(self._path.parent)):
+            raise UsageError(
+                f"{str(self._path)!r} cannot be written: the file or its directory is read-only; "
+                "change its mode, or write elsewhere"
+            )
+        self._connection = await connect(
+            self._path, mode="rw", busy_seconds=self.config.busy_seconds
+        )
+        with explained(self._path):
+            await self._connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            await self._connection.execute_fetchall("PRAGMA synchronous = FULL")
+        async with self._transaction(self._connection):
+            for statement in (*SAVER_TABLES, MARKS):
+                await self._connection.execute(statement)
+            found = await self._usable(self._connection)
+            await self._check_sources(self._connection, run)
+        self._begun(self._connection, found, run, marks=True)
+
+    async def _begin_dry(self, run: RunInfo) -> None:
+        if not self._path.exists() or not self._path.stat().st_size:
+            return
+        connection = await open_to_read(self._path, self.config.busy_seconds)
+        self._connection = connection
+        with explained(self._path):
+            if CHECKPOINTS.encode() not in await tables(connection):
+                self._connection = None
+                await connection.close()
+                return
+            found = await self._usable(connection)
+            marks = await has_marks(connection)
+            if marks:
+                await self._check_sources(connection, run)
+        self._begun(connection, found, run, marks=marks)
+
+    def _begun(
+        self, connection: aiosqlite.Connection, found: Tables, run: RunInfo, *, marks: bool
+    ) -> None:
+        self._marks = marks
+        self._writer = Writer(
+            connection,
+            self._path,
+            found,
+            source=run.source,
+            policy=self.config.on_conflict,
+            cipher=self._cipher,
+            marks=marks,
+        )
+
+    async def _usable(self, connection: aiosqlite.Connection) -> Tables:
+        found = await find_tables(connection, self._path)
+        missing = found.missing()
+        if missing:
+            raise UsageError(
+                f"the tables in {str(self._path)!r} have no {missing[0]}, so they are not of a "
+                "SqliteSaver that lgx knows; write to another file"
+            )
+        return found
+
+    async def _check_sources(self, connection: aiosqlite.Connection, run: RunInfo) -> None:
+        other = None if run.merge else await another_source(connection, run.source)
+        if other is not None:
+            raise UsageError(
+                f"{str(self._path)!r} was filled from {other!r}, and this run reads "
+                f"{run.source!r}; a copy in an archive counts as a source of its own; write to "
+                "another file, or add --merge: threads that both have then stay as they are"
+            )
+
+    # -- threads ---------------------------------------------------------------------
+
+    async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
+        if self._connection is None or not self._marks:  # a dry run into what holds nothing yet
+            return {}
+        with explained(self._path):
+            kept = await read_marks(self._connection, [ref.thread_id for ref in refs])
+        return {
+            thread_id: Mark(
+                version=mark.version, fingerprint=mark.fingerprint, checkpoints=mark.checkpoints
+            )
+            for thread_id, mark in kept.items()
+            if mark.source == self._source
+            and mark.version is not None
+            and mark.fingerprint is not None
+        }
+
+    async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
+        writer = self._write()
+        async with self._transaction(self._open()):
+            return await writer.store(bundles, context)
+
+    async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
+        if self._writer is None:
+            return WriteOutcome(thread_id=bundle.thread_id)
+        with explained(self._path):
+            return await self._writer.preview(bundle, context)
+
+    async def forget(self, thread_ids: Sequence[str]) -> None:
+        connection, writer = self._open(), self._write()
+        async with self._transaction(connection):
+            kept = await read_marks(connection, thread_ids)
+            await writer.remove([key for key, mark in kept.items() if mark.source == self._source])
+
+    # -- inside ----------------------------------------------------------------------
+
+    @property
+    def _source(self) -> str:
+        assert self._run is not None, "used before begin"
+        return self._run.source
+
+    def _open(self) -> aiosqlite.Connection:
+        assert self._connection is not None, "written before begin, or in a dry run"
+        return self._connection
+
+    def _write(self) -> Writer:
+        assert self._writer is not None, "written before begin, or in a dry run"
+        return self._writer
+
+    @asynccontextmanager
+    async def _transaction(self, connection: aiosqlite.Connection) -> AsyncIterator[None]:
+        """All or nothing, and durable."""
+        with explained(self._path):
+            try:
+                await connection.execute("BEGIN IMMEDIATE")
+                yield
+                await connection.execute("COMMIT")
+            except BaseException:
+                # It does nothing where a full disk ended the transaction by itself.
+                await run_to_end(connection.rollback())
+                raise

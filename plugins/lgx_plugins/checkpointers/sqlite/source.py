@@ -1,0 +1,172 @@
+"""The source: one moment of a SqliteSaver's file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from lgx import (
+    Context,
+    FatalError,
+    Loss,
+    Probe,
+    Query,
+    Record,
+    Source,
+    ThreadEnd,
+    ThreadRef,
+    UsageError,
+)
+from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig
+from lgx_plugins.checkpointers.sqlite.facts import file_facts
+from lgx_plugins.checkpointers.sqlite.listing import Listing
+from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
+from lgx_plugins.checkpointers.sqlite.tables import Tables, find_tables
+from lgx_plugins.files import check_target
+from lgx_plugins.formats import check_source
+from lgx_plugins.sqlite.config import real_path
+from lgx_plugins.sqlite.connection import open_to_read, state, unguarded
+from lgx_plugins.sqlite.failures import explained
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["SqliteSaverSource"]
+
+_Losses: TypeAlias = list[Loss]
+
+
+class SqliteSaverSource(Source[SqliteSaverConfig]):
+    """The rows of `checkpoints` and `writes` as records, in the bytes that they have there.
+
+    Files of every age are read, also those of the JavaScript package: which columns there are
+    is looked up. Everything is read in one transaction: what others write meanwhile is not
+    seen. A version covers every row, keys and bytes: an interrupt that is answered adds writes
+    to an old checkpoint. Nothing is decoded, but for the time of a thread's latest checkpoint
+    where `--since` or `--until` asks for it.
+    """
+
+    name = "sqlite-saver"
+    summary = "LangGraph's own checkpoints in a file of SqliteSaver, byte by byte."
+    config_type = SqliteSaverConfig
+    offers = KINDS
+    ordered: ClassVar[bool] = True
+    refs_per_read: ClassVar[int] = 50
+
+    def __init__(self, config: SqliteSaverConfig) -> None:
+        super().__init__(config)
+        self._path = real_path(config.path)
+        self._connection: aiosqlite.Connection | None = None
+        self._tables: Tables | None = None
+        self._state: object = None
+
+    async def __aenter__(self) -> SqliteSaverSource:
+        check_source(self._path, "sqlite")
+        check_target(self._path)
+        if not self._path.exists():
+            raise UsageError(f"there is no database {str(self._path)!r}; correct --source-path")
+        self._state = state(self._path) if unguarded(self._path) else None
+        connection = await open_to_read(self._path, self.config.busy_seconds)
+        try:
+            with explained(self._path):
+                await connection.execute_fetchall("BEGIN")
+                self._tables = await find_tables(connection, self._path)
+                ((encoding,),) = await connection.execute_fetchall("PRAGMA encoding")
+                if encoding != b"UTF-8":
+                    raise UsageError(
+                        f"{str(self._path)!r} keeps its text as {encoding.decode()}, in the order "
+                        "of which threads cannot be listed; copy its tables into a file of UTF-8"
+                    )
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with explained(self._path):
+                await connection.close()
+
+    async def versions(self, context: Context) -> Mapping[str, str]:
+        return {"sqlite": sqlite3.sqlite_version}
+
+    async def probe(self, context: Context) -> Probe:
+        return Probe(facts=await file_facts(self._open(), self._path, self._found()))
+
+    async def identity(self) -> str:
+        return f"sqlite-saver:{self._path}"
+
+    async def expected(self, query: Query, context: Context) -> int | None:
+        if query.filtered:
+            return None
+        return await self._listing().expected(context)
+
+    async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
+        for table, columns in self._found().others.items():
+            context.note(
+                f"column {', '.join(map(repr, columns))} of table {table!r} is none of "
+                "LangGraph's, and was left out"
+            )
+        async with aclosing(self._listing().refs(query, context)) as refs:
+            async for ref in refs:
+                yield ref
+
+    async def read(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncIterator[Record | ThreadEnd]:
+        for group in groups(refs):
+            waiting = [ref.thread_id for ref in group]
+            losses: _Losses = []
+            empty = True
+            async with aclosing(self._reader().records(group, context)) as items:
+                async for thread_id, item in items:
+                    while waiting[0] != thread_id:
+                        yield self._end(waiting.pop(0), losses, empty)
+                        losses, empty = [], True
+                    empty = False
+                    if isinstance(item, Loss):
+                        losses.append(item)
+                    else:
+                        yield item
+            for thread_id in waiting:
+                yield self._end(thread_id, losses, empty)
+                losses, empty = [], True
+
+    def _end(self, thread_id: str, losses: Sequence[Loss], empty: bool) -> ThreadEnd:
+        if self._state not in (None, state(self._path)):
+            raise FatalError(
+                f"{str(self._path)!r} was changed while it was read, and may not be locked by "
+                "this user; run again as its owner, or read a copy"
+            )
+        if empty:
+            return ThreadEnd(thread_id=thread_id, outcome="deleted")
+        return ThreadEnd(
+            thread_id=thread_id,
+            outcome="partial" if losses else "complete",
+            losses=tuple(losses),
+        )
+
+    def _open(self) -> aiosqlite.Connection:
+        assert self._connection is not None, "read before it was opened"
+        return self._connection
+
+    def _found(self) -> Tables:
+        assert self._tables is not None, "read before it was opened"
+        return self._tables
+
+    def _reader(self) -> Reader:
+        return Reader(self._open(), self._path, self._found())
+
+    def _listing(self) -> Listing:
+        return Listing(self._reader(), self._found())

@@ -1,0 +1,227 @@
+"""Writing threads in a transaction that somebody else has begun."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lgx import Bundle, Context, ThreadError, WriteOutcome
+from lgx_plugins.blocking import run_blocking
+from lgx_plugins.checkpointers.rows.conflicts import Course, Judgement, Policy, judge, left
+from lgx_plugins.checkpointers.rows.digests import RowDigest
+from lgx_plugins.checkpointers.rows.encryption import Cipher
+from lgx_plugins.checkpointers.rows.joining import Joiner
+from lgx_plugins.checkpointers.rows.marks import TABLE, Kept, to_keep
+from lgx_plugins.checkpointers.sqlite.cells import add_cells
+from lgx_plugins.checkpointers.sqlite.marks import put_marks, read_marks
+from lgx_plugins.checkpointers.sqlite.rows import Chunk, Thread, chunks
+from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
+from lgx_plugins.sqlite.failures import explain
+from lgx_plugins.sqlite.pages import Pages
+from lgx_plugins.sqlite.writer import pieces, placeholders
+
+if TYPE_CHECKING:
+    import aiosqlite
+
+__all__ = ["Writer"]
+
+_COLUMNS = {
+    CHECKPOINTS: (
+        "thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata"
+    ),
+    WRITES: "thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, value",
+}
+_PLACES = {CHECKPOINTS: "?, ?, ?, ?, ?, ?, ?", WRITES: "?, ?, ?, ?, ?, ?, ?, ?"}
+
+
+class Writer:
+    """Puts the threads of one source in. Closed by its maker."""
+
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        path: Path,
+        tables: Tables,
+        *,
+        source: str,
+        policy: Policy,
+        cipher: Cipher,
+        marks: bool = True,
+    ) -> None:
+        """`marks`: whether there is a table of them; in a dry run there may be none."""
+        self._connection = connection
+        self._path = path
+        self._tables = tables
+        self._pages = Pages(connection, path)
+        self._source = source
+        self._policy = policy
+        self._joiner = Joiner(cipher)
+        self._task_paths = tables.has(WRITES, "task_path")
+        self._marks = marks
+        paths = ", task_path" if self._task_paths else ""
+        self._inserts = {
+            CHECKPOINTS: f"INSERT INTO checkpoints ({_COLUMNS[CHECKPOINTS]}) "
+            f"VALUES ({_PLACES[CHECKPOINTS]})",
+            WRITES: f"INSERT INTO writes ({_COLUMNS[WRITES]}{paths}) "
+            f"VALUES ({_PLACES[WRITES]}{', ?' if paths else ''})",
+        }
+
+    def close(self) -> None:
+        """May be called again."""
+        self._joiner.close()
+
+    async def store(self, bundles: Sequence[Bundle], context: Context) -> list[WriteOutcome]:
+        """Those that are new together, the others one by one; an outcome for each."""
+        if len({bundle.thread_id for bundle in bundles}) < len(bundles):
+            return [
+                outcome for bundle in bundles for outcome in await self.store([bundle], context)
+            ]
+        ids = [bundle.thread_id for bundle in bundles]
+        taken = await self._taken(ids)
+        kept = await self._kept(ids)
+        fresh = [bundle for bundle in bundles if bundle.thread_id not in taken]
+        outcomes = {one.thread_id: one for one in await self._put(fresh)}
+        for bundle in bundles:
+            if bundle.thread_id in taken:
+                outcomes[bundle.thread_id] = await self._settle(
+                    bundle, kept.get(bundle.thread_id), context
+                )
+        return [outcomes[bundle.thread_id] for bundle in bundles]
+
+    async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
+        """What `store` would say, as far as can be told without writing."""
+        thread = self._thread(bundle)
+        try:
+            if await self._taken([bundle.thread_id]):
+                kept = (await self._kept([bundle.thread_id])).get(bundle.thread_id)
+                judgement = await self._judge(thread, kept, context)
+                if judgement.course is Course.LEAVE:
+                    return left(self._policy, bundle, judgement)
+                if judgement.course is Course.ADOPT:
+                    return WriteOutcome(
+                        thread_id=bundle.thread_id, losses=thread.losses, written=False
+                    )
+            await run_blocking(thread.digest)
+        except ThreadError as error:
+            return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
+        return WriteOutcome(thread_id=bundle.thread_id, losses=thread.losses)
+
+    # -- threads of which something stands there -------------------------------------
+
+    async def _settle(self, bundle: Bundle, kept: Kept | None, context: Context) -> WriteOutcome:
+        thread = self._thread(bundle)
+        try:
+            judgement = await self._judge(thread, kept, context)
+        except ThreadError as error:
+            return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
+        if judgement.course is Course.LEAVE:
+            return left(self._policy, bundle, judgement)
+        if judgement.course is Course.ADOPT:
+            await self._mark([thread])
+            return WriteOutcome(thread_id=bundle.thread_id, losses=thread.losses, written=False)
+        (outcome,) = await self._put([bundle])
+        return outcome
+
+    async def _judge(self, thread: Thread, kept: Kept | None, context: Context) -> Judgement:
+        standing = await self._standing(thread.bundle.thread_id, context)
+        return await run_blocking(
+            judge,
+            self._policy,
+            self._source,
+            kept=kept,
+            standing=standing,
+            coming=thread.digest,
+        )
+
+    async def _standing(self, thread_id: str, context: Context) -> str:
+        """The digest of the rows that stand there."""
+        digest = RowDigest()
+        for table in (CHECKPOINTS, WRITES):
+            sql = f"SELECT {', '.join(self._tables.cells(table))} FROM {table} WHERE thread_id = ?"
+            async with aclosing(self._pages.pages(sql, (thread_id,), context)) as pages:
+                async for page in pages:
+                    for cells in page:
+                        add_cells(digest, table, cells)
+        return digest.text()
+
+    async def _taken(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of which there are rows."""
+        found: set[str] = set()
+        for table in (CHECKPOINTS, WRITES):
+            for piece in pieces(ids):
+                rows = await self._connection.execute_fetchall(
+                    f"SELECT DISTINCT thread_id FROM {table} "
+                    f"WHERE thread_id IN ({placeholders(piece)})",
+                    tuple(piece),
+                )
+                found.update(thread_id.decode() for (thread_id,) in rows)
+        return frozenset(found)
+
+    # -- rows ------------------------------------------------------------------------
+
+    async def _put(self, bundles: Sequence[Bundle]) -> list[WriteOutcome]:
+        """In place of what stands there: all together if that works, else by halves, so that
+        one thread fails alone."""
+        if not bundles:
+            return []
+        threads = [self._thread(bundle) for bundle in bundles]
+        await self._connection.execute("SAVEPOINT lgx_threads")
+        try:
+            await self._insert(threads)
+            await self._mark(threads)
+        except ThreadError as error:
+            await self._connection.execute("ROLLBACK TO lgx_threads")
+            await self._connection.execute("RELEASE lgx_threads")
+            if len(bundles) == 1:
+                return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
+            half = len(bundles) // 2
+            return [*await self._put(bundles[:half]), *await self._put(bundles[half:])]
+        await self._connection.execute("RELEASE lgx_threads")
+        return [
+            WriteOutcome(thread_id=thread.bundle.thread_id, losses=thread.losses)
+            for thread in threads
+        ]
+
+    async def _insert(self, threads: Sequence[Thread]) -> None:
+        """Decodes in a worker thread and inserts in the connection's, a chunk at a time."""
+        await self.remove([thread.bundle.thread_id for thread in threads])
+        pending = chunks(threads)
+        none: Chunk = {}
+        while chunk := await run_blocking(next, pending, none):
+            for table, cells in chunk.items():
+                try:
+                    await self._connection.executemany(self._inserts[table], cells)
+                except sqlite3.IntegrityError as error:
+                    raise ThreadError(
+                        f"a row of it came twice, or is none that the table takes: {error}"
+                    ) from error
+                except (sqlite3.DataError, OverflowError) as error:  # of one value: its thread's
+                    raise explain(error, self._path) from error
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        """Takes threads and their marks away, whoever wrote them."""
+        for table in (CHECKPOINTS, WRITES, TABLE):
+            for piece in pieces(ids):
+                await self._connection.execute(
+                    f"DELETE FROM {table} WHERE thread_id IN ({placeholders(piece)})", tuple(piece)
+                )
+
+    async def _mark(self, threads: Sequence[Thread]) -> None:
+        marks: list[tuple[str, Kept]] = []
+        for thread in threads:
+            one = to_keep(self._source, thread.bundle, thread.written)
+            if any(loss.holdable for loss in thread.losses):
+                one = msgspec.structs.replace(one, version=None, fingerprint=None)
+            marks.append((thread.bundle.thread_id, one))
+        await put_marks(self._connection, marks)
+
+    async def _kept(self, ids: Sequence[str]) -> Mapping[str, Kept]:
+        return await read_marks(self._connection, ids) if self._marks else {}
+
+    def _thread(self, bundle: Bundle) -> Thread:
+        return Thread(bundle, self._joiner, task_paths=self._task_paths)
