@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-__all__ = ["kept_apart", "kept_id", "plain_id"]
+__all__ = ["Renamed", "kept_apart", "kept_id", "plain_id"]
+
+_TOLD = 3  # examples
+_WIDEST = 40  # characters of an id in one
 
 _LGX = uuid.UUID("6c677800-7468-5265-a164-732d69647321")
 
@@ -40,3 +43,28 @@ def _made(name: str) -> str:
     text = name.encode("utf-8", "surrogatepass")
     digest = hashlib.sha1(_LGX.bytes + text, usedforsecurity=False).digest()
     return str(uuid.UUID(bytes=digest[:16], version=5))
+
+
+class Renamed:
+    """The threads that have another id on the target: how many, and the first few."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._told: list[str] = []
+
+    def add(self, old: str, new: str) -> None:
+        self._count += 1
+        if len(self._told) < _TOLD:
+            short = old if len(old) <= _WIDEST else f"{old[: _WIDEST - 1]}…"
+            self._told.append(f"{short!r} is {new}")
+
+    def note(self) -> str | None:
+        """One sentence for the report; None where there are none."""
+        if not self._count:
+            return None
+        more = f" and {self._count - _TOLD:,} more" if self._count > _TOLD else ""
+        threads = "1 thread has" if self._count == 1 else f"{self._count:,} threads have"
+        return (
+            f"{threads} another id on the target, which takes only UUIDs ({', '.join(self._told)}"
+            f"{more}); the report has the map, and each thread's metadata.lgx.thread_id its old id"
+        )

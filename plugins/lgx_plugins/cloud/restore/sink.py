@@ -184,11 +184,9 @@ class CloudSink(Sink[CloudSinkConfig]):
             "the target gave its own ids and times to all checkpoints, and its own times to "
             f"threads, and takes no run ids; the report (--report FILE) has the old ones, {kept}"
         )
-        if self._writer.renamed:
-            context.note(
-                f"{self._writer.renamed} threads have another id on the target, which takes only "
-                "UUIDs; the report has the map, and each thread's metadata.lgx.thread_id its old id"
-            )
+        renamed = self._writer.renamed.note()
+        if renamed is not None:
+            context.note(renamed)
         if self._writer.kept_back:
             names = ", ".join(sorted(self._writer.kept_back))
             context.note(f"of the threads' metadata the target sets by itself: {names}")

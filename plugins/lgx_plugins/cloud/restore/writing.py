@@ -31,6 +31,7 @@ from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings, Place
 from lgx_plugins.cloud.restore.jobs import Job, job_of
 from lgx_plugins.cloud.restore.marking import Marking
+from lgx_plugins.cloud.restore.naming import Renamed
 from lgx_plugins.cloud.restore.room import Room
 from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget
@@ -67,8 +68,7 @@ class ThreadWriter:
         tells whether that has changed."""
         self.kept_back: set[str] = set()
         """Names of metadata that the target was not given, because it takes them from nobody."""
-        self.renamed = 0
-        """How many threads have another id there."""
+        self.renamed = Renamed()
 
     # -- what comes of a thread ---------------------------------------------------------
 
@@ -242,7 +242,8 @@ class ThreadWriter:
         whole = not any(loss.holdable for loss in losses)
         kept = origin if self._config.provenance else None
         await target.marking.finish(job.finished(outcome, built, whole=whole, origin=kept), built)
-        self.renamed += job.other is not None
+        if job.other is not None:
+            self.renamed.add(job.other, job.thread_id)
         self.kept_back |= job.sent.kept_back
         return WriteOutcome(
             thread_id=bundle.thread_id,
