@@ -15,16 +15,15 @@ from lgx.testing import make_context
 from lgx_plugins.checkpointers.sqlite import SqliteSaverSink, SqliteSaverSource
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, SqliteSaverSinkConfig
 
-from ..moving import move
-
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
 class Files:
     """Reads and writes files by lgx, and looks at their rows without it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, move: Callable[..., Any]) -> None:
         self.folder = folder
+        self._move = move
         self.target = folder / "copy.db"
 
     def source(self, path: Path) -> SqliteSaverSource:
@@ -38,7 +37,10 @@ class Files:
         self, path: Path, target: Path | None = None, run: RunInfo | None = None, **options: Any
     ) -> list[WriteOutcome]:
         """One run from file to file."""
-        return await move(self.source(path), self.sink(target, **options), run=run)
+        outcomes: list[WriteOutcome] = await self._move(
+            self.source(path), self.sink(target, **options), run=run
+        )
+        return outcomes
 
     async def refs(self, path: Path, query: Query | None = None) -> list[Any]:
         async with self.source(path) as source:
@@ -88,8 +90,8 @@ class Files:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path)
+def files(tmp_path: Path, move: Callable[..., Any]) -> Files:
+    return Files(tmp_path, move)
 
 
 @pytest.fixture

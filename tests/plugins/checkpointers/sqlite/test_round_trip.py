@@ -2,8 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from lgx import Report, run_async, use
+from lgx_plugins.archive import ArchiveSink, ArchiveSource
+from lgx_plugins.checkpointers.sqlite import SqliteSaverSink, SqliteSaverSource
+from lgx_plugins.ndjson import NdjsonSink, NdjsonSource
+
+
+class _Plugins:
+    """Those of this test, whatever is installed."""
+
+    def __init__(self) -> None:
+        self._sources: Mapping[str, Any] = {
+            one.name: one for one in (ArchiveSource, NdjsonSource, SqliteSaverSource)
+        }
+        self._sinks: Mapping[str, Any] = {
+            one.name: one for one in (ArchiveSink, NdjsonSink, SqliteSaverSink)
+        }
+
+    def source(self, name: str) -> Any:
+        return self._sources[name]
+
+    def sink(self, name: str) -> Any:
+        return self._sinks[name]
+
+    def components(self, name: str) -> Mapping[str, Any]:
+        return {"source": self._sources[name], "sink": self._sinks[name]}
+
+
+async def _run(source: Any, sink: Any, **options: Any) -> Report:
+    plugins: Any = _Plugins()
+    return await run_async(source, sink, registry=plugins, **options)
 
 
 async def test_a_copy_holds_what_the_saver_wrote(
@@ -16,4 +54,88 @@ async def test_a_copy_holds_what_the_saver_wrote(
     assert files.rows(files.target) == files.rows(sqlite_zoo)
     before = in_sqlite(sqlite_zoo)
     assert len(before) == 88
+    assert zoo.differences(before, in_sqlite(files.target)) == []
+
+
+async def test_a_copy_of_what_the_async_saver_wrote(
+    files: Any, tmp_path: Path, in_sqlite: Any, zoo: Any
+) -> None:
+    """AsyncSqliteSaver writes the same tables, and reads the copy."""
+    original = tmp_path / "async.db"
+    async with AsyncSqliteSaver.from_conn_string(str(original)) as saver:
+        await asyncio.to_thread(zoo.run, saver)
+        before = await asyncio.to_thread(zoo.held, saver)
+    await files.copy(original)
+    assert files.rows(files.target) == files.rows(original)
+    async with AsyncSqliteSaver.from_conn_string(str(files.target)) as saver:
+        after = await asyncio.to_thread(zoo.held, saver)
+    assert len(after) == 88
+    assert zoo.differences(before, after) == []
+
+
+async def test_what_was_interrupted_goes_on_on_the_copy(
+    files: Any, sqlite_zoo: Path, zoo: Any
+) -> None:
+    """Interrupts are answered, chats continued and deltas added to on the copy, and end as they
+    do on the original."""
+    await files.copy(sqlite_zoo)
+    with SqliteSaver.from_conn_string(str(sqlite_zoo)) as saver:
+        wanted = zoo.resume(saver)
+    with SqliteSaver.from_conn_string(str(files.target)) as saver:
+        came = zoo.resume(saver)
+    assert zoo.differences(wanted, came) == []
+    assert came["nested"][:2] == ({"answers": ["begun", "begun", "begun", "Ada:1"], "n": 1}, ())
+
+
+@pytest.mark.parametrize("store", ["archive", "ndjson"])
+async def test_through_an_archive_or_a_file_nothing_is_lost(
+    store: str, files: Any, sqlite_zoo: Path, in_sqlite: Any, zoo: Any, tmp_path: Path
+) -> None:
+    """sqlite-saver to archive or ndjson and back, by the engine: the rows are the same bytes."""
+    between = use(store, path=tmp_path / ("kept" if store == "archive" else "kept.ndjson.zst"))
+    there = await _run(use("sqlite-saver", path=sqlite_zoo), between)
+    back = await _run(between, use("sqlite-saver", path=files.target))
+    count = len({thread_id for thread_id, _, _ in in_sqlite(sqlite_zoo)})
+    for report in (there, back):
+        assert (report.threads.listed, report.threads.written) == (count, count)
+        assert (report.checkpoints.written, report.failures, report.losses) == (88, [], [])
+    assert files.rows(files.target) == files.rows(sqlite_zoo)
+    assert zoo.differences(in_sqlite(sqlite_zoo), in_sqlite(files.target)) == []
+
+
+async def test_a_second_run_moves_what_changed(
+    files: Any, sqlite_zoo: Path, zoo: Any, in_sqlite: Any
+) -> None:
+    """Only threads that went on are read and written again: answering an interrupt counts, though
+    its writes belong to an old checkpoint."""
+    source, sink = use("sqlite-saver", path=sqlite_zoo), use("sqlite-saver", path=files.target)
+    first = await _run(source, sink)
+    again = await _run(source, sink)
+    assert (again.threads.unchanged, again.threads.written) == (first.threads.written, 0)
+    with SqliteSaver.from_conn_string(str(sqlite_zoo)) as saver:
+        changed = zoo.resume(saver)
+    third = await _run(source, sink)
+    assert (third.threads.written, third.threads.failed) == (len(changed), 0)
+    assert files.rows(files.target) == files.rows(sqlite_zoo)
+    assert zoo.differences(in_sqlite(sqlite_zoo), in_sqlite(files.target)) == []
+
+
+async def test_a_file_that_is_being_written_gives_one_moment(
+    files: Any, sqlite_zoo: Path, zoo: Any, move: Callable[..., Any], in_sqlite: Any
+) -> None:
+    """What a graph writes while threads are read is not in the copy, not even in part; the file
+    is not locked for it meanwhile, and its -wal is read."""
+    shutil.copy(sqlite_zoo, files.folder / "before.db")
+    with SqliteSaver.from_conn_string(str(sqlite_zoo)) as saver:
+        zoo.put_checkpoint(saver, "in the log")  # not in the file itself yet
+        before = zoo.held(saver)
+
+        class Disturbed(SqliteSaverSource):
+            async def read(self, refs: Any, context: Any) -> Any:
+                async for item in super().read(refs, context):
+                    yield item
+                await asyncio.to_thread(zoo.put_checkpoint, saver, "chat")
+
+        await move(Disturbed(files.source(sqlite_zoo).config), files.sink())
+        assert len(zoo.held(saver)) > len(before)
     assert zoo.differences(before, in_sqlite(files.target)) == []
