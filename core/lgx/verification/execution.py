@@ -191,7 +191,8 @@ class _Execution:
         held = parts[0].ledger
         ids = []
         for entry in held.entries():
-            ids += [own.decode("utf-8", "surrogatepass") for own in (entry.id, entry.origin) if own]
+            own = [entry.id] if entry.origin is None else [entry.id, entry.origin]
+            ids += [one.decode("utf-8", "surrogatepass") for one in own]
             if len(ids) > _BY_ID:
                 break
         query = Query(extras=self._spec.query.extras)

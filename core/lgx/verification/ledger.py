@@ -16,6 +16,7 @@ import msgspec
 from lgx.errors import FatalError
 from lgx.verification.entries import Entry, Row
 from lgx.verification.fingerprint import Fingerprint, Head
+from lgx.verification.identities import kept_id
 from lgx.verification.shapes import Shapes
 
 __all__ = ["Ledger"]
@@ -25,17 +26,18 @@ _PAGE = 500  # threads that are looked up together
 
 _SCHEMA = (
     """CREATE TABLE thread (
-      number INTEGER PRIMARY KEY, id BLOB, origin BLOB, mark BLOB, fidelity TEXT,
+      number INTEGER PRIMARY KEY, id BLOB, kept BLOB, origin BLOB, mark BLOB, fidelity TEXT,
       source TEXT, graph BLOB, unfinished INT, status TEXT, shape INT, digests BLOB, settled BLOB
     )""",
     "CREATE INDEX thread_id ON thread (id)",
+    "CREATE INDEX thread_kept ON thread (kept) WHERE kept IS NOT NULL",
     "CREATE INDEX thread_origin ON thread (origin) WHERE origin IS NOT NULL",
     """CREATE TABLE record (
       thread INT, kind TEXT, place BLOB, id BLOB, copy INT, step BLOB, source TEXT, parent BLOB,
       due BLOB, shape INT, digests BLOB, settled BLOB, PRIMARY KEY (thread, kind, place, id, copy)
     ) WITHOUT ROWID""",
 )
-_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_THREAD = "INSERT INTO thread VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRY = (
     "SELECT id, number, origin, mark, fidelity, source, graph, unfinished, status, shape, "
@@ -103,12 +105,13 @@ class Ledger:
     def add_thread(self, found: Entry) -> None:
         """Keeps a thread, under a number of its own from 1."""
         shape = None if found.names is None else self._shapes.number("thread", found.names)
+        kept = kept_id(found.id)
         self._database.execute(
             _ADD_THREAD,
             (
-                *(found.number, found.id, found.origin, found.mark, found.fidelity),
-                *(found.source, found.graph, found.unfinished, found.status),
-                *(shape, found.digests, _packed(found.settled)),
+                *(found.number, found.id, None if kept == found.id else kept, found.origin),
+                *(found.mark, found.fidelity, found.source, found.graph, found.unfinished),
+                *(found.status, shape, found.digests, _packed(found.settled)),
             ),
         )
 
@@ -149,14 +152,15 @@ class Ledger:
                     self._database.execute("DELETE FROM thread WHERE number = ?", (entry.number,))
 
     def named(self, own: bytes) -> Entry | None:
-        """The thread of that id."""
-        return self._first("WHERE id = ? ORDER BY number LIMIT 1", own)
+        """The thread of that id, or of one that labels have in that form."""
+        where = "WHERE id = ? OR kept = ? ORDER BY id = ? DESC, number LIMIT 1"
+        return self._first(where, own, own, own)
 
     def made_of(self, origin: bytes, source: str) -> Entry | None:
         """The thread that had that id where it came from; of several that of this source, if it
         is among them."""
         order = "ORDER BY source = ? DESC, id, number LIMIT 1"
-        return self._first(f"WHERE origin = ? {order}", origin, source)
+        return self._first(f"WHERE origin = ? {order}", kept_id(origin), source)
 
     def rebuilt_from(self, source: str) -> bool:
         """Whether there is a thread that was rebuilt from there."""

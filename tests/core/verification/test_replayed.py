@@ -302,6 +302,18 @@ class TestOtherIds:
             await pair.verify("here", None)
         ).source.digest
 
+    @pytest.mark.parametrize(("own", "kept"), [("", ""), ("a\0b", "a\ufffdb")])
+    async def test_whatever_that_id_is(self, pair: Any, make: Any, own: str, kept: str) -> None:
+        """Servers keep no NUL: their labels have another character in its place."""
+        records = make.history(own)
+        pair.source.put(records)
+        pair.sink.put(under(MADE, rebuilt(records, thread_id=kept)))
+
+        for source, sink, chosen in (("here", "there", own), ("there", "here", MADE)):
+            for options in ({}, {"thread_ids": [chosen]}):
+                found = await pair.verify(source, sink, **options)
+                assert (found.equal, found.threads) == (True, Compared(equal=1))
+
     async def test_two_copies_of_it_are_compared_by_the_ids_that_they_have(
         self, pair: Any, make: Any
     ) -> None:
