@@ -55,7 +55,7 @@ async def restore_assistants(
         wanted = _in_order(record for record in records if isinstance(record, Assistant))
         restorer = _Restorer(client, graphs, wanted, conflict, context, dry=foreseen is not None)
         if restorer.empty:
-            arrived += 1
+            arrived += restorer.has_graph
             continue
         held = _in_order(there.get(restorer.id, ()))
         try:
@@ -126,6 +126,12 @@ class _Restorer:
     def empty(self) -> bool:
         """Whether it is no more than what each server makes by itself for a graph."""
         return self._system and len(self._wanted) == 1
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the target lists the graph that it is of."""
+        graph_id = self._wanted[0].graph_id
+        return graph_id is not None and self._graphs.mapped(graph_id) in self._graphs.known
 
     def lost(self, what: str, why: str, *, holdable: bool = True, left: bool = False) -> None:
         name = f"assistant {self._wanted[0].assistant_id}" + (f": {what}" if what else "")
