@@ -13,7 +13,7 @@ from lgx import Bundle, Loss, Thread
 from lgx_plugins.replay.differences import Differences
 from lgx_plugins.replay.kinds import kinds_of
 from lgx_plugins.replay.messages import MOVED, moved
-from lgx_plugins.replay.method import Method
+from lgx_plugins.replay.method import GraphMemory, Method
 from lgx_plugins.replay.outline import Outline, outline_of
 from lgx_plugins.replay.steps import root_checkpoints, values_of
 
@@ -74,6 +74,7 @@ def losses_of(
     if method is not None:
         yield from _of_method(outline, method, thread_id)
         yield from _made_data(bundle, method)
+        yield from _put_in_place(bundle, method)
     if differences is None:
         return
     for name in sorted(differences.excused):
@@ -120,8 +121,8 @@ def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
     found = {(channel, "messages") for channel in method.plain}
     if newest is not None:
         found.update(kinds_of(newest.values, thread.values if thread is not None else UNSET))
-    graph, thread_id = method.graph, bundle.thread_id
-    new = [item for item in sorted(found) if graph.told.setdefault(item, thread_id) == thread_id]
+    graph = method.graph
+    new = [item for item in sorted(found) if _first_told(item, bundle, graph)]
     for channel, items in groupby(new, key=itemgetter(0)):
         kinds = " and ".join(kind for _, kind in items)
         yield Loss(
@@ -130,6 +131,27 @@ def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
             "data in all threads of that graph, where nodes that expect more may fail",
             holdable=False,
         )
+
+
+def _put_in_place(bundle: Bundle, method: Method) -> Iterator[Loss]:
+    """Steps that were refused as tasks wrote them, told once for their nodes."""
+    graph = method.graph
+    for key in sorted(method.forced, key=sorted):
+        item = (", ".join(sorted(key)), "steps")
+        if key not in method.refused and item not in graph.told:
+            continue  # another thread was refused, which may have been its own fault
+        if _first_told(item, bundle, graph):
+            yield Loss(
+                what=f"steps of node {item[0]} of graph {graph.name!r} as tasks wrote them",
+                why="the target refused them, and their values were put in place: where a reducer "
+                "there does not take what JSON makes of its values, the next run fails at them",
+                holdable=False,
+            )
+
+
+def _first_told(item: tuple[str, str], bundle: Bundle, graph: GraphMemory) -> bool:
+    """Whether this thread is the one that tells it: again, if it is written again."""
+    return graph.told.setdefault(item, bundle.thread_id) == bundle.thread_id
 
 
 def _unwritable(outline: Outline, thread_id: str) -> Iterator[Loss]:

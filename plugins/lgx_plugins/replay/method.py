@@ -72,8 +72,8 @@ class GraphMemory(Struct):
         seen: nodes that were due in a history, as far as the API tells.
         successors: what came next after a step of a single node.
         topology: asked for where it is needed; `drawn`: whether it was.
-        told: channels that hold what is more than JSON, with a word for it, by the thread of
-            which it was told.
+        told: what was told of the graph, by the thread that told it: of channels what they held
+            that is more than JSON, and of nodes that their steps are overwritten.
     """
 
     name: str | None = None
@@ -134,6 +134,8 @@ class Method(Struct):
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
+        forced: the nodes of steps that are overwritten as they, or those of other threads, were
+            refused.
         unled: nodes that have finished beside tasks that wait, and of which nothing tells
             whether a command of theirs leads on.
         data: channels that were sent last in a form of which no reducer makes messages.
@@ -160,6 +162,7 @@ class Method(Struct):
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
+    forced: set[frozenset[str]] = field(default_factory=set)
     unled: set[str] = field(default_factory=set)
     data: set[str] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
@@ -207,6 +210,7 @@ class Method(Struct):
                 index: structs.replace(fix, forms=dict(fix.forms))
                 for index, fix in self.fixes.items()
             },
+            refused=dict(self.refused),
             alone=set(self.alone),
         )
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from msgspec import Raw, structs
 
 from lgx import Record
-from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update, Writes
+from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update, Writes, overwrites
 from lgx_plugins.replay.joins import Arrived, Joins
 from lgx_plugins.replay.messages import count_messages, messages_of
 from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
@@ -24,7 +24,8 @@ from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.poison import poison
 from lgx_plugins.replay.steps import Step, Values, root_checkpoints, step_of
-from lgx_plugins.replay.writing import held_back, written
+from lgx_plugins.replay.unfinished import unfinished
+from lgx_plugins.replay.writing import written
 
 __all__ = ["plan"]
 
@@ -68,7 +69,7 @@ class _Planner:
             if index in self._outline.kept:
                 self._old[index] = self._newest.shrunk()
         if step is not None and self._newest is not None:
-            yield from self._unfinished(step)
+            yield from self._unfinished(step, self._newest)
             self._method.plain = {name for name in step.values if self._plain(step, name)}
             waiting = {task.name for task in step.tasks if task.result is None}
             self._method.guessed = not waiting.isdisjoint(self._newest.blind)
@@ -187,6 +188,9 @@ class _Planner:
         ended = named[-1][0] == END
         named = named[:-1] if ended else named
         updates = written(step, parent, named, fix, level, self._method)
+        writes = [value for update in updates for _, value in update.writes or ()]
+        if key and 0 < level < RENAMED and any(map(overwrites, writes)):
+            self._method.forced.add(key)
         updates[-1:] = self._routed(step, updates, fix)
         names = [name for name, _ in named]
         staged = ended or (run is not None and self._stages(run, names))
@@ -246,27 +250,10 @@ class _Planner:
         if named and sent:
             yield Update(last.node, None, sent)
 
-    def _unfinished(self, step: Step) -> Iterator[Action]:
-        """What finished tasks wrote beside others that wait: stored, as it was in the source.
-
-        An update takes the first task of its name that has none yet, so those that finished
-        after one that waits cannot be told of. Nor is it told where a command of theirs leads:
-        nodes that are known to give commands have to run again.
-        """
-        waiting = {task.name for task in step.tasks if task.result is None}
-        if not waiting:
-            return
-        held = self._method.routed | self._method.sending
-        unsure = self._graph.choosing.difference(self._graph.successors)
-        updates = []
-        for task in step.tasks:
-            if task.result is None:
-                held.add(task.name)
-            elif task.name not in held:
-                self._method.unled |= unsure & {task.name}
-                updates.append(Update(task.name, held_back(task, step, self._method)))
-        hidden = self._newest.hidden if self._newest is not None else ()
-        bitter = self._poison(step, {*step.next, *hidden})
+    def _unfinished(self, step: Step, newest: Parent) -> Iterator[Action]:
+        """What finished tasks wrote beside others that wait: stored, as it was in the source."""
+        updates = unfinished(step, self._method)
+        bitter = self._poison(step, {*step.next, *newest.hidden})
         if updates and bitter:
             yield Superstep(step.index, tuple(updates), bitter)
 

@@ -9,7 +9,6 @@ from msgspec import Raw
 from lgx_plugins.replay.actions import Update, Writes, overwrite
 from lgx_plugins.replay.messages import (
     Messages,
-    cleaned,
     edits,
     messages_of,
     replacement,
@@ -17,9 +16,9 @@ from lgx_plugins.replay.messages import (
 )
 from lgx_plugins.replay.method import OVERWRITTEN, Fix, Form, GraphMemory, Method
 from lgx_plugins.replay.parent import Parent
-from lgx_plugins.replay.steps import Step, Task
+from lgx_plugins.replay.steps import Step
 
-__all__ = ["held_back", "written"]
+__all__ = ["written"]
 
 _AS_DATA = (Form.WRITTEN, Form.OVERWRITE, Form.VALUE, Form.TAIL)
 
@@ -61,20 +60,6 @@ def written(
         Update(name, None if part is None else tuple(part))
         for (name, _), part in zip(named, parts, strict=True)
     ]
-
-
-def held_back(task: Task, step: Step, method: Method) -> Writes:
-    """What a task wrote that waits to be applied: messages as their reducer takes them."""
-    return tuple(
-        (channel, cleaned(value) if _of_messages(channel, step, method) else value)
-        for channel, value in task.writes or ()
-    )
-
-
-def _of_messages(channel: str, step: Step, method: Method) -> bool:
-    """Whether a channel holds messages that its reducer makes of what it is given."""
-    value = step.values.get(channel)
-    return value is not None and channel not in method.data and messages_of(value) is not None
 
 
 def _form(

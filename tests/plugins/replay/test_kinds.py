@@ -21,7 +21,7 @@ from lgx.testing import make_bundle, make_context
 from lgx_plugins.replay import GraphMemory, Memory, Outcome, replay_thread
 
 from .local import LocalTarget, Place
-from .zoo import graph
+from .zoo import CASES, graph
 
 
 class Rich(TypedDict, total=False):
@@ -101,6 +101,27 @@ async def test_it_is_told_once_for_a_graph() -> None:
     assert told == [found, found, ["decimals"], [*found, "decimals"]]
 
 
+async def test_a_reducer_that_does_not_take_json_is_told_by_the_node() -> None:
+    """A set comes back as a list, which the next run cannot be added to."""
+    case = next(case for case in CASES if case.name == "reducers")
+    source, there = Place(case.build()), Place(case.build())
+    await case.play(source)
+    bundle = await source.export()
+    target = LocalTarget(there)
+    memory = GraphMemory("g")
+
+    outcomes = [
+        await replay_thread(bundle, target, memory),
+        await replay_thread(bundle, LocalTarget(there), memory),
+    ]
+
+    told = [[(loss.what, loss.thread_id) for loss in outcome.losses] for outcome in outcomes]
+    nodes = [(f"steps of node {name} of graph 'g' as tasks wrote them", None) for name in "ab"]
+    assert told == [nodes, nodes]
+    with pytest.raises(TypeError):
+        await there.graph.ainvoke({"x": 1}, there.head(target.thread_id))
+
+
 @pytest.mark.parametrize(
     "messages", [[], [HumanMessage("after", id="z")]], ids=["last", "not last"]
 )
@@ -123,6 +144,6 @@ async def test_a_message_that_no_server_makes_is_told(messages: list[Any]) -> No
 
     outcome = await replay_thread(await source.export(), target, Memory().of("g"))
 
-    assert [loss.what for loss in outcome.losses] == [
-        "messages of channel 'messages' of graph 'g' as such"
-    ]
+    assert outcome.losses[0].what == "messages of channel 'messages' of graph 'g' as such"
+    told = {loss.what.partition(" of ")[0] for loss in outcome.losses}
+    assert told == {"messages", "steps"}

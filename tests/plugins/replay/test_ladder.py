@@ -110,6 +110,10 @@ async def test_what_one_thread_has_taught_the_next_one_knows() -> None:
     assert (second.attempts, second.exact) == (1, True)
 
 
+def _holdable(outcome: Outcome) -> list[str]:
+    return [loss.what for loss in outcome.losses if loss.holdable]
+
+
 @pytest.mark.parametrize("schema", [Marked, Swapped, Refusing, Smaller])
 async def test_a_second_thread_comes_out_no_worse(schema: Any) -> None:
     """Nor does it take more attempts: what was learnt of the graph is of use."""
@@ -119,7 +123,7 @@ async def test_a_second_thread_comes_out_no_worse(schema: Any) -> None:
     _, _, first = await _replayed(bundle, graph(schema, NODES, EDGES), memory)
     _, _, second = await _replayed(bundle, graph(schema, NODES, EDGES), memory)
 
-    assert second.losses == first.losses
+    assert _holdable(second) == _holdable(first)
     assert second.attempts <= first.attempts
 
 

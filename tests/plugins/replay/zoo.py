@@ -590,6 +590,7 @@ CUT = "what an input dropped"
 FORK = "the parent"
 SENT = "the input"
 PLAIN = "messages"
+STEPS = "steps"
 
 CASES = (
     Case("line", _line, turns(3)),
@@ -609,7 +610,7 @@ CASES = (
     Case("join of sends", _joined_sends, turns(3)),
     Case("messages", _talking, _talked),
     Case("usage", _counting, turns(2, {"messages": "hi"}), ("usage_metadata",)),
-    Case("reducers", _reduced, turns(3, {"x": 1})),
+    Case("reducers", _reduced, turns(3, {"x": 1}), (STEPS,)),
     Case("channels", _channels, turns(3, {"x": 1})),
     Case("delta", _delta, turns(3, {"x": 1})),
     Case("root", _root, turns(3, ["in"])),
