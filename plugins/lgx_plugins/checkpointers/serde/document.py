@@ -183,7 +183,7 @@ class Document:
                 )
             keys[key] = changed
         if left:
-            raise ThreadError(f"no text of this value begins at byte {min(left)}")
+            raise ThreadError(f"no text of this value begins at {min(left)}")
 
     def _sealed(self, data: bytes) -> bytes:
         if cipher.parts(self.type)[1] is None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from lgx_plugins.checkpointers.serde import messages
-from lgx_plugins.checkpointers.serde.scanning import Kind, tokens
+from lgx_plugins.checkpointers.serde.reading import LEVELS
+from lgx_plugins.checkpointers.serde.scanning import DEEPEST, Kind, tokens
 
 __all__ = ["SAFE", "UNTOLD", "Name", "named", "unsafe"]
 
@@ -73,7 +74,7 @@ class _Collector:
         self._unpack = ormsgpack.unpackb
         self._option = ormsgpack.OPT_NON_STR_KEYS
         self._found: set[Name] = set()
-        self._depth = 0
+        self._levels = LEVELS
 
     def collect(self, blob: bytes) -> set[Name] | None:
         try:
@@ -85,11 +86,12 @@ class _Collector:
     def _extension(self, code: int, data: bytes) -> None:
         if code not in _CALLS and code != 7:
             return
-        self._depth += 1
-        if self._depth > 6:
+        levels = min(len(data), DEEPEST)
+        self._levels -= levels
+        if self._levels < 0:
             raise ValueError("too deep for this road")
         payload = self._unpack(data, ext_hook=self._extension, option=self._option)
-        self._depth -= 1
+        self._levels += levels
         if code != 7:
             name = _name(code, payload)
             if name is UNTOLD:

@@ -13,17 +13,20 @@ from math import isfinite
 from typing import Any
 
 from lgx_plugins.checkpointers.serde import tags
-from lgx_plugins.checkpointers.serde.scanning import Kind, tokens
+from lgx_plugins.checkpointers.serde.scanning import DEEPEST, Kind, tokens
 from lgx_plugins.checkpointers.serde.text import encode_tree
 
-__all__ = ["fast", "slow", "to_json"]
+__all__ = ["LEVELS", "fast", "slow", "to_json"]
+
+LEVELS = 3 * DEEPEST
+"""How deep the payloads that ormsgpack reads at one time may be together, beside the value they
+lie in: each of its levels takes half a kilobyte of the stack."""
 
 # A number that JSON has no word for. In a text the second byte could not follow the first.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]", re.DOTALL)
 _TAG = tags.TAG.encode()
 _OF_MESSAGES = b"additional_kwargs"
 
-_EXTENSIONS = 6
 _COPIES = 4
 
 
@@ -60,7 +63,7 @@ class _Reader:
         # as the second element of an array.
         self._last = os.urandom(16)
         self._mark = b"\xc4\x10" + self._last
-        self._depth = 0
+        self._levels = LEVELS
         self._room = _COPIES * size  # each payload is a copy of a part of what it lies in
         self._messages = 0
 
@@ -83,13 +86,15 @@ class _Reader:
     def _extension(self, code: int, data: bytes) -> object:
         if not 0 <= code <= 7:
             return tags.opaque(code, data)
-        self._depth += 1
-        self._room -= len(data)
-        if self._depth > _EXTENSIONS or self._room < 0:
+        size = len(data)
+        levels = min(size, DEEPEST)  # at most: each takes a byte
+        self._levels -= levels
+        self._room -= size
+        if self._levels < 0 or self._room < 0:
             raise ValueError("too much at once")
         found = tags.extension(code, self._read(data))
-        self._room += len(data)
-        self._depth -= 1
+        self._room += size
+        self._levels += levels
         if tags.TAG not in found:
             self._messages += 1
         return found
