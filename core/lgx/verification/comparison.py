@@ -117,8 +117,11 @@ class Comparison:
         if not left and self._is_its_own(right[0]):
             self._excused["threads that the target has of its own"] += len(right)
             return
-        counts = self._found.threads
+        counts, own = self._found.threads, (left or right)[0]
         findings = Findings(checkpoints=self._found.checkpoints, records=self._found.records)
+        unread = self._listing.untold(own.thread_id, (right or left)[0].thread_id)
+        if unread:  # what is there of it, and what is not, nobody knows
+            findings = Findings(checkpoints=Compared(), records=Compared())
         before = _differing(findings.checkpoints)
         rebuilt = None
         if left and right:
@@ -129,8 +132,7 @@ class Comparison:
         else:
             for entry in left or right:
                 self._count_alone(0 if left else 1, entry, findings.checkpoints)
-        own = (left or right)[0]
-        if self._listing.untold(own.thread_id, right[0].thread_id if right else own.thread_id):
+        if unread:
             counts.unread += 1
             return
         what: What = "different"

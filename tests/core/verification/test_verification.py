@@ -57,6 +57,19 @@ class TestFailures:
         assert (found.threads, found.exit_code) == (Compared(equal=1, unread=1), 1)
         assert found.sink.unread == [LOSS]
 
+    async def test_nor_are_its_checkpoints_missing_or_equal(self, pair: Any, make: Any) -> None:
+        """Nobody knows, whichever side it is and however much came of it."""
+        pair.put(make.history("t"), make.history("t", 2))
+        pair.source.put(make.history("here"))
+        pair.put(make.history("u"))
+        other = msgspec.structs.replace(LOSS, thread_id="here")
+        pair.here(losses={"t": LOSS, "here": other})
+
+        found = await pair.verify()
+
+        assert (found.checkpoints, found.records) == (Compared(equal=3), Compared())
+        assert (found.threads, found.source.checkpoints) == (Compared(equal=1, unread=2), 9)
+
     async def test_one_of_which_nothing_came_is_told_with_its_reason(
         self, pair: Any, make: Any
     ) -> None:
