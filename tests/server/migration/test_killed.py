@@ -66,3 +66,19 @@ async def test_a_second_run_completes_what_a_killed_one_began(
     found = await compare(source.url, target, {name: thread_id})
     assert found[name].of("values", "missing", "extra", "step", "source", "final") == []
     assert "unfinished" not in (await labels(target))[thread_id]
+
+
+async def test_a_run_that_was_killed_in_the_middle_of_a_replacement_is_completed(
+    source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """The older copy is gone, and the newer not there yet."""
+    thread_id = source.threads["loop-turns"]
+    await move(source.url, target, [thread_id])
+    rule = proxy.fail("DELETE /threads/*", Hang(), passed=True)
+    running = asyncio.create_task(move(source.url, proxy.url, [thread_id], full=True))
+    await asyncio.wait_for(rule.struck.wait(), 30)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await labels(target) == {}
+    report = await move(source.url, target, [thread_id])
+    assert (report.exit_code, report.threads.written) == (0, 1), report.failures

@@ -149,7 +149,8 @@ def test_each_thread_is_counted_once_and_its_rung_is_told(migrated: Migrated) ->
 def test_nothing_runs(migrated: Migrated) -> None:
     """No node is executed, and nothing that starts one is ever asked for."""
     assert migrated.executed == []
-    started = [name for name in migrated.requests if "/runs" in name and "/runs/crons" not in name]
+    asked = [name for name in migrated.requests if not name.startswith("GET ")]
+    started = [name for name in asked if "/runs" in name and "/runs/crons" not in name]
     assert started == []
     assert not any("/stream" in name or "/wait" in name for name in migrated.requests)
 

@@ -107,6 +107,56 @@ async def test_steps_that_come_after_it_was_read_back_are_seen(
     assert (await move(source.url, target, [thread_id])).threads.unchanged == 1
 
 
+@pytest.mark.parametrize("moment", ["it is looked at", "it is marked"])
+async def test_what_somebody_runs_before_it_is_marked_is_not_removed(
+    moment: str, source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """The thread fails, is not marked, and stays as whoever ran it left it."""
+    thread_id = source.threads["loop-turns"]
+    seen: list[str] = []
+
+    async def run(request: Request) -> None:
+        if request.path.endswith("/history"):
+            seen.append("compared")
+        looks = request.path == "/threads/search" if moment == "it is looked at" else mark(request)
+        if seen == ["compared"] and looks:
+            seen.append("run")
+            async with Server(target) as server:
+                body = {"assistant_id": "loop", "input": {"rounds": 1}}
+                await server.post(f"/threads/{thread_id}/runs/wait", body)
+
+    proxy.on_request = run
+    report = await move(source.url, proxy.url, [thread_id])
+    [why] = named(report, thread_id)
+    assert why.startswith("thread: somebody has run it while it was being built")
+    assert "unfinished" in (await labels(target))[thread_id]
+    async with Server(target) as server:
+        assert len(await server.get(f"/threads/{thread_id}/runs")) == 1
+    again = await move(source.url, target, [thread_id])
+    assert "in use since" in named(again, thread_id)[0]
+
+
+async def test_what_somebody_runs_before_it_is_tried_otherwise_is_not_removed(
+    source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """A continuation was cut off, and what was built is to go: with it their run would."""
+    thread_id = source.threads["weave-forked-parallel"]
+
+    async def run(request: Request) -> None:
+        if continuation(request):
+            async with Server(target) as server:
+                body = {"assistant_id": "weave", "input": None}
+                await server.post(f"/threads/{thread_id}/runs/wait", body)
+
+    proxy.on_request = run
+    proxy.fail(continuation, Reset(), passed=False)
+    report = await move(source.url, proxy.url, [thread_id])
+    [why] = named(report, thread_id)
+    assert why.startswith("thread: somebody has run it while it was being built")
+    async with Server(target) as server:
+        assert len(await server.get(f"/threads/{thread_id}/runs")) == 1
+
+
 async def test_a_thread_that_another_run_replaced_before_it_was_marked_is_not_marked(
     source: Filled, target: str, proxy: FaultProxy
 ) -> None:

@@ -8,9 +8,10 @@ from lgx import Context, ThreadError
 from lgx_plugins.cloud.answers import UnknownFateError
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import Label
+from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.threads import Built
 
-__all__ = ["Attempt", "TakenError"]
+__all__ = ["Attempt", "TakenError", "in_use"]
 
 
 class TakenError(ThreadError):
@@ -28,10 +29,13 @@ class Attempt:
         exposed: whether a request has gone out since the thread was last seen to be its own.
     """
 
-    def __init__(self, holdings: Holdings, thread_id: str, context: Context) -> None:
+    def __init__(
+        self, holdings: Holdings, standing: Standing, thread_id: str, context: Context
+    ) -> None:
         self.id: str | None = None
         self.exposed = False
         self._holdings = holdings
+        self._standing = standing
         self._thread_id = thread_id
         self._context = context
         self._created_at: str | None = None
@@ -82,12 +86,14 @@ class Attempt:
         """Removes what it made, if anything.
 
         Raises:
-            TakenError: meanwhile somebody else made a thread of that id.
+            TakenError: meanwhile somebody else made a thread of that id, or has run this one.
             UnknownFateError: it was removed, and had been removed in the middle by somebody
                 else: what came of it says nothing.
         """
         if self.id is None:
             return
+        if await self._standing.used():
+            raise in_use()
         what = f"removal of thread {self._thread_id}"
         created_at = await self._context.request(self.remove_made, what=what)
         self.id = None
@@ -107,6 +113,12 @@ class Attempt:
             raise _taken()
         await self._holdings.remove_once(self._thread_id)
         return holding.created_at
+
+
+def in_use() -> TakenError:
+    return TakenError(
+        "somebody has run it while it was being built: what is there is theirs, and not whole"
+    )
 
 
 def _vanished() -> UnknownFateError:

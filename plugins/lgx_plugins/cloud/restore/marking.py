@@ -8,7 +8,7 @@ from lgx import Context, ThreadError, split_object
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import Answer, UnknownFateError
 from lgx_plugins.cloud.client import Client
-from lgx_plugins.cloud.restore.attempt import Attempt, TakenError
+from lgx_plugins.cloud.restore.attempt import Attempt, TakenError, in_use
 from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.label import KEY, Label
 from lgx_plugins.cloud.restore.standing import Standing
@@ -58,7 +58,7 @@ class Marking:
             built: the thread, looked at last.
 
         Raises:
-            TakenError: meanwhile somebody else made a thread of that id.
+            TakenError: meanwhile somebody else made a thread of that id, or has run this one.
             UnknownFateError: steps have come that are not this attempt's.
         """
         own = self._attempt.id is not None
@@ -79,6 +79,8 @@ class Marking:
             raise TakenError("meanwhile somebody else made a thread of that id")
         same = built.state_updated_at == before.state_updated_at
         if not same and await self._standing.head() != label.head:
+            if await self._standing.used():
+                raise in_use()
             raise UnknownFateError("another run has written into the thread", status=None)
 
     async def disown(self) -> bool:

@@ -126,7 +126,12 @@ async def is_used(client: Client, thread_id: str, context: Context) -> bool:
     half of one, nobody but lgx knew that it would be replaced."""
     path = path_of(thread_id, "/runs?limit=1")
     what = f"runs of thread {thread_id}"
-    answer = await client.light(context, "GET", path, opening=b"[", what=what)
+    try:
+        answer = await client.light(context, "GET", path, opening=b"[", what=what)
+    except RefusedError as error:
+        if error.status == 404:
+            return False  # it is not there
+        raise
     if decoded(answer.body, list[Raw], "list of runs"):
         return True
     try:

@@ -258,7 +258,7 @@ class ThreadWriter:
         standing = Standing(
             self._client, self._history, self._holdings, job.thread_id, context, step
         )
-        attempt = Attempt(self._holdings, job.thread_id, context)
+        attempt = Attempt(self._holdings, standing, job.thread_id, context)
         marking = Marking(self._client, standing, attempt, context, job.thread_id, job.building)
         return HttpTarget(
             self._client,
