@@ -17,22 +17,28 @@ Place: TypeAlias = tuple[str, str]
 """Namespace and id: what a checkpoint is called in its thread."""
 
 _WAITING = "CREATE TABLE waiting (n INTEGER PRIMARY KEY, ns, id, parent, UNIQUE (ns, id))"
-_ORDERED = "CREATE TABLE ordered (at INTEGER PRIMARY KEY, n)"
+_ORDERED = "CREATE TABLE ordered (at INTEGER PRIMARY KEY, n UNIQUE)"
 
-# From those whose parent does not wait; of a circle, which no saver writes, nothing is found.
-_ORDER = """
-INSERT INTO ordered (n)
-WITH RECURSIVE walk (n, depth) AS (
-    SELECT w.n, 0 FROM waiting AS w WHERE NOT EXISTS
-        (SELECT 1 FROM waiting AS p WHERE p.ns = w.ns AND p.id = w.parent)
-    UNION ALL
-    SELECT c.n, walk.depth + 1 FROM walk
+# What a query walks along comes out in the order in which it was found: parents first.
+_CHILDREN = """
     CROSS JOIN waiting AS p ON p.n = walk.n
     CROSS JOIN waiting AS c ON c.ns = p.ns AND c.parent = p.id
-)
-SELECT n FROM walk ORDER BY depth, n
 """
-_REST = "INSERT INTO ordered (n) SELECT n FROM waiting WHERE n NOT IN (SELECT n FROM ordered)"
+_FREE = f"""
+INSERT INTO ordered (n)
+WITH RECURSIVE walk (n) AS (
+    SELECT w.n FROM waiting AS w WHERE NOT EXISTS
+        (SELECT 1 FROM waiting AS p WHERE p.ns = w.ns AND p.id = w.parent)
+    UNION ALL SELECT c.n FROM walk {_CHILDREN}
+)
+SELECT n FROM walk
+"""
+_CIRCLE = f"""
+INSERT INTO ordered (n)
+WITH RECURSIVE walk (n) AS (VALUES (?) UNION SELECT c.n FROM walk {_CHILDREN})
+SELECT n FROM walk
+"""
+_LEFT = "SELECT min(n) FROM waiting WHERE n > ? AND n NOT IN (SELECT n FROM ordered)"
 _PLACES = "SELECT at, ns, id FROM ordered JOIN waiting USING (n) WHERE at > ? ORDER BY at LIMIT 500"
 
 
@@ -67,12 +73,17 @@ class Deferred:
         return True
 
     def places(self) -> Iterator[Place]:
-        """Those that wait, parents first; of a circle the one that came first. Called once."""
+        """Those that wait, parents first; of a circle, which no saver writes, the one that came
+        first. Called once."""
         database = self._database
         if database is None:
             return
-        for statement in (_ORDERED, _ORDER, _REST):
-            database.execute(statement)
+        database.execute(_ORDERED)
+        database.execute(_FREE)
+        row = database.row(_LEFT, (0,))
+        while row is not None and row[0] is not None:
+            database.execute(_CIRCLE, row)
+            row = database.row(_LEFT, row)
         at = 0
         while rows := database.rows(_PLACES, (at,)):
             for _, ns, checkpoint_id in rows:

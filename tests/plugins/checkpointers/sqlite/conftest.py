@@ -71,6 +71,7 @@ class Files:
             ("writes", "1, 2, 3, 4, 5, 6"),
         ):
             columns = [name for _, name, *_ in self.query(path, f"PRAGMA table_info({table})")]
+            columns.sort(key="task_path".__eq__)  # where a newer saver adds it
             cells = ", ".join(f"{name}, typeof({name})" for name in columns)
             found[table] = self.query(path, f"SELECT {cells} FROM {table} ORDER BY {key}")
         return found
@@ -81,6 +82,14 @@ class Files:
             rows = connection.execute(sql, parameters).fetchall()
             connection.commit()
             return rows
+
+    def state(self) -> dict[str, tuple[int, bytes]]:
+        """The mode and the bytes of each file of the folder."""
+        return {
+            path.name: (path.stat().st_mode, path.read_bytes())
+            for path in self.folder.iterdir()
+            if path.is_file()
+        }
 
     def script(self, path: Path, sql: str) -> Path:
         """Makes or changes a file by statements."""

@@ -15,7 +15,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from lgx import Report, run_async, use
 from lgx_plugins.archive import ArchiveSink, ArchiveSource
 from lgx_plugins.checkpointers.sqlite import SqliteSaverSink, SqliteSaverSource
-from lgx_plugins.ndjson import NdjsonSink, NdjsonSource
+from lgx_plugins.ndjson.sink import NdjsonSink
+from lgx_plugins.ndjson.source import NdjsonSource
 
 
 class _Plugins:
