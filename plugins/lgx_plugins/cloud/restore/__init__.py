@@ -4,5 +4,5 @@ sink         the order of things                config, graphs, naming, leftover
 writing      one thread, until it stands        jobs, room, conflicts, threads
 target       its building                       attempt, standing, marking
 label        what is kept on the server         holdings, decoding
-assistants, crons, store                        belongings, foreseen
+assistants, crons, store                        belongings, foreseen, items
 """

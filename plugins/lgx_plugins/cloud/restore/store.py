@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Literal, TypeAlias
 
-from msgspec import Struct, UnsetType
+from msgspec import UnsetType
 
-from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError, canonical, parse_time
+from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
 from lgx_plugins.cloud.restore.belongings import encoded, extra_of
 from lgx_plugins.cloud.restore.foreseen import Foreseen
+from lgx_plugins.cloud.restore.items import HeldItem, HeldItems, digest_of, since_of
 
 __all__ = ["restore_items"]
 
 Conflict: TypeAlias = Literal["fail", "skip", "replace"]
 
 _AT_ONCE = 16
-
-
-class _There(Struct, frozen=True, gc=False):
-    """An item of the target: what it holds, and since when."""
-
-    digest: bytes
-    since: float | None
 
 
 async def restore_items(
@@ -45,22 +38,35 @@ async def restore_items(
         The items that the server did not take, and those that were left because they are
         newer there; and how many are there as they are at the source.
     """
-    there = {
-        _key(item): _There(_digest(item), _since(item))
-        async for item in Extras(client, context).of("store_item")
-        if isinstance(item, StoreItem)
-    }
+    with HeldItems() as there:
+        async for item in Extras(client, context).of("store_item"):
+            assert isinstance(item, StoreItem)
+            there.add(item)
+        losses = await _restore(client, bundle, there, conflict, context, foreseen)
+    return losses, len(bundle) - len(losses)
+
+
+async def _restore(
+    client: Client,
+    bundle: Bundle,
+    there: HeldItems,
+    conflict: Conflict,
+    context: Context,
+    foreseen: Foreseen | None,
+) -> list[Loss]:
+    """What did not come of it, or was left."""
     losses: list[Loss] = []
     items = iter(bundle)
 
     async def worker(items: Iterator[object]) -> None:
         for item in items:
             assert isinstance(item, StoreItem)
-            held = there.get(_key(item))
-            same = held is not None and held.digest == _digest(item)
+            held = there.find(item)
+            same = held is not None and held.digest == digest_of(item)
             if same and foreseen is not None:
                 foreseen.add("unchanged", _name(item))
             if same:
+                await asyncio.sleep(0)  # many may be the same, and others run, too
                 continue
             if held is not None and conflict != "replace" and _newer(held, item):
                 losses.append(_left(item, conflict))
@@ -79,7 +85,7 @@ async def restore_items(
                 group.create_task(worker(items))
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None  # what ends the run, which all of them met
-    return losses, len(bundle) - len(losses)
+    return losses
 
 
 def _left(item: StoreItem, conflict: Conflict) -> Loss:
@@ -93,28 +99,10 @@ def _left(item: StoreItem, conflict: Conflict) -> Loss:
     )
 
 
-def _newer(held: _There, item: StoreItem) -> bool:
+def _newer(held: HeldItem, item: StoreItem) -> bool:
     """Whether it was changed on the target after its last change at the source."""
-    since = _since(item)
+    since = since_of(item)
     return held.since is None or since is None or held.since >= since
-
-
-def _since(item: StoreItem) -> float | None:
-    if item.updated_at is None:
-        return None
-    try:
-        return parse_time(item.updated_at).timestamp()
-    except ValueError:
-        return None
-
-
-def _key(item: StoreItem) -> bytes:
-    return blake2b(encoded((item.namespace, item.key)), digest_size=16).digest()
-
-
-def _digest(item: StoreItem) -> bytes:
-    value = b"" if isinstance(item.value, UnsetType) else canonical(bytes(item.value))
-    return blake2b(value, digest_size=16).digest()
 
 
 def _name(item: StoreItem) -> str:
