@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from lgx.verification.fingerprint import Head
+from lgx.verification.identities import text_of_id
 
 __all__ = ["Entry", "Row"]
 
@@ -37,7 +38,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def thread_id(self) -> str:
-        return self.id.decode("utf-8", "surrogatepass")
+        return text_of_id(self.id)
 
 
 class Row(Struct, frozen=True):

@@ -23,7 +23,7 @@ from lgx.registry import Registry
 from lgx.report import Note
 from lgx.verification.comparison import Comparison
 from lgx.verification.forms import forms_in, may_be_compared
-from lgx.verification.identities import id_bytes
+from lgx.verification.identities import id_bytes, text_of_id
 from lgx.verification.ledger import Ledger
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
@@ -179,6 +179,8 @@ class _Execution:
             if self._may_go_on([part]):
                 part.listing = part.report
                 part.source = source_of(part.role, part.use, self._registry)
+                if len(sample.ids) <= _BY_ID:
+                    query = _by_id(query, list(map(text_of_id, sample.ids)))
                 await self._read([part], query, sample.chosen)
         else:
             await self._read([part], query, sample.candidates)
@@ -189,16 +191,15 @@ class _Execution:
     async def _read_chosen(self, parts: Sequence[Part]) -> None:
         """Reads of the sink the threads that were read of the source, whatever its filters."""
         held = parts[0].ledger
-        ids = []
+        ids: list[str] = []
         for entry in held.entries():
             own = [entry.id] if entry.origin is None else [entry.id, entry.origin]
-            ids += [one.decode("utf-8", "surrogatepass") for one in own]
+            ids += map(text_of_id, own)
             if len(ids) > _BY_ID:
                 break
         query = Query(extras=self._spec.query.extras)
         if len(ids) <= _BY_ID and all(map(_is_uuid, ids)):
-            # Where there is a limit, an id that is not there is no failure of reading.
-            query = Query(thread_ids=tuple(ids), limit=max(1, len(ids)), extras=query.extras)
+            query = _by_id(query, ids)
 
         def wanted(thread_ids: Sequence[str]) -> set[str]:
             # A server has a thread whose id is no UUID under one that is made of it, and only
@@ -277,6 +278,12 @@ class _Execution:
 
     def _sides(self) -> list[Side]:
         return [side for side in (self._found.source, self._found.sink) if side is not None]
+
+
+def _by_id(query: Query, ids: Sequence[str]) -> Query:
+    """The query for these threads alone. As there is a limit, one that is not there is no failure
+    of reading."""
+    return msgspec.structs.replace(query, thread_ids=tuple(ids), limit=max(1, len(ids)))
 
 
 def _is_uuid(text: str) -> bool:

@@ -17,7 +17,7 @@ from lgx.records import (
     Thread,
 )
 
-__all__ = ["IDENTITY", "id_bytes", "kept_id", "place_of"]
+__all__ = ["IDENTITY", "id_bytes", "kept_id", "place_of", "text_of_id"]
 
 IDENTITY: dict[type[Record], tuple[str, ...]] = {
     Thread: ("thread_id",),
@@ -38,6 +38,11 @@ _encode = msgspec.json.Encoder().encode
 def id_bytes(text: str) -> bytes:
     """An id as bytes, by which it is sorted; it may be any string."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def text_of_id(own: bytes) -> str:
+    """The id that `id_bytes` was given."""
+    return own.decode("utf-8", "surrogatepass")
 
 
 def kept_id(own: bytes) -> bytes:

@@ -66,15 +66,18 @@ class Part(Struct, kw_only=True):
         side = Side(plugin=self.use.name, place=_place(self.source.config))
         if self.sink is not None:
             side.identity = self.sink.identity
-        for report in (self.listing, self.report):
-            if report is not None:
-                side.received += report.received
-                side.requests += report.requests
-                side.retries += report.retries
-        if self.report is not None:
-            side.bytes, side.versions = self.report.bytes, self.report.versions
-            side.unread = self._losses(self.report)
+        for report in self._reports():
+            side.bytes += report.bytes
+            side.received += report.received
+            side.requests += report.requests
+            side.retries += report.retries
+            side.versions = report.versions
+            side.unread += self._losses(report)
+        side.unread = list(dict.fromkeys(side.unread))
         return side
+
+    def _reports(self) -> Sequence[Report]:
+        return [report for report in (self.listing, self.report) if report is not None]
 
     def _losses(self, report: Report) -> list[Loss]:
         """What is known to be there and did not come: losses, and failures that are none."""
@@ -92,13 +95,13 @@ class Part(Struct, kw_only=True):
 
     def failed(self) -> list[str]:
         """The threads that could not be read whole, whether they count or not."""
-        failures = self.report.failures if self.report is not None else ()
+        failures = (failure for report in self._reports() for failure in report.failures)
         return [f.thread_id for f in failures if f.thread_id is not None]
 
     def unread(self) -> dict[str, str]:
         """Those of them that count, and the first reason of each."""
         found: dict[str, str] = {}
-        for failure in self.report.failures if self.report is not None else ():
+        for failure in (one for report in self._reports() for one in report.failures):
             if failure.thread_id is not None and self._counts(failure.thread_id):
                 whole = failure.what == "thread"
                 words = failure.why if whole else f"{failure.what}: {failure.why}"

@@ -145,10 +145,18 @@ class TestSample:
     async def test_no_thread_is_read_in_vain(self, pair: Any, make: Any) -> None:
         """Which ones are of the sample is known once all are listed; then these are read."""
         fill(pair, make, 200)
-        here, there = pair.here(), pair.there()
+        asked: list[int] = []
+
+        async def listing(self: Any, query: Any, context: Any) -> Any:
+            asked.append(len(query.thread_ids))
+            async for ref in MemorySource.list(self, query, context):
+                yield ref
+
+        here, there = pair.here(list=listing), pair.there()
 
         assert (await pair.verify(sample=10, seed="a")).threads.equal == 10
         assert (len(here), sorted(here)) == (10, sorted(there))
+        assert asked == [0, 10]
 
     async def test_one_that_cannot_be_listed_may_be_of_it(self, pair: Any, make: Any) -> None:
         """Else what is damaged would never be looked at."""
@@ -165,6 +173,23 @@ class TestSample:
         for size, equal in ((20, 10), (6, 4)):
             found = await pair.verify(sample=size, seed="d")
             assert found.threads == Compared(equal=equal, unread=size - equal)
+
+    async def test_what_the_listing_lacks_makes_a_difference(self, pair: Any, make: Any) -> None:
+        """Nobody knows which threads that is."""
+        fill(pair, make, 20)
+
+        async def listing(self: Any, query: Any, context: Any) -> Any:
+            async for ref in MemorySource.list(self, query, context):
+                yield ref
+            if not query.thread_ids:
+                yield Loss(what="the rest", why="the file was cut short")
+
+        pair.here(list=listing)
+
+        found = await pair.verify(sample=3, seed="d")
+
+        assert (found.exit_code, found.threads) == (1, Compared(equal=3))
+        assert [loss.what for loss in found.source.unread] == ["the rest"]
 
     @pytest.mark.parametrize("source", ["here", "streamed"])
     async def test_of_one_side_alone(self, pair: Any, make: Any, source: str) -> None:
