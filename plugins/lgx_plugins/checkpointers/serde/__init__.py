@@ -48,8 +48,9 @@ gives them back where nothing was changed.
 from __future__ import annotations
 
 from lgx_plugins.checkpointers.serde.cipher import KEY_VARIABLE, environment_key
-from lgx_plugins.checkpointers.serde.document import Document, Text
+from lgx_plugins.checkpointers.serde.document import Document
 from lgx_plugins.checkpointers.serde.imports import SAFE, UNTOLD, Name, unsafe
+from lgx_plugins.checkpointers.serde.strings import Text
 from lgx_plugins.checkpointers.serde.tags import TAG
 from lgx_plugins.checkpointers.serde.writing import encode
 

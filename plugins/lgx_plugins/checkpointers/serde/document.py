@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from lgx import ThreadError
 from lgx_plugins.checkpointers.serde import (
@@ -16,46 +15,12 @@ from lgx_plugins.checkpointers.serde import (
     tags,
     writing,
 )
-from lgx_plugins.checkpointers.serde.strings import Found, Path
+from lgx_plugins.checkpointers.serde.strings import Text
 from lgx_plugins.checkpointers.serde.text import encode_tree
 
 __all__ = ["Document", "Text"]
 
 _TYPES = ("null", "empty", "bytes", "bytearray", "msgpack", "json")
-
-
-class Text:
-    """A text in a document.
-
-    Attributes:
-        place: stands for it in `Document.replaced`.
-        value: the text.
-        is_key: whether it is the key of a map, not a value.
-    """
-
-    __slots__ = ("_path", "is_key", "place", "value")
-
-    def __init__(self, place: int, value: str, is_key: bool, path: Path) -> None:
-        self.place = place
-        self.value = value
-        self.is_key = is_key
-        self._path = path
-
-    @property
-    def path(self) -> tuple[Any, ...]:
-        """Keys and indices from the document's root; of a key, those of the value behind it.
-
-        As in what the API shows: a message or any other constructed value is no step.
-        """
-        steps: list[Any] = []
-        path = self._path
-        while path is not None:
-            path, step = path
-            steps.append(step)
-        return tuple(reversed(steps))
-
-    def __repr__(self) -> str:
-        return f"Text({self.place}, is_key={self.is_key})"  # not the value: it may be anybody's
 
 
 class Document:
@@ -122,8 +87,11 @@ class Document:
 
     def strings(self) -> Iterator[Text]:
         """All texts in the order of the bytes, keys included."""
-        for found in self._found():
-            yield Text(found.start, found.value, found.owner is not None, found.path)
+        if self._inner == "msgpack":
+            return strings.strings(self._data)
+        if self._inner == "json":
+            return jsonform.strings(self._data)
+        return iter(())
 
     def replaced(self, changes: Mapping[int, str]) -> bytes:
         """The bytes with other texts at some places; all other bytes stay as they are.
@@ -135,15 +103,21 @@ class Document:
             changes: by `Text.place`.
 
         Raises:
-            ThreadError: two keys of one map would become the same.
+            ThreadError: two keys of one map would become the same, or a place is none of this
+                document's.
         """
         if not changes:
             return self.blob
-        self._check(changes)
-        if self._inner == "msgpack":
-            data = strings.replaced(self._data, changes)
+        # The place of a key is below zero.
+        starts = {place if place >= 0 else ~place: text for place, text in changes.items()}
+        if min(changes) < 0:
+            self._check_keys(starts)
+        if self._inner == "json":
+            data = jsonform.replaced(self._data, starts)
+        elif self._inner == "msgpack":
+            data = strings.replaced(self._data, starts)
         else:
-            data = jsonform.replaced(self._data, changes)
+            raise ThreadError(f"a value of the type {self._inner!r} has no texts to be replaced")
         return self._sealed(data)
 
     def encoded(self, neutral: bytes) -> tuple[str, bytes | None]:
@@ -160,30 +134,20 @@ class Document:
             return kind, data
         return f"{kind}+{name}", self._sealed(data)
 
-    def _found(self) -> Iterator[Found]:
-        if self._inner == "msgpack":
-            return strings.strings(self._data)
-        if self._inner == "json":
-            return jsonform.strings(self._data)
-        return iter(())
-
-    def _check(self, changes: Mapping[int, str]) -> None:
-        left = set(changes)
+    def _check_keys(self, changes: Mapping[int, str]) -> None:
+        """Looks whether the keys of each map stay different from one another."""
         keys: dict[tuple[int, str], bool] = {}
-        for found in self._found():
-            changed = found.start in left
-            left.discard(found.start)
-            if found.owner is None:
+        for text in self.strings():
+            if text.owner is None:
                 continue
-            key = found.owner, changes[found.start] if changed else found.value
+            changed = text.start in changes
+            key = text.owner, changes[text.start] if changed else text.value
             if key in keys and (changed or keys[key]):
                 raise ThreadError(
                     f"two keys of one map would become {json.dumps(key[1])}, and one of their "
                     "values be lost; leave keys as they are, or make different texts of them"
                 )
             keys[key] = changed
-        if left:
-            raise ThreadError(f"no text of this value begins at {min(left)}")
 
     def _sealed(self, data: bytes) -> bytes:
         if cipher.parts(self.type)[1] is None:

@@ -7,7 +7,15 @@ from typing import Any, TypeAlias
 
 from lgx_plugins.checkpointers.serde import messages
 from lgx_plugins.checkpointers.serde.reading import LEVELS
-from lgx_plugins.checkpointers.serde.scanning import DEEPEST, Kind, tokens
+from lgx_plugins.checkpointers.serde.scanning import (
+    ARRAY,
+    DEEPEST,
+    END,
+    EXTENSION,
+    MAP,
+    TEXT,
+    tokens,
+)
 
 __all__ = ["SAFE", "UNTOLD", "Name", "named", "unsafe"]
 
@@ -125,7 +133,7 @@ def _walk(blob: bytes) -> set[Name]:
     # What is open: for an extension its code, for its array what the elements are, else None.
     stack: list[int | list[Any] | None] = []
     for kind, _, _, _, value in tokens(blob):
-        if kind == Kind.END:
+        if kind == END:
             closed = stack.pop()
             if type(closed) is list:
                 code = stack[-1]
@@ -135,13 +143,13 @@ def _walk(blob: bytes) -> set[Name]:
         outer = stack[-1] if stack else None
         if type(outer) is list:
             if len(outer) < 4:
-                outer.append(value if kind == Kind.TEXT else None)
-        elif type(outer) is int and outer in _CALLS and kind != Kind.ARRAY:
+                outer.append(value if kind == TEXT else None)
+        elif type(outer) is int and outer in _CALLS and kind != ARRAY:
             found.add(UNTOLD)
-        if kind == Kind.EXTENSION:
+        if kind == EXTENSION:
             stack.append(value)
-        elif kind == Kind.ARRAY and type(outer) is int and outer in _CALLS:
+        elif kind == ARRAY and type(outer) is int and outer in _CALLS:
             stack.append([])
-        elif kind in (Kind.ARRAY, Kind.MAP):
+        elif kind in (ARRAY, MAP):
             stack.append(None)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from lgx import ThreadError
 from lgx_plugins.checkpointers.serde import messages, tags
-from lgx_plugins.checkpointers.serde.strings import Found, Path
+from lgx_plugins.checkpointers.serde.strings import Path, Text
 from lgx_plugins.checkpointers.serde.text import encode_tree, json_tokens, quoted
 
 __all__ = ["named", "replaced", "strings", "to_json"]
@@ -104,7 +104,7 @@ def _neutral(fields: dict[str, Any]) -> dict[str, Any]:
     return tags.constructed(*place, args, kwargs, method)
 
 
-def strings(blob: bytes) -> Iterator[Found]:
+def strings(blob: bytes) -> Iterator[Text]:
     """All texts; places are counted in characters.
 
     Raises:
@@ -123,7 +123,7 @@ def strings(blob: bytes) -> Iterator[Found]:
             if is_key:
                 step = value
             here = (path, step) if stack else None
-            yield Found(start, end, value, here, owner if is_key else None)
+            yield Text(start, end, value, here, owner if is_key else None)
         elif kind == "mark":
             mark = text[start]
             if mark in "{[":
@@ -144,13 +144,21 @@ def strings(blob: bytes) -> Iterator[Found]:
 
 
 def replaced(blob: bytes, changes: Mapping[int, str]) -> bytes:
-    """The bytes with other texts at some places; all else is as it was."""
+    """The bytes with other texts at some places; all else is as it was.
+
+    Raises:
+        ThreadError: no text begins at one of the places.
+    """
     text = _text(blob)
     parts: list[bytes] = []
     copied = 0
+    left = len(changes)
     for found in strings(blob):
         if found.start in changes:
+            left -= 1
             parts += (text[copied : found.start].encode(), quoted(changes[found.start]))
             copied = found.end
+    if left:
+        raise ThreadError(f"{left} of {len(changes)} places are not those of a text in this value")
     parts.append(text[copied:].encode())
     return b"".join(parts)

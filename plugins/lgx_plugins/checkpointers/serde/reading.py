@@ -13,21 +13,29 @@ from math import isfinite
 from typing import Any
 
 from lgx_plugins.checkpointers.serde import tags
-from lgx_plugins.checkpointers.serde.scanning import DEEPEST, Kind, tokens
+from lgx_plugins.checkpointers.serde.scanning import (
+    ARRAY,
+    BINARY,
+    DEEPEST,
+    END,
+    EXTENSION,
+    MAP,
+    OPAQUE,
+    tokens,
+)
 from lgx_plugins.checkpointers.serde.text import encode_tree
 
 __all__ = ["LEVELS", "fast", "slow", "to_json"]
 
 LEVELS = 3 * DEEPEST
 """How deep the payloads that ormsgpack reads at one time may be together, beside the value they
-lie in: each of its levels takes half a kilobyte of the stack."""
+lie in: each of its levels takes half a kilobyte of the stack. So few large ones are read at one
+time, each a copy of a part of the one around it."""
 
 # A number that JSON has no word for. In a text the second byte could not follow the first.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|\xca[\x7f\xff][\x80-\xff]", re.DOTALL)
 _TAG = tags.TAG.encode()
 _OF_MESSAGES = b"additional_kwargs"
-
-_COPIES = 4
 
 
 def to_json(blob: bytes) -> bytes:
@@ -43,7 +51,7 @@ def fast(blob: bytes) -> bytes | None:
     """None where only the slow road can tell."""
     if _TAG in blob or ((b"\xcb" in blob or b"\xca" in blob) and _NOT_FINITE.search(blob)):
         return None
-    return _Reader(len(blob)).to_json(blob)
+    return _Reader().to_json(blob)
 
 
 def slow(blob: bytes) -> bytes:
@@ -53,7 +61,7 @@ def slow(blob: bytes) -> bytes:
 class _Reader:
     """Reads one value, and the payloads of the extensions in it."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self) -> None:
         import orjson
         import ormsgpack
 
@@ -64,7 +72,6 @@ class _Reader:
         self._last = os.urandom(16)
         self._mark = b"\xc4\x10" + self._last
         self._levels = LEVELS
-        self._room = _COPIES * size  # each payload is a copy of a part of what it lies in
         self._messages = 0
 
     def to_json(self, blob: bytes) -> bytes | None:
@@ -86,14 +93,11 @@ class _Reader:
     def _extension(self, code: int, data: bytes) -> object:
         if not 0 <= code <= 7:
             return tags.opaque(code, data)
-        size = len(data)
-        levels = min(size, DEEPEST)  # at most: each takes a byte
+        levels = min(len(data), DEEPEST)  # at most: each takes a byte
         self._levels -= levels
-        self._room -= size
-        if self._levels < 0 or self._room < 0:
-            raise ValueError("too much at once")
+        if self._levels < 0:
+            raise ValueError("too deep for this road")
         found = tags.extension(code, self._read(data))
-        self._room += size
         self._levels += levels
         if tags.TAG not in found:
             self._messages += 1
@@ -114,20 +118,20 @@ def _tree(blob: bytes) -> object:
     stack: list[tuple[str, object, list[Any]]] = []
     items: list[Any] = []
     for kind, _, body, end, value in tokens(blob):
-        if kind in (Kind.ARRAY, Kind.MAP, Kind.EXTENSION):
+        if kind in (ARRAY, MAP, EXTENSION):
             stack.append((kind, value, items))
             items = []
             continue
         item: object = value
-        if kind == Kind.BINARY:
+        if kind == BINARY:
             item = blob[body:end]
-        elif kind == Kind.OPAQUE:
+        elif kind == OPAQUE:
             item = tags.opaque(value, blob[body:end])
-        elif kind == Kind.END:
+        elif kind == END:
             opened, code, outer = stack.pop()
-            if opened == Kind.MAP:
+            if opened == MAP:
                 item = _map(items)
-            elif opened == Kind.EXTENSION:
+            elif opened == EXTENSION:
                 assert isinstance(code, int)
                 item = tags.extension(code, items[0])
             else:

@@ -12,7 +12,19 @@ from typing import Any, TypeAlias
 
 from lgx import ThreadError
 
-__all__ = ["DEEPEST", "Kind", "Token", "tokens"]
+__all__ = [
+    "ARRAY",
+    "BINARY",
+    "DEEPEST",
+    "END",
+    "EXTENSION",
+    "MAP",
+    "OPAQUE",
+    "SCALAR",
+    "TEXT",
+    "Token",
+    "tokens",
+]
 
 DEEPEST = 1024
 """Levels of nesting that are followed; LangGraph's own reader gives up there as well."""
@@ -35,33 +47,30 @@ _NUMBERS = {
 _FIXED_EXTENSIONS = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
 
 
-class Kind:
-    """The kinds of tokens."""
-
-    SCALAR = "scalar"
-    TEXT = "text"
-    BINARY = "binary"
-    ARRAY = "array"
-    MAP = "map"
-    EXTENSION = "extension"
-    OPAQUE = "opaque"  # an extension that LangGraph does not know
-    END = "end"  # of an array, a map or an extension
-
+# The kinds of tokens.
+SCALAR = "scalar"
+TEXT = "text"
+BINARY = "binary"
+ARRAY = "array"
+MAP = "map"
+EXTENSION = "extension"
+OPAQUE = "opaque"  # an extension that LangGraph does not know
+END = "end"  # of an array, a map or an extension
 
 _SIZED = {
-    0xC4: (Kind.BINARY, 1),
-    0xC5: (Kind.BINARY, 2),
-    0xC6: (Kind.BINARY, 4),
-    0xC7: (Kind.EXTENSION, 1),
-    0xC8: (Kind.EXTENSION, 2),
-    0xC9: (Kind.EXTENSION, 4),
-    0xD9: (Kind.TEXT, 1),
-    0xDA: (Kind.TEXT, 2),
-    0xDB: (Kind.TEXT, 4),
-    0xDC: (Kind.ARRAY, 2),
-    0xDD: (Kind.ARRAY, 4),
-    0xDE: (Kind.MAP, 2),
-    0xDF: (Kind.MAP, 4),
+    0xC4: (BINARY, 1),
+    0xC5: (BINARY, 2),
+    0xC6: (BINARY, 4),
+    0xC7: (EXTENSION, 1),
+    0xC8: (EXTENSION, 2),
+    0xC9: (EXTENSION, 4),
+    0xD9: (TEXT, 1),
+    0xDA: (TEXT, 2),
+    0xDB: (TEXT, 4),
+    0xDC: (ARRAY, 2),
+    0xDD: (ARRAY, 4),
+    0xDE: (MAP, 2),
+    0xDF: (MAP, 4),
 }
 
 
@@ -73,6 +82,9 @@ array or a map, where its head ends. The value of a scalar or a text is itself; 
 a map, how many elements or pairs follow; of an extension, its code.
 """
 
+_SHORT = (ARRAY, MAP)
+_NESTED = frozenset({ARRAY, MAP, EXTENSION})
+
 _Level: TypeAlias = tuple[str, int, int]  # what is open, values still to come, the end of room
 
 
@@ -83,7 +95,7 @@ def tokens(blob: bytes) -> Iterator[Token]:
         ThreadError: the bytes are not one msgpack value, or it is nested too deeply.
     """
     stack: list[_Level] = []
-    inside, left, room = Kind.END, 1, len(blob)
+    inside, left, room = END, 1, len(blob)
     at = 0
     while True:
         while not left:
@@ -91,30 +103,41 @@ def tokens(blob: bytes) -> Iterator[Token]:
                 if at != room:
                     raise _damaged(f"{room - at} bytes follow its end", at)
                 return
-            if inside == Kind.EXTENSION and at != room:
+            if inside == EXTENSION and at != room:
                 raise _damaged(f"{room - at} bytes follow the value of an extension", at)
-            yield (Kind.END, at, at, at, None)
+            yield END, at, at, at, None
             inside, left, room = stack.pop()
         left -= 1
         if at >= room:
             raise _damaged("it ends too early", at)
-        token = _token(blob, at, room)
-        kind, _, body, end, value = token
-        if kind == Kind.ARRAY or kind == Kind.MAP:
-            count = value * 2 if kind == Kind.MAP else value
-            if count > room - end:
-                raise _damaged(f"it announces {value} elements where {room - end} bytes follow", at)
+        first = blob[at]
+        if 0xA0 <= first < 0xC0:  # a short text: most of all, so without a call
+            body = at + 1
+            end = body + first - 0xA0
+            try:
+                if end <= room:
+                    yield TEXT, at, body, end, blob[body:end].decode()
+                    at = end
+                    continue
+            except UnicodeDecodeError:
+                pass  # told below
+        kind, _, body, end, value = token = _token(blob, at, room)
+        if kind in _NESTED:
             stack.append((inside, left, room))
-            inside, left = kind, count
-        elif kind == Kind.EXTENSION:
-            stack.append((inside, left, room))
-            inside, left, room = kind, 1, end
-            end = body
-        if len(stack) > DEEPEST:
-            raise ThreadError(
-                f"a msgpack value is nested deeper than {DEEPEST} levels at byte {at}, which "
-                "LangGraph cannot load either; copy the thread raw"
-            )
+            if len(stack) > DEEPEST:
+                raise ThreadError(
+                    f"a msgpack value is nested deeper than {DEEPEST} levels at byte {at}, which "
+                    "LangGraph cannot load either; copy the thread raw"
+                )
+            inside = kind
+            if kind == EXTENSION:
+                left, room, end = 1, end, body
+            else:
+                left = value * 2 if kind == MAP else value
+                if left > room - end:
+                    raise _damaged(
+                        f"it announces {value} elements where {room - end} bytes follow", at
+                    )
         yield token
         at = end
 
@@ -123,23 +146,21 @@ def _token(blob: bytes, at: int, room: int) -> Token:
     first = blob[at]
     body = at + 1
     if first < 0x80:
-        return (Kind.SCALAR, at, body, body, first)
-    if first < 0x90:
-        return (Kind.MAP, at, body, body, first & 0x0F)
-    if first < 0xA0:
-        return (Kind.ARRAY, at, body, body, first & 0x0F)
+        return SCALAR, at, body, body, first
     if first < 0xC0:
-        return _text(blob, at, body, body + (first & 0x1F), room)
+        if first >= 0xA0:
+            return _text(blob, at, body, body + (first & 0x1F), room)
+        return _SHORT[first < 0x90], at, body, body, first & 0x0F
     if first >= 0xE0:
-        return (Kind.SCALAR, at, body, body, first - 0x100)
+        return SCALAR, at, body, body, first - 0x100
     if first in _WORDS:
-        return (Kind.SCALAR, at, body, body, _WORDS[first])
+        return SCALAR, at, body, body, _WORDS[first]
     number = _NUMBERS.get(first)
     if number is not None:
         end = body + number.size
         if end > room:
             raise _damaged("a number ends too early", at)
-        return (Kind.SCALAR, at, body, end, number.unpack_from(blob, body)[0])
+        return SCALAR, at, body, end, number.unpack_from(blob, body)[0]
     if first in _FIXED_EXTENSIONS:
         return _extension(blob, at, body, _FIXED_EXTENSIONS[first], room)
     if first not in _SIZED:
@@ -149,22 +170,22 @@ def _token(blob: bytes, at: int, room: int) -> Token:
     if body > room:
         raise _damaged("a length ends too early", at)
     size = int.from_bytes(blob[at + 1 : body])
-    if kind == Kind.TEXT:
+    if kind == TEXT:
         return _text(blob, at, body, body + size, room)
-    if kind == Kind.BINARY:
+    if kind == BINARY:
         if body + size > room:
             raise _damaged(f"{size} bytes are announced and {room - body} follow", at)
-        return (kind, at, body, body + size, None)
-    if kind == Kind.EXTENSION:
+        return kind, at, body, body + size, None
+    if kind == EXTENSION:
         return _extension(blob, at, body, size, room)
-    return (kind, at, body, body, size)
+    return kind, at, body, body, size
 
 
 def _text(blob: bytes, at: int, body: int, end: int, room: int) -> Token:
     if end > room:
         raise _damaged(f"a text of {end - body} bytes is announced and {room - body} follow", at)
     try:
-        return (Kind.TEXT, at, body, end, blob[body:end].decode())
+        return TEXT, at, body, end, blob[body:end].decode()
     except UnicodeDecodeError as error:
         raise _damaged("a text is not UTF-8", body + error.start) from None
 
@@ -174,8 +195,8 @@ def _extension(blob: bytes, at: int, body: int, size: int, room: int) -> Token:
     if end > room:
         raise _damaged(f"an extension of {size} bytes is announced and {room - body} follow", at)
     code = blob[body] if blob[body] < 0x80 else blob[body] - 0x100
-    kind = Kind.EXTENSION if code in _CODES else Kind.OPAQUE
-    return (kind, at, body + 1, end, code)
+    kind = EXTENSION if code in _CODES else OPAQUE
+    return kind, at, body + 1, end, code
 
 
 def _damaged(what: str, at: int) -> ThreadError:

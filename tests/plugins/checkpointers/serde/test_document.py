@@ -152,8 +152,10 @@ def test_keys_can_be_replaced_but_not_by_one_another(dumped: Dump) -> None:
 def test_a_place_that_is_none_is_refused(dumped: Dump) -> None:
     """Rather than that a secret stays where somebody thinks it is gone."""
     for kind, blob in (dumped(["a"]), ("json", b'["a"]')):
-        with pytest.raises(ThreadError, match="no text of this value begins at 0"):
+        with pytest.raises(ThreadError, match="1 of 1 places are not those of a text"):
             Document.parse(kind, blob).replaced({0: "x"})
+    with pytest.raises(ThreadError, match="a value of the type 'bytes' has no texts"):
+        Document.parse("bytes", packing.text("a")).replaced({0: "x"})
 
 
 def test_a_lone_surrogate_is_refused(dumped: Dump) -> None:
