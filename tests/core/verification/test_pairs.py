@@ -54,6 +54,15 @@ def test_every_two_places_are_equal_after_a_run(
     assert found.equal
 
 
+@pytest.mark.parametrize("seed", ["a", "b", "c"])
+def test_a_sample_is_the_same_of_every_place(places: dict[str, Use], seed: str) -> None:
+    """Whatever the ids, and whether they can be asked for or have to be read past."""
+    found = [lgx.verify(places[name], places["archive"], sample=4, seed=seed) for name in NAMES]
+
+    assert [(one.equal, one.threads.equal) for one in found] == [(True, 4)] * len(NAMES)
+    assert len({side.digest for one in found for side in (one.source, one.sink) if side}) == 1
+
+
 def test_postgresql_is_equal_as_well(places: dict[str, Use], database: str) -> None:
     """In both layouts, though JSONB writes numbers and keys its own way."""
     for layout in ("plain", "dedup"):
