@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,28 @@ async def check_large(
         [newest] = await server.post(f"/threads/{thread_id}/history", {"limit": 1})
     assert newest["values"]["n"] == turns
     assert report.checkpoints.written == 6 * turns
+
+
+PEAK = """
+import sys
+import lgx
+source, target, *ids = sys.argv[1:]
+report = lgx.run(lgx.use("cloud", url=source), lgx.use("cloud", url=target), thread_ids=ids)
+assert report.exit_code == 0, report.failures
+print(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
+"""
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+async def test_threads_of_large_steps_are_moved_within_memory(two: tuple[str, str]) -> None:
+    """So many as are written at once elsewhere, each with steps of four megabytes."""
+    source, target = two
+    async with Server(source) as server:
+        made = [await fill(server, "agent", turns=4, size=4 << 20) for _ in range(8)]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PEAK, source, target, *made), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert int(told) * 1024 <= 250_000_000
