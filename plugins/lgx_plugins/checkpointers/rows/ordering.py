@@ -39,6 +39,10 @@ WITH RECURSIVE walk (n) AS (VALUES (?) UNION SELECT c.n FROM walk {_CHILDREN})
 SELECT n FROM walk
 """
 _LEFT = "SELECT min(n) FROM waiting WHERE n > ? AND n NOT IN (SELECT n FROM ordered)"
+_PARENT = (
+    "SELECT p.n FROM waiting AS w CROSS JOIN waiting AS p ON p.ns = w.ns AND p.id = w.parent "
+    "WHERE w.n = ?"
+)
 _PLACES = "SELECT at, ns, id FROM ordered JOIN waiting USING (n) WHERE at > ? ORDER BY at LIMIT 500"
 
 
@@ -73,8 +77,8 @@ class Deferred:
         return True
 
     def places(self) -> Iterator[Place]:
-        """Those that wait, parents first; of a circle, which no saver writes, the one that came
-        first. Called once."""
+        """Those that wait, parents first; of a circle, which no saver writes, some one is first.
+        Called once."""
         database = self._database
         if database is None:
             return
@@ -82,7 +86,7 @@ class Deferred:
         database.execute(_FREE)
         row = database.row(_LEFT, (0,))
         while row is not None and row[0] is not None:
-            database.execute(_CIRCLE, row)
+            database.execute(_CIRCLE, (_in_circle(database, row[0]),))
             row = database.row(_LEFT, row)
         at = 0
         while rows := database.rows(_PLACES, (at,)):
@@ -95,6 +99,21 @@ class Deferred:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+def _in_circle(database: ScratchDatabase, start: int) -> int:
+    """One of the circle that the ancestors of a checkpoint end in."""
+
+    def parent(number: int) -> int:
+        row = database.row(_PARENT, (number,))
+        assert row is not None, "those whose parent is not among them are placed already"
+        return int(row[0])
+
+    slow = fast = start
+    while True:
+        slow, fast = parent(slow), parent(parent(fast))
+        if slow == fast:
+            return slow
 
 
 def _waits(database: ScratchDatabase, ns: str, checkpoint_id: str) -> bool:
