@@ -1,0 +1,214 @@
+"""From every layout into every other: what the saver of one wrote, that of the other reads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.conformance import checkpointer_test, validate
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+import lgx
+from lgx import Report, Secret, Use
+
+KEY = "0123456789abcdef"
+
+
+def postgres(store: Any, **options: Any) -> Use:
+    return lgx.use("postgres-saver", dsn=store.dsn, **options)
+
+
+def sqlite(path: Path, **options: Any) -> Use:
+    return lgx.use("sqlite-saver", path=str(path), **options)
+
+
+async def moved(source: Use, sink: Use, **options: Any) -> Report:
+    """A run of which all must arrive, and nothing may be told."""
+    report = await lgx.run_async(source, sink, **options)
+    assert report.exit_code == 0, report
+    assert report.threads.written == report.threads.listed > 0
+    assert report.losses == []
+    return report
+
+
+def as_postgres_reads(held: Any) -> Any:
+    """What PostgresSaver makes of the same rows: it finds a snapshot wherever a checkpoint has
+    its version, and takes backslashes in the ids of tasks for escapes."""
+    snapshots = {
+        (thread, namespace, channel, item.checkpoint["channel_versions"][channel]): value
+        for (thread, namespace, _), item in held.items()
+        for channel, value in item.checkpoint["channel_values"].items()
+        if isinstance(value, _DeltaSnapshot)
+    }
+    read = copy.deepcopy(held)
+    for (thread, namespace, _), item in read.items():
+        for channel, version in item.checkpoint["channel_versions"].items():
+            found = snapshots.get((thread, namespace, channel, version))
+            if found is not None:
+                item.checkpoint["channel_values"][channel] = found
+    return {
+        place: item._replace(
+            pending_writes=[
+                (task.replace("\\x41", "A"), *rest) for task, *rest in item.pending_writes
+            ]
+        )
+        for place, item in read.items()
+    }
+
+
+async def test_sqlite_to_postgres(
+    sqlite_zoo: Path, in_sqlite: Any, new_store: Callable[[], Any], zoo: Any
+) -> None:
+    store = new_store()
+    await moved(sqlite(sqlite_zoo), postgres(store))
+
+    with store.saver() as saver:
+        found = zoo.held(saver)
+        before = in_sqlite(sqlite_zoo)
+        assert len(found) > 80
+        assert zoo.differences(as_postgres_reads(before), found) == []
+        with SqliteSaver.from_conn_string(str(sqlite_zoo)) as original:
+            assert zoo.differences(zoo.resume(original), zoo.resume(saver)) == []
+
+
+async def test_postgres_to_sqlite(filled: Any, in_sqlite: Any, tmp_path: Path, zoo: Any) -> None:
+    path = tmp_path / "copy.db"
+    await moved(postgres(filled), sqlite(path))
+
+    with filled.saver() as original:
+        before = zoo.held(original)
+        assert len(before) > 80
+        assert zoo.differences(before, as_postgres_reads(in_sqlite(path))) == []
+        with SqliteSaver.from_conn_string(str(path)) as saver:
+            assert zoo.differences(zoo.resume(original), zoo.resume(saver)) == []
+
+
+async def test_postgres_to_sqlite_and_back(
+    filled: Any, new_store: Callable[[], Any], tmp_path: Path, zoo: Any
+) -> None:
+    path, back = tmp_path / "copy.db", new_store()
+    await moved(postgres(filled), sqlite(path))
+    await moved(sqlite(path), postgres(back))
+
+    with filled.saver() as original, back.saver() as saver:
+        assert zoo.differences(zoo.held(original), zoo.held(saver)) == []
+        assert zoo.differences(zoo.resume(original), zoo.resume(saver)) == []
+
+
+async def test_sqlite_to_postgres_and_back(
+    sqlite_zoo: Path, in_sqlite: Any, new_store: Callable[[], Any], tmp_path: Path, zoo: Any
+) -> None:
+    store, path = new_store(), tmp_path / "copy.db"
+    await moved(sqlite(sqlite_zoo), postgres(store))
+    await moved(postgres(store), sqlite(path))
+
+    before, after = in_sqlite(sqlite_zoo), in_sqlite(path)
+    assert zoo.differences(as_postgres_reads(before), as_postgres_reads(after)) == []
+    with (
+        SqliteSaver.from_conn_string(str(sqlite_zoo)) as original,
+        SqliteSaver.from_conn_string(str(path)) as saver,
+    ):
+        assert zoo.differences(zoo.resume(original), zoo.resume(saver)) == []
+
+
+@pytest.mark.parametrize("form", ["archive", "ndjson", "ndjson.zst"])
+async def test_postgres_through_a_file_and_back(
+    filled: Any, new_store: Callable[[], Any], tmp_path: Path, form: str
+) -> None:
+    """Byte by byte."""
+    name, _, suffix = form.partition(".")
+    between = lgx.use(name, path=str(tmp_path / f"between.{suffix or name}"))
+    back = new_store()
+
+    await moved(postgres(filled), between)
+    await moved(between, postgres(back))
+
+    assert back.rows() == filled.rows()
+
+
+async def test_sqlite_through_an_archive_to_postgres(
+    sqlite_zoo: Path, in_sqlite: Any, new_store: Callable[[], Any], tmp_path: Path, zoo: Any
+) -> None:
+    """An archive holds whole checkpoints as well as split ones."""
+    between, store = lgx.use("archive", path=str(tmp_path / "archive")), new_store()
+
+    await moved(sqlite(sqlite_zoo), between)
+    await moved(between, postgres(store))
+
+    with store.saver() as saver:
+        before = in_sqlite(sqlite_zoo)
+        assert zoo.differences(as_postgres_reads(before), zoo.held(saver)) == []
+
+
+# -- encrypted ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def encrypted() -> EncryptedSerializer:
+    return EncryptedSerializer.from_pycryptodome_aes(key=KEY.encode())
+
+
+async def test_encrypted_rows_are_copied_within_a_layout_without_a_key(
+    new_store: Callable[[], Any], zoo: Any, encrypted: Any
+) -> None:
+    store, other = new_store(), new_store()
+    with store.saver(serde=encrypted) as saver:
+        zoo.run(saver)
+
+    await moved(postgres(store), postgres(other))
+
+    assert other.rows() == store.rows()
+
+
+async def test_encrypted_rows_change_their_layout_with_the_key_and_stay_encrypted(
+    new_store: Callable[[], Any], tmp_path: Path, zoo: Any, encrypted: Any
+) -> None:
+    path, store = tmp_path / "encrypted.db", new_store()
+    with SqliteSaver.from_conn_string(str(path)) as saver:
+        saver.serde = encrypted
+        zoo.run(saver)
+        before = zoo.held(saver)
+
+    refused = await lgx.run_async(sqlite(path), postgres(store))
+    assert refused.exit_code == 3
+    assert refused.threads.failed == refused.threads.listed
+    assert all("set LANGGRAPH_AES_KEY" in failure.why for failure in refused.failures)
+    assert store.sql("SELECT count(*) FROM checkpoints") == [(0,)]
+
+    await moved(sqlite(path), postgres(store, aes_key=Secret(KEY)))
+
+    with store.saver(serde=encrypted) as saver:
+        assert zoo.differences(as_postgres_reads(before), zoo.held(saver)) == []
+    inline = store.sql(
+        "SELECT count(*) FROM checkpoints AS c, "
+        "LATERAL jsonb_each(c.checkpoint -> 'channel_values') AS v WHERE v.value <> 'true'"
+    )
+    assert inline == [(0,)]
+    types = store.sql("SELECT DISTINCT type FROM checkpoint_blobs ORDER BY 1")
+    assert [row[0].partition("+")[2] for row in types] == ["aes"] * len(types)
+
+
+# -- what upstream asks of a checkpointer ------------------------------------------------
+
+
+async def test_upstream_s_conformance_tests_pass_on_tables_that_lgx_made(
+    new_store: Callable[[], Any],
+) -> None:
+    store = new_store()
+    async with store.writing():
+        pass
+
+    @checkpointer_test(name="postgres")
+    async def saver() -> Any:
+        async with AsyncPostgresSaver.from_conn_string(store.dsn) as saver:
+            yield saver
+
+    report = await validate(saver)
+
+    assert report.passed_all_base(), report.to_dict()
