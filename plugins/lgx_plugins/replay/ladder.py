@@ -112,10 +112,7 @@ def improve_refused(method: Method, index: int, key: frozenset[str], why: str) -
 def _next_form(method: Method, index: int, channel: str, *, messages: bool) -> bool:
     fix = method.fix(index)
     forms = _order(method.graph, channel, messages=messages)
-    known = method.forms.get(channel)
-    first = forms.index(known) if known in forms else 0
-    forms = (*forms[first:], *forms[:first])
-    form = fix.forms.get(channel, forms[0])
+    form = fix.forms.get(channel) or method.forms.get(channel) or forms[0]
     at = forms.index(form) if form in forms else 0
     if at + 1 == len(forms):
         return False

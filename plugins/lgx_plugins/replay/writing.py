@@ -73,14 +73,13 @@ def _form(
     told: bool,
 ) -> Form:
     """The form of one channel. `told`: whether tasks tell what was written to it."""
-    known = fix.forms.get(channel)
-    if known is None and level >= OVERWRITTEN:
-        return Form.OVERWRITE
-    known = known or method.forms.get(channel)
+    known = fix.forms.get(channel) or method.forms.get(channel)
     stale = parent is not None and channel in parent.stale
     if told and not stale and level == 0:
         return known or Form.MESSAGES
     if known is None or known in (Form.WRITTEN, Form.MESSAGES):
+        if level >= OVERWRITTEN:
+            return Form.OVERWRITE
         return _absolute(step.values[channel], channel, parent, method.graph)
     return known
 

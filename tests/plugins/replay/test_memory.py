@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from langgraph.channels import Topic
 from langgraph.graph import START
+from typing_extensions import TypedDict
 
 from lgx import Bundle, Checkpoint
 from lgx_plugins.replay import GraphMemory, Memory, Outcome, replay_thread
@@ -54,6 +57,34 @@ async def test_what_was_refused_once_is_not_climbed_to_again() -> None:
 
     assert second.attempts < first.attempts
     assert second.losses == first.losses
+
+
+async def test_a_second_thread_of_a_graph_with_other_nodes_comes_out_no_worse() -> None:
+    """A channel that takes what is added to it, and nodes that go by another name there."""
+
+    class Gathering(TypedDict, total=False):
+        log: Annotated[list[Any], operator.add]
+        gathered: Annotated[list[Any], Topic(str, accumulate=True)]
+
+    nodes = {name: _gathers(name) for name in ("a", "b", "c")}
+    source = Place(graph(Gathering, nodes, [(START, "a"), ("a", "b"), ("b", "c")]))
+    await turns(4)(source)
+    bundle = await source.export()
+    other = {"a": _gathers("a"), "z": _gathers("z")}
+    memory = GraphMemory()
+
+    first, second = [
+        await _replayed(bundle, graph(Gathering, other, [(START, "a"), ("a", "z")]), memory)
+        for _ in range(2)
+    ]
+
+    assert [loss.what for loss in first.losses] == ["next of 15 checkpoints"]
+    assert second.losses == first.losses
+    assert second.attempts < first.attempts
+
+
+def _gathers(name: str) -> Any:
+    return lambda state: {"log": [name], "gathered": name}
 
 
 async def test_a_form_that_does_not_suit_is_left_again() -> None:
