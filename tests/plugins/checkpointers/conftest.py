@@ -18,7 +18,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from lgx import RunInfo
 from lgx.testing import PostgresServer
 
-from . import moving
+from . import dressing, moving
 from . import zoo as graphs
 from .stores import Store
 
@@ -33,6 +33,12 @@ def zoo() -> ModuleType:
 def move() -> Callable[..., Any]:
     """What the engine does between a source and a sink (see moving.py)."""
     return moving.move
+
+
+@pytest.fixture(scope="session")
+def dressed() -> ModuleType:
+    """Rows as states, for the conformance kits: `RowSink`, `PlainSource`, `HeadedSource`."""
+    return dressing
 
 
 @pytest.fixture(scope="session")
