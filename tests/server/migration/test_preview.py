@@ -54,6 +54,9 @@ async def test_it_tells_conflicts(source: Filled, target: str) -> None:
     assert report.would_move == []
     replacing = await move(source.url, target, [taken, same], dry_run=True, on_conflict="replace")
     assert [item.thread_id for item in replacing.would_move] == [taken]
+    assert [note.message for note in replacing.notes if note.thread_id == taken] == [
+        "what stands there with other content would be replaced"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,11 +86,10 @@ async def test_steps_that_are_too_large_are_told(
 ) -> None:
     """Before, and by the run, which leaves nothing of such a thread."""
     thread_id = source.threads["weave-plain"]
-    monkeypatch.setattr("lgx_plugins.cloud.restore.writing.LARGEST_BODY", 500)
+    monkeypatch.setattr("lgx_plugins.cloud.restore.bodies.LARGEST_BODY", 500)
     report = await move(source.url, target, [thread_id], dry_run=True)
     [note] = [note for note in report.notes if note.thread_id == thread_id]
     assert note.message.startswith("one of its steps has up to 0 MiB, and servers refuse requests")
-    monkeypatch.setattr("lgx_plugins.cloud.restore.target.LARGEST_BODY", 500)
     done = await move(source.url, target, [thread_id])
     [why] = named(done, thread_id)
     assert "needs a request of" in why

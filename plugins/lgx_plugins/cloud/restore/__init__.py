@@ -2,7 +2,7 @@
 
 sink         the order of things                config, graphs, naming, leftovers
 writing      one thread, until it stands        jobs, room, conflicts, threads
-target       its building                       attempt, standing, marking
+target       its building                       attempt, bodies, standing, marking
 label        what is kept on the server         holdings, decoding
 assistants, crons, store                        belongings, foreseen, items
 """

@@ -43,7 +43,8 @@ class Judgement(Struct, frozen=True):
     """
     Attributes:
         outcome: of the thread as it is found; of `ADOPT` and `KEEP` alone.
-        why: what stands there, for a sentence; of `LEAVE` alone.
+        why: what stands there, for a sentence; of `LEAVE`, and of `REPLACE` where that was
+            asked for.
     """
 
     course: Course

@@ -36,7 +36,8 @@ class Foreseen:
             if course in self._counts
         ]
         if "unchanged" in self._counts:
-            parts.append(f"{self._counts['unchanged']} are there already")
+            count = self._counts["unchanged"]
+            parts.append(f"{count} {'is' if count == 1 else 'are'} there already")
         if parts:
             context.note(f"{self._kind.replace('_', ' ')}s: {', '.join(parts)}")
 

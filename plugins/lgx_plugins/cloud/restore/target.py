@@ -12,6 +12,7 @@ from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import Answer, RefusedError, UnknownFateError, excerpt
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.restore.attempt import Attempt
+from lgx_plugins.cloud.restore.bodies import fitting
 from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.label import KEY, label_of
@@ -21,10 +22,7 @@ from lgx_plugins.cloud.restore.threads import Built
 from lgx_plugins.replay import RefusedError as RefusedUpdateError
 from lgx_plugins.replay import Topology
 
-__all__ = ["LARGEST_BODY", "HttpTarget"]
-
-LARGEST_BODY = 300 << 20
-"""Bytes of a request that servers take."""
+__all__ = ["HttpTarget"]
 
 _PATIENCE = 2  # internal errors that a thread's updates may cause before they count as refused
 _STEPS = 200  # of one request: a server takes milliseconds for each, and is silent meanwhile
@@ -142,7 +140,7 @@ class HttpTarget:
     async def branch(self, parent_id: str, update: bytes) -> str:
         # The server takes an id that it does not know, and builds upon nothing.
         place = {"checkpoint": {"checkpoint_id": parent_id, "checkpoint_ns": ""}}
-        content = _fitting(msgspec.json.encode(place)[:-1] + b"," + update[1:])
+        content = fitting(msgspec.json.encode(place)[:-1] + b"," + update[1:])
         answer = await self._send(f"{self._path}/state", content, "branch")
         return decoded(answer.body, _Updated, "branch").checkpoint.checkpoint_id
 
@@ -169,7 +167,7 @@ class HttpTarget:
                 parts += (superstep, b",")
             parts[-1] = b"]}"
             content = b"".join(parts)
-        return _fitting(content)
+        return fitting(content)
 
     async def _send(self, path: str, content: bytes, what: str) -> Answer:
         try:
@@ -250,16 +248,6 @@ class HttpTarget:
         if self._graph_id is None:
             return None
         return await self._graphs.topology(self._graph_id, self._context)
-
-
-def _fitting(content: bytes) -> bytes:
-    size = len(content)
-    if size > LARGEST_BODY:
-        raise ThreadError(
-            f"a step of it needs a request of {size >> 20} MiB, and servers refuse more than "
-            f"{LARGEST_BODY >> 20}"
-        )
-    return content
 
 
 def _portions(supersteps: Sequence[bytes]) -> list[Sequence[bytes]]:

@@ -13,7 +13,6 @@ import msgspec
 from lgx import (
     Budget,
     Bundle,
-    Checkpoint,
     Context,
     LgxError,
     RetryableError,
@@ -25,6 +24,7 @@ from lgx_plugins.cloud.answers import UnknownFateError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.history import HistoryReader
 from lgx_plugins.cloud.restore.attempt import Attempt, TakenError
+from lgx_plugins.cloud.restore.bodies import note_oversize
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
@@ -34,7 +34,7 @@ from lgx_plugins.cloud.restore.marking import Marking
 from lgx_plugins.cloud.restore.naming import Renamed
 from lgx_plugins.cloud.restore.room import Room
 from lgx_plugins.cloud.restore.standing import Standing
-from lgx_plugins.cloud.restore.target import LARGEST_BODY, HttpTarget
+from lgx_plugins.cloud.restore.target import HttpTarget
 from lgx_plugins.cloud.restore.threads import missing, thread_ttl
 from lgx_plugins.replay import Memory, Outcome, foresee, replay_thread
 
@@ -81,7 +81,10 @@ class ThreadWriter:
         if judgement.course is Course.LEAVE:
             return self._judge.left(job, judgement)
         same = judgement.outcome is not None
-        _note_oversize(bundle, context)
+        if judgement.course is Course.REPLACE and judgement.why:
+            why = f"what stands there {judgement.why} would be replaced"
+            context.note(why, thread_id=bundle.thread_id)
+        note_oversize(bundle, context)
         if job.other is not None:
             context.note(
                 "threads whose ids are no UUIDs get one that is made of the id, always the same"
@@ -279,21 +282,3 @@ class ThreadWriter:
             digest = hashlib.sha256(job.thread_id.encode()).digest()
             return digest[0] % _ONE_IN == 0
         return self._config.verify == "all"
-
-
-def _note_oversize(bundle: Bundle, context: Context) -> None:
-    """Says of a thread that one step of it may be more than a server takes in one request."""
-    if bundle.size <= LARGEST_BODY:
-        return
-    largest = 0
-    for record in bundle:
-        if isinstance(record, Checkpoint) and record.checkpoint_ns == "":
-            for part in (record.values, record.tasks):
-                if isinstance(part, msgspec.Raw):
-                    largest = max(largest, memoryview(part).nbytes)
-    if largest > LARGEST_BODY:
-        context.note(
-            f"one of its steps has up to {largest >> 20} MiB, and servers refuse requests of more "
-            f"than {LARGEST_BODY >> 20}",
-            thread_id=bundle.thread_id,
-        )
