@@ -12,5 +12,5 @@ fingerprint a record as digests of its fields scope       what both sides have r
 messages    what servers move within messages report      what came of it
 marks       what lgx keeps on a server        listing     what differs, as it is reported
 ledger      the digests of one side, on disk  entries     its threads and records
-shapes      the names that records have, kept once
+shapes      names of fields, each list once   choosing    how a side is asked for some threads
 """

@@ -21,9 +21,9 @@ from lgx.progress import Progress
 from lgx.query import Query
 from lgx.registry import Registry
 from lgx.report import Note
+from lgx.verification.choosing import counterparts_of, sampled
 from lgx.verification.comparison import Comparison
 from lgx.verification.forms import forms_in, may_be_compared
-from lgx.verification.identities import id_bytes, text_of_id
 from lgx.verification.ledger import Ledger
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
@@ -35,7 +35,6 @@ from lgx.verification.taking import Wanted
 
 __all__ = ["compare"]
 
-_BY_ID = 500  # threads that a sink is asked for by their ids; of more, all are listed
 _BUSY = 0.05  # seconds after which a comparison lets others run
 
 
@@ -140,7 +139,8 @@ class _Execution:
         elif self._spec.chooses:
             await self._read_first(parts[0])
             if self._may_go_on(parts[:1]):
-                await self._read_chosen(parts)
+                extras = self._spec.query.extras
+                await self._read(parts[1:], *counterparts_of(parts[0].ledger, extras=extras))
         else:
             await self._read(parts, self._spec.query)
         self._describe(parts)
@@ -179,37 +179,12 @@ class _Execution:
             if self._may_go_on([part]):
                 part.listing = part.report
                 part.source = source_of(part.role, part.use, self._registry)
-                if len(sample.ids) <= _BY_ID:
-                    query = _by_id(query, list(map(text_of_id, sample.ids)))
-                await self._read([part], query, sample.chosen)
+                await self._read([part], sampled(query, sample), sample.chosen)
         else:
             await self._read([part], query, sample.candidates)
             sample.see(part.failed())
             part.wanted = sample.chosen
             part.ledger.keep(sample.ids)
-
-    async def _read_chosen(self, parts: Sequence[Part]) -> None:
-        """Reads of the sink the threads that were read of the source, whatever its filters."""
-        held = parts[0].ledger
-        ids: list[str] = []
-        for entry in held.entries():
-            own = [entry.id] if entry.origin is None else [entry.id, entry.origin]
-            ids += map(text_of_id, own)
-            if len(ids) > _BY_ID:
-                break
-        query = Query(extras=self._spec.query.extras)
-        if len(ids) <= _BY_ID and all(map(_is_uuid, ids)):
-            query = _by_id(query, ids)
-
-        def wanted(thread_ids: Sequence[str]) -> set[str]:
-            # A server has a thread whose id is no UUID under one that is made of it, and only
-            # its metadata tell which it is.
-            def known(own: bytes) -> bool:
-                return held.named(own) is not None or held.made_of(own, "") is not None
-
-            return {name for name in thread_ids if _may_be_made(name) or known(id_bytes(name))}
-
-        await self._read(parts[1:], query, wanted)
 
     async def _read(
         self, parts: Sequence[Part], query: Query, wanted: Wanted | None = None
@@ -278,21 +253,3 @@ class _Execution:
 
     def _sides(self) -> list[Side]:
         return [side for side in (self._found.source, self._found.sink) if side is not None]
-
-
-def _by_id(query: Query, ids: Sequence[str]) -> Query:
-    """The query for these threads alone. As there is a limit, one that is not there is no failure
-    of reading."""
-    return msgspec.structs.replace(query, thread_ids=tuple(ids), limit=max(1, len(ids)))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def _may_be_made(text: str) -> bool:
-    """Whether a server may have the thread under an id that was made of another."""
-    return _is_uuid(text) and uuid.UUID(text).version == 5
