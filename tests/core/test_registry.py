@@ -14,7 +14,17 @@ from lgx.registry import Listed, Registry
 
 Install = Callable[..., list[Path]]
 HOOKS = "lgx_register_sources, lgx_register_sinks, lgx_register_transforms, lgx_register_validators"
-BUILTIN = ["archive", "cloud", "json", "ndjson", "postgres", "s3", "sqlite"]
+BUILTIN = [
+    "archive",
+    "cloud",
+    "json",
+    "ndjson",
+    "postgres",
+    "postgres-saver",
+    "s3",
+    "sqlite",
+    "sqlite-saver",
+]
 
 
 def fakes() -> set[str]:
@@ -132,7 +142,7 @@ class TestRefusals:
                 lambda r: r.sink("sqllite"),
                 UsageError,
                 "no sink is named 'sqllite' (did you mean 'sqlite'?); "
-                "installed: archive, cloud, json, ndjson, postgres, s3, sqlite",
+                "installed: archive, cloud, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver",
                 id="unknown, with a near name",
             ),
             pytest.param(
@@ -141,7 +151,7 @@ class TestRefusals:
                 UsageError,
                 (
                     "no sink is named '😀'; "
-                    "installed: archive, cloud, json, ndjson, postgres, s3, sqlite"
+                    "installed: archive, cloud, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver"
                 ),
                 id="unknown, with none",
             ),
@@ -164,7 +174,7 @@ class TestRefusals:
                 lambda r: r.components("helo"),
                 UsageError,
                 "no plugin is named 'helo' (did you mean 'hello'?); installed: archive, cloud, "
-                "demo, hello, init, json, ndjson, postgres, s3, sqlite, tiny",
+                "demo, hello, init, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver, tiny",
                 id="unknown, of any role",
             ),
             pytest.param(

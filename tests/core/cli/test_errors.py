@@ -10,8 +10,8 @@ import pytest
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
-KNOWN = "installed: archive, cloud, json, ndjson, postgres, s3, sqlite, tiny"
-ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, s3, sqlite, tiny"
+KNOWN = "installed: archive, cloud, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver, tiny"
+ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver, tiny"
 
 
 @pytest.mark.parametrize(

@@ -23,17 +23,19 @@ class TestList:
         assert lgx("plugins") == (
             0,
             (
-                "archive   source, sink                        lgx 0.1.0\n"
-                "cloud     source, sink                        lgx 0.1.0\n"
-                "json      source, sink                        lgx 0.1.0\n"
-                "ndjson    source, sink                        lgx 0.1.0\n"
-                "postgres  source, sink                        lgx 0.1.0\n"
-                "s3        source, sink                        lgx 0.1.0\n"
-                "sqlite    source, sink                        lgx 0.1.0\n"
-                "tiny      source, sink, transform, validator  lgx-tiny 1.0\n"
-                "demo      command                             lgx 0.1.0\n"
-                "hello     command                             lgx-tiny 1.0\n"
-                "init      command                             lgx 0.1.0\n"
+                "archive         source, sink                        lgx 0.1.0\n"
+                "cloud           source, sink                        lgx 0.1.0\n"
+                "json            source, sink                        lgx 0.1.0\n"
+                "ndjson          source, sink                        lgx 0.1.0\n"
+                "postgres        source, sink                        lgx 0.1.0\n"
+                "postgres-saver  source, sink                        lgx 0.1.0\n"
+                "s3              source, sink                        lgx 0.1.0\n"
+                "sqlite          source, sink                        lgx 0.1.0\n"
+                "sqlite-saver    source, sink                        lgx 0.1.0\n"
+                "tiny            source, sink, transform, validator  lgx-tiny 1.0\n"
+                "demo            command                             lgx 0.1.0\n"
+                "hello           command                             lgx-tiny 1.0\n"
+                "init            command                             lgx 0.1.0\n"
             ),
             "",
         )
