@@ -55,7 +55,7 @@ class Thread:
         for record in self.bundle:
             row = check_row(record, thread_id)
             if row.extra is not UNSET:
-                self._fields.update(row.extra)
+                self._fields.update(list(row.extra))
             if isinstance(row, ChannelBlob):
                 self._joiner.keep(row)
                 continue
