@@ -52,7 +52,9 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
         return []
     names = " = ".join(side.plugin for _, side in sides)
     how = f"in {duration(found.seconds)}"
-    lines = [f"{names}: {_verdict(found)} ({how})", *_table(found, sides)]
+    lines = [f"{names}: {_verdict(found)} ({how})"]
+    if not _ended_early(found) or any(side.threads for _, side in sides):
+        lines += _table(found, sides)
     if found.replayed:  # they have ids of their own, so that digests say nothing
         counts = [f"{n:,} {reached}" for reached, n in sorted(found.replayed.items())]
         lines.append(f"  rebuilt       {', '.join(counts)}")
@@ -77,8 +79,12 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     return lines
 
 
+def _ended_early(found: Verification) -> bool:
+    return found.aborted is not None or found.signal is not None
+
+
 def _verdict(found: Verification) -> str:
-    if found.aborted is not None or found.signal is not None:
+    if _ended_early(found):
         return "not compared to the end" if found.sink and found.source else "not read to the end"
     if found.equal is not None:
         return "equal" if found.equal else "different"

@@ -118,7 +118,10 @@ class _Execution:
             f"{part.title}, has checkpoints {' and '.join(own)}"
             for part, own in zip(parts, forms, strict=True)
         )
-        self._found.aborted = f"nothing can be compared: {told}"
+        self._found.aborted = (
+            f"nothing can be compared: {told}; compare what was written with one --fidelity, by "
+            "one sort of checkpointer"
+        )
         return False
 
     async def _watch(self, parts: Sequence[Part]) -> None:
