@@ -93,29 +93,27 @@ class Document:
             return jsonform.strings(self._data)
         return iter(())
 
-    def replaced(self, changes: Mapping[int, str]) -> bytes:
-        """The bytes with other texts at some places; all other bytes stay as they are.
+    def replaced(self, changes: Mapping[Text, str]) -> bytes:
+        """The bytes with other texts in the place of some; all other bytes stay as they are.
 
         Where nothing changes, the very same bytes. Encrypted values are encrypted again, with a
         new nonce.
 
         Args:
-            changes: by `Text.place`.
+            changes: by what `strings` gave.
 
         Raises:
-            ThreadError: two keys of one map would become the same, or a place is none of this
+            ThreadError: two keys of one map would become the same, or a text is none of this
                 document's.
         """
         if not changes:
             return self.blob
-        # The place of a key is below zero.
-        starts = {place if place >= 0 else ~place: text for place, text in changes.items()}
-        if min(changes) < 0:
-            self._check_keys(starts)
+        if any(text.is_key for text in changes):
+            self._check_keys({text.start: new for text, new in changes.items()})
         if self._inner == "json":
-            data = jsonform.replaced(self._data, starts)
+            data = jsonform.replaced(self._data, changes)
         elif self._inner == "msgpack":
-            data = strings.replaced(self._data, starts)
+            data = strings.replaced(self._data, changes)
         else:
             raise ThreadError(f"a value of the type {self._inner!r} has no texts to be replaced")
         return self._sealed(data)

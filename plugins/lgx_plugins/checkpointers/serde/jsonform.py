@@ -143,22 +143,21 @@ def strings(blob: bytes) -> Iterator[Text]:
                 step += 1
 
 
-def replaced(blob: bytes, changes: Mapping[int, str]) -> bytes:
-    """The bytes with other texts at some places; all else is as it was.
+def replaced(blob: bytes, changes: Mapping[Text, str]) -> bytes:
+    """The bytes with other texts in the place of some; all else is as it was.
 
     Raises:
-        ThreadError: no text begins at one of the places.
+        ThreadError: a text that is none of this value's.
     """
-    text = _text(blob)
+    whole = _text(blob)
     parts: list[bytes] = []
     copied = 0
-    left = len(changes)
-    for found in strings(blob):
-        if found.start in changes:
-            left -= 1
-            parts += (text[copied : found.start].encode(), quoted(changes[found.start]))
-            copied = found.end
-    if left:
-        raise ThreadError(f"{left} of {len(changes)} places are not those of a text in this value")
-    parts.append(text[copied:].encode())
+    for text in sorted(changes, key=lambda text: text.start):
+        token = whole[text.start : text.end]
+        if not token.startswith('"') or json.loads(token) != text.value:
+            raise ThreadError(f"{text!r} is no text of this value, and cannot be replaced in it")
+        if changes[text] != text.value:
+            parts += (whole[copied : text.start].encode(), quoted(changes[text]))
+            copied = text.end
+    parts.append(whole[copied:].encode())
     return b"".join(parts)

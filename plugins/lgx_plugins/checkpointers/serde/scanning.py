@@ -23,6 +23,7 @@ __all__ = [
     "SCALAR",
     "TEXT",
     "Token",
+    "token_at",
     "tokens",
 ]
 
@@ -121,7 +122,7 @@ def tokens(blob: bytes) -> Iterator[Token]:
                     continue
             except UnicodeDecodeError:
                 pass  # told below
-        kind, _, body, end, value = token = _token(blob, at, room)
+        kind, _, body, end, value = token = token_at(blob, at, room)
         if kind in _NESTED:
             stack.append((inside, left, room))
             if len(stack) > DEEPEST:
@@ -142,7 +143,8 @@ def tokens(blob: bytes) -> Iterator[Token]:
         at = end
 
 
-def _token(blob: bytes, at: int, room: int) -> Token:
+def token_at(blob: bytes, at: int, room: int) -> Token:
+    """The token that begins there, if its room ends where it is said to."""
     first = blob[at]
     body = at + 1
     if first < 0x80:

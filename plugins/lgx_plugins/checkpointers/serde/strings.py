@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from lgx import ThreadError
 from lgx_plugins.checkpointers.serde import packing
@@ -14,43 +14,59 @@ from lgx_plugins.checkpointers.serde.scanning import (
     MAP,
     SCALAR,
     TEXT,
+    token_at,
     tokens,
 )
 
-__all__ = ["Path", "Text", "replaced", "strings"]
+__all__ = ["Extension", "Path", "Text", "replaced", "strings"]
 
 Path: TypeAlias = tuple["Path", Any] | None
 """Where something stands: the path of what it stands in, and a step; None for the value itself."""
 
 
+class Extension(NamedTuple):
+    """An extension: where it, its payload and its end are, and the one around it."""
+
+    start: int
+    body: int
+    end: int
+    code: int
+    inside: Extension | None
+
+
 class Text:
-    """A text in a serialized value.
+    """A text in a serialized value; two of them are never equal, though their values may be.
 
     Attributes:
         value: the text.
         start: where it begins, head or quote included.
         end: where it ends.
         owner: of a key, where its map begins; None for any other text.
+        inside: the extension around it, None where there is none.
     """
 
-    __slots__ = ("_path", "end", "owner", "start", "value")
+    __slots__ = ("_path", "end", "inside", "owner", "start", "value")
 
-    def __init__(self, start: int, end: int, value: str, path: Path, owner: int | None) -> None:
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        value: str,
+        path: Path,
+        owner: int | None,
+        inside: Extension | None = None,
+    ) -> None:
         self.start = start
         self.end = end
         self.value = value
         self.owner = owner
+        self.inside = inside
         self._path = path
 
     @property
     def is_key(self) -> bool:
         """Whether it is the key of a map, not a value."""
         return self.owner is not None
-
-    @property
-    def place(self) -> int:
-        """Stands for the text in `Document.replaced`: below zero for a key."""
-        return self.start if self.owner is None else ~self.start
 
     @property
     def path(self) -> tuple[Any, ...]:
@@ -66,7 +82,7 @@ class Text:
         return tuple(reversed(steps))
 
     def __repr__(self) -> str:
-        return f"Text({self.place})"  # not the value: it may be anybody's
+        return f"Text({self.start}, {self.end})"  # not the value: it may be anybody's
 
 
 _ROOT, _ARRAY, _KEYS, _VALUES, _EXTENSION, _PAYLOAD = range(6)
@@ -87,14 +103,15 @@ def strings(blob: bytes) -> Iterator[Text]:
     Raises:
         ThreadError: the bytes are not one msgpack value.
     """
-    stack: list[tuple[int, Path, Any, Any]] = []
+    stack: list[tuple[int, Path, Any, Any, Extension | None]] = []
     mode = _ROOT  # what is open
     path: Path = None  # of that
     step: Any = None  # in an array, to the next element; in an extension, its code
     about: Any = None  # where a map begins; which elements of a payload are names
-    for kind, start, _, end, value in tokens(blob):
+    inside: Extension | None = None
+    for kind, start, body, end, value in tokens(blob):
         if kind == END:
-            mode, path, step, about = stack.pop()
+            mode, path, step, about, inside = stack.pop()
             continue
         owner = None
         named = False
@@ -116,64 +133,98 @@ def strings(blob: bytes) -> Iterator[Text]:
             here = path
         if kind == TEXT:
             if not named:
-                yield Text(start, end, value, here, owner)
+                yield Text(start, end, value, here, owner, inside)
         elif kind == MAP:
-            stack.append((mode, path, step, about))
+            stack.append((mode, path, step, about, inside))
             mode, path, step, about = _KEYS, here, None, start
         elif kind == ARRAY:
-            stack.append((mode, path, step, about))
-            inside = mode == _EXTENSION and step in _NAMES and value > 2
-            about = _NAMES[step] if inside else None
-            mode, path, step = (_PAYLOAD if inside else _ARRAY), here, 0
+            stack.append((mode, path, step, about, inside))
+            is_call = mode == _EXTENSION and step in _NAMES and value > 2
+            about = _NAMES[step] if is_call else None
+            mode, path, step = (_PAYLOAD if is_call else _ARRAY), here, 0
         elif kind == EXTENSION:
-            stack.append((mode, path, step, about))
+            stack.append((mode, path, step, about, inside))
             mode, path, step, about = _EXTENSION, here, value, None
+            inside = Extension(start, body, end, value, inside)
 
 
-def replaced(blob: bytes, changes: Mapping[int, str]) -> bytes:
-    """The bytes with other texts at some places; all else is as it was, but for the lengths of
-    extensions that hold one.
+def replaced(blob: bytes, changes: Mapping[Text, str]) -> bytes:
+    """The bytes with other texts in the place of some; all else is as it was, but for the lengths
+    of the extensions around them.
 
     Raises:
-        ThreadError: no text begins at one of the places.
+        ThreadError: a text that is none of this value's.
     """
-    parts: list[bytes] = []
-    size = copied = 0
-    stack: list[tuple[int, int, int, int] | None] = []
+    ordered: dict[int, Text | Extension] = {}
+    for text, new in changes.items():
+        if not _is_there(text, blob):
+            raise ThreadError(f"{text!r} is no text of this value, and cannot be replaced in it")
+        if new == text.value:
+            continue
+        ordered[text.start] = text
+        around = text.inside
+        while around is not None and around.start not in ordered:
+            ordered[around.start] = around
+            around = around.inside
+    splice = _Splice(blob)
+    for start in sorted(ordered):
+        item = ordered[start]
+        if isinstance(item, Text):
+            splice.put(item, packing.text(changes[item]))
+        else:
+            splice.open(item)
+    return splice.whole()
 
-    def copy(until: int) -> None:
-        nonlocal size, copied
-        parts.append(blob[copied:until])
-        size += until - copied
-        copied = until
 
-    left = len(changes)
-    for kind, start, body, end, value in tokens(blob):
-        if kind == TEXT:
-            if start in changes:
-                left -= 1
-                copy(start)
-                text = packing.text(changes[start])
-                parts.append(text)
-                size += len(text)
-                copied = end
-        elif kind == EXTENSION:
-            copy(start)
-            parts.append(blob[start:body])
-            stack.append((len(parts) - 1, size, value, end - body))
-            copied = body
-        elif kind in (ARRAY, MAP):
-            stack.append(None)
-        elif kind == END:
-            opened = stack.pop()
-            if opened is None:
-                continue
-            copy(end)
-            part, before, code, was = opened
-            if size - before != was:
-                parts[part] = packing.extension_header(code, size - before)
-            size += len(parts[part])
-    copy(len(blob))
-    if left:
-        raise ThreadError(f"{left} of {len(changes)} places are not those of a text in this value")
-    return b"".join(parts)
+def _is_there(text: Text, blob: bytes) -> bool:
+    if not 0 <= text.start < len(blob):
+        return False
+    kind, _, _, end, value = token_at(blob, text.start, len(blob))
+    return (kind, end, value) == (TEXT, text.end, text.value)
+
+
+class _Splice:
+    """New bytes, written from the first to the last."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob = blob
+        self._parts: list[bytes] = []
+        self._size = 0  # of the parts, but for the heads of open extensions
+        self._copied = 0  # of the old bytes
+        self._open: list[tuple[Extension, int, int]] = []  # with where its head is, and the size
+
+    def put(self, text: Text, data: bytes) -> None:
+        self._copy(text.start)
+        self._parts.append(data)
+        self._size += len(data)
+        self._copied = text.end
+
+    def open(self, extension: Extension) -> None:
+        self._copy(extension.start)
+        self._open.append((extension, len(self._parts), self._size))
+        self._parts.append(self._blob[extension.start : extension.body])
+        self._copied = extension.body
+
+    def whole(self) -> bytes:
+        self._copy(len(self._blob))
+        return b"".join(self._parts)
+
+    def _copy(self, until: int) -> None:
+        self._close(until)
+        self._append(until)
+
+    def _close(self, until: int) -> None:
+        """Ends the extensions that end there, or before."""
+        while self._open and self._open[-1][0].end <= until:
+            extension, part, before = self._open.pop()
+            self._append(extension.end)
+            size = self._size - before
+            if size != extension.end - extension.body:
+                self._parts[part] = packing.extension_header(extension.code, size)
+            self._size += len(self._parts[part])
+
+    def _append(self, until: int) -> None:
+        if until > self._copied:
+            self._parts.append(self._blob[self._copied : until])
+            self._size += until - self._copied
+            self._copied = until

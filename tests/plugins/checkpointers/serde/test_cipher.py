@@ -52,7 +52,7 @@ def test_what_is_replaced_is_encrypted_again(
     """LangGraph reads it with the same key; unchanged bytes stay the same, nonce included."""
     kind, blob = encrypted
     document = Document.parse(kind, blob, KEY)
-    changes = {text.place: "mary" for text in document.strings() if text.value == "jane"}
+    changes = {text: "mary" for text in document.strings() if text.value == "jane"}
 
     changed = document.replaced(changes)
 

@@ -34,7 +34,7 @@ def redacted(document: Document, word: str, by: str) -> bytes:
     """The bytes with one word replaced in all values."""
     return document.replaced(
         {
-            text.place: text.value.replace(word, by)
+            text: text.value.replace(word, by)
             for text in document.strings()
             if not text.is_key and word in text.value
         }
@@ -113,7 +113,9 @@ def test_replacing_texts_by_themselves_changes_no_byte(dumped: Dump) -> None:
     document = Document.parse(kind, blob)
 
     assert document.replaced({}) is blob
-    assert document.replaced({t.place: t.value for t in document.strings()}) == blob
+    assert document.replaced({t: t.value for t in document.strings()}) == blob
+    wide = Document.parse("msgpack", b"\xdb\0\0\0\1a")
+    assert wide.replaced({t: t.value for t in wide.strings()}) == wide.blob
 
 
 def test_what_no_serializer_writes_stays_beside_what_is_replaced() -> None:
@@ -140,22 +142,32 @@ def test_an_extension_keeps_its_head_where_its_length_stays() -> None:
 def test_keys_can_be_replaced_but_not_by_one_another(dumped: Dump) -> None:
     """Of two equal keys LangGraph would load the last, and the other's value be gone."""
     document = Document.parse(*dumped({"jane": 1, "mary": 2, "in": {"jane": 3}}))
-    places = {text.path: text.place for text in document.strings()}
+    found = {text.path: text for text in document.strings()}
 
-    renamed = document.replaced({places["jane",]: "A", places["in", "jane"]: "mary"})
+    renamed = document.replaced({found["jane",]: "A", found["in", "jane"]: "mary"})
     assert json.loads(decode("msgpack", renamed)) == {"A": 1, "mary": 2, "in": {"mary": 3}}
     for changes in ({("jane",): "mary"}, {("jane",): "X", ("mary",): "X"}, {("in",): "jane"}):
         with pytest.raises(ThreadError, match="two keys of one map would become"):
-            document.replaced({places[path]: value for path, value in changes.items()})
+            document.replaced({found[path]: value for path, value in changes.items()})
 
 
-def test_a_place_that_is_none_is_refused(dumped: Dump) -> None:
+@pytest.mark.parametrize(
+    ("kind", "blob"),
+    [
+        ("msgpack", b"\xa1a"),
+        ("msgpack", b"\x01"),
+        ("msgpack", b"\x91\xa4abcd"),
+        ("json", b'["a"]'),
+        ("json", b"1"),
+        ("bytes", packing.text("abcd")),
+    ],
+)
+def test_a_text_of_another_document_is_refused(kind: str, blob: bytes) -> None:
     """Rather than that a secret stays where somebody thinks it is gone."""
-    for kind, blob in (dumped(["a"]), ("json", b'["a"]')):
-        with pytest.raises(ThreadError, match="1 of 1 places are not those of a text"):
-            Document.parse(kind, blob).replaced({0: "x"})
-    with pytest.raises(ThreadError, match="a value of the type 'bytes' has no texts"):
-        Document.parse("bytes", packing.text("a")).replaced({0: "x"})
+    for other in (b"\xa4abcd", b"\x92\xc0\xa1b"):
+        *_, text = Document.parse("msgpack", other).strings()
+        with pytest.raises(ThreadError):
+            Document.parse(kind, blob).replaced({text: "x"})
 
 
 def test_a_lone_surrogate_is_refused(dumped: Dump) -> None:
@@ -164,7 +176,7 @@ def test_a_lone_surrogate_is_refused(dumped: Dump) -> None:
     (text,) = document.strings()
 
     with pytest.raises(ThreadError, match="lone surrogate"):
-        document.replaced({text.place: "\ud800"})
+        document.replaced({text: "\ud800"})
 
 
 @pytest.mark.parametrize(

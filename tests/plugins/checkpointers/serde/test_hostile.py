@@ -43,7 +43,7 @@ def attempts(kind: str, blob: bytes) -> None:
         assert "\n" not in message
     try:
         document = Document.parse(kind, blob)
-        changes = {text.place: text.value for text in document.strings()}
+        changes = {text: text.value for text in document.strings()}
         document.replaced(changes)
     except ThreadError:
         pass
@@ -292,12 +292,12 @@ def _agrees(blob: bytes) -> None:
     assert document.replaced({}) == blob
     texts = list(document.strings())
     values = [t for t in texts if not t.is_key]
-    changed = document.replaced({t.place: f"{t.value}+" * 9 for t in values})
+    changed = document.replaced({t: f"{t.value}+" * 9 for t in values})
     after = [t for t in Document.parse("msgpack", changed).strings() if not t.is_key]
     assert [t.value for t in after] == [f"{t.value}+" * 9 for t in values]
     assert [t.path for t in after] == [t.path for t in values]
     back = Document.parse("msgpack", changed).replaced(
-        {new.place: old.value for new, old in zip(after, values, strict=True)}
+        {new: old.value for new, old in zip(after, values, strict=True)}
     )
     assert decode("msgpack", back) == slow
     names("msgpack", blob)

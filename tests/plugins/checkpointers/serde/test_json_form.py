@@ -137,7 +137,7 @@ def test_texts_are_found_and_replaced_and_nothing_else_changes() -> None:
         (("a",), "a", True),
         (("a",), "jané", False),
     ]
-    changes = {text.place: '"\n' for text in document.strings() if text.value == "jané"}
+    changes = {text: '"\n' for text in document.strings() if text.value == "jané"}
     expected = '{ "a" : [1.50, "\\"\\n", {"\\"\\n": "x\\u0041"}],\n"a": "\\"\\n" }'
     assert document.replaced(changes) == expected.encode()
 
