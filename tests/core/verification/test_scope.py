@@ -147,8 +147,8 @@ async def test_forms_that_only_reading_tells_are_not_compared(
         assert (found.exit_code, found.equal) == (4, None)
         assert found.aborted == (
             f"nothing can be compared: the source, {sides[0]}, has checkpoints {forms[sides[0]]} "
-            f"and the sink, {sides[1]}, has checkpoints {forms[sides[1]]}; compare what was written "
-            "with one --fidelity, by one sort of checkpointer"
+            f"and the sink, {sides[1]}, has checkpoints {forms[sides[1]]}; compare what was "
+            "written with one --fidelity, by one sort of checkpointer"
         )
 
 
