@@ -9,13 +9,13 @@ from operator import itemgetter
 
 from msgspec import UNSET
 
-from lgx import Bundle, Loss, Thread
+from lgx import Bundle, Json, Loss, Thread
 from lgx_plugins.replay.differences import Differences
 from lgx_plugins.replay.kinds import kinds_of
 from lgx_plugins.replay.messages import MOVED, moved
 from lgx_plugins.replay.method import GraphMemory, Method
 from lgx_plugins.replay.outline import Outline, outline_of
-from lgx_plugins.replay.steps import root_checkpoints, values_of
+from lgx_plugins.replay.steps import ROOT, root_checkpoints, values_of
 
 __all__ = ["foresee", "losses_of"]
 
@@ -74,6 +74,7 @@ def losses_of(
     if method is not None:
         yield from _of_method(outline, method, thread_id)
         yield from _made_data(bundle, method)
+        yield from _untracked(bundle, method)
         yield from _put_in_place(bundle, method)
     if differences is None:
         return
@@ -116,11 +117,9 @@ def _of_method(outline: Outline, method: Method, thread_id: str) -> Iterator[Los
 
 def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
     """What stays data, told once for a channel: what is true of one thread is of the others."""
-    thread = next((record for record in bundle if isinstance(record, Thread)), None)
-    newest = next(root_checkpoints(reversed(bundle.spool)), None)
+    values, kept = _states(bundle)
     found = {(channel, "messages") for channel in method.plain}
-    if newest is not None:
-        found.update(kinds_of(newest.values, thread.values if thread is not None else UNSET))
+    found.update(kinds_of(values, kept))
     graph = method.graph
     new = [item for item in sorted(found) if _first_told(item, bundle, graph)]
     for channel, items in groupby(new, key=itemgetter(0)):
@@ -131,6 +130,28 @@ def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
             "data in all threads of that graph, where nodes that expect more may fail",
             holdable=False,
         )
+
+
+def _untracked(bundle: Bundle, method: Method) -> Iterator[Loss]:
+    """Channels that only the thread itself has, told once."""
+    values, kept = map(values_of, _states(bundle))
+    graph = method.graph
+    for channel in sorted(kept.keys() - values.keys() - {ROOT} if values else ()):
+        if _first_told((channel, "untracked"), bundle, graph):
+            yield Loss(
+                what=f"channel {channel!r} of graph {graph.name!r}",
+                why="the thread's own values hold it and its newest checkpoint does not, so that "
+                "no update brings it back",
+                holdable=False,
+            )
+
+
+def _states(bundle: Bundle) -> tuple[Json, Json]:
+    """The values of a thread's newest checkpoint, and those that the thread itself has."""
+    thread = next((record for record in bundle if isinstance(record, Thread)), None)
+    newest = next(root_checkpoints(reversed(bundle.spool)), None)
+    values = UNSET if newest is None else newest.values
+    return values, UNSET if thread is None else thread.values
 
 
 def _put_in_place(bundle: Bundle, method: Method) -> Iterator[Loss]:

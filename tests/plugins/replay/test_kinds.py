@@ -16,7 +16,7 @@ from langgraph_api.serde import json_dumpb  # type: ignore[import-untyped]
 from msgspec import Raw
 from typing_extensions import TypedDict
 
-from lgx import Bundle, Thread
+from lgx import Bundle, Thread, raw
 from lgx.testing import make_bundle, make_context
 from lgx_plugins.replay import GraphMemory, Memory, Outcome, replay_thread
 
@@ -99,6 +99,18 @@ async def test_it_is_told_once_for_a_graph() -> None:
 
     found = ["dates", "documents", "messages"]
     assert told == [found, found, ["decimals"], [*found, "decimals"]]
+
+
+async def test_a_channel_that_no_checkpoint_has_is_told() -> None:
+    """What a graph does not track is in the values of the thread alone."""
+    _, *states = await _exported(STATE, "one")
+    thread = Thread(thread_id="one", values=raw({"plain": 1, "passing": 2}))
+    bundle = make_bundle(make_context(), [thread, *states])
+
+    outcome = await _replayed(bundle, Memory().of("agent"))
+
+    assert outcome.losses[-1].what == "channel 'passing' of graph 'agent'"
+    assert not outcome.losses[-1].holdable
 
 
 async def test_a_reducer_that_does_not_take_json_is_told_by_the_node() -> None:
