@@ -116,6 +116,12 @@ def test_metadata_arrives(migrated: Migrated) -> None:
     assert "assistant_id" in kept_back[0]
 
 
+def test_settings_of_threads_are_told(migrated: Migrated) -> None:
+    """Runs leave them there, and nobody else can."""
+    [note] = [n.message for n in migrated.report.notes if "did not take `config`" in n.message]
+    assert int(note.split()[1]) > 10
+
+
 def test_nothing_is_different_that_is_not_told(migrated: Migrated) -> None:
     """A thread that differs in anything but the ids of its checkpoints is in the report."""
     told = {loss.thread_id for loss in migrated.report.losses}

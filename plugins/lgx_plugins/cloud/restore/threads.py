@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from lgx import Loss, Thread, ThreadError, canonical, digest, raw, split_object
 from lgx_plugins.cloud.restore.label import KEY, Label, label_of
 
-__all__ = ["RESERVED", "Built", "Sent", "graph_of", "missing", "sent_of", "thread_ttl"]
+__all__ = [
+    "RESERVED",
+    "Built",
+    "Sent",
+    "graph_of",
+    "is_configured",
+    "missing",
+    "sent_of",
+    "thread_ttl",
+]
 
 RESERVED = frozenset(
     {"thread_id", "assistant_id", "run_id", "cron_id", "counters_since_delta_snapshot"}
@@ -113,6 +122,13 @@ def thread_ttl(thread: Thread | None) -> Raw | None:
     return raw({"ttl": minutes, "strategy": fields.get("strategy", "delete")})
 
 
+def is_configured(thread: Thread | None) -> bool:
+    """Whether runs have left settings there for those that follow, which servers take from
+    nobody."""
+    config = UNSET if thread is None else thread.config
+    return _says(config) and not _same(config, _NO_CONFIG)
+
+
 def missing(
     thread_id: str,
     thread: Thread | None,
@@ -162,9 +178,6 @@ def missing(
     if _says(thread.interrupts) and not _says(built.interrupts):
         why = "servers show them again, under new ids, when it is run once without an input"
         lost("its pending interrupts", why, holdable=False)
-    if _says(thread.config) and not _same(thread.config, _NO_CONFIG):
-        why = "runs leave it there for those that follow, and servers take it from nobody"
-        lost("its config", why, holdable=False)
     return losses
 
 

@@ -35,7 +35,7 @@ from lgx_plugins.cloud.restore.naming import Renamed
 from lgx_plugins.cloud.restore.room import Room
 from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.target import HttpTarget
-from lgx_plugins.cloud.restore.threads import missing, thread_ttl
+from lgx_plugins.cloud.restore.threads import is_configured, missing, thread_ttl
 from lgx_plugins.replay import Memory, Outcome, foresee, replay_thread
 
 __all__ = ["ThreadWriter"]
@@ -69,6 +69,8 @@ class ThreadWriter:
         self.kept_back: set[str] = set()
         """Names of metadata that the target was not given, because it takes them from nobody."""
         self.renamed = Renamed()
+        self.configured = 0
+        """How many threads had settings of their own, which the target was not given."""
 
     # -- what comes of a thread ---------------------------------------------------------
 
@@ -248,6 +250,7 @@ class ThreadWriter:
         if job.other is not None:
             self.renamed.add(job.other, job.thread_id)
         self.kept_back |= job.sent.kept_back
+        self.configured += is_configured(job.thread)
         return WriteOutcome(
             thread_id=bundle.thread_id,
             losses=losses,

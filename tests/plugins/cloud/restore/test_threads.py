@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from lgx import Loss, Thread, ThreadError, raw
-from lgx_plugins.cloud.restore.threads import Built, graph_of, missing, sent_of, thread_ttl
+from lgx_plugins.cloud.restore.threads import (
+    Built,
+    graph_of,
+    is_configured,
+    missing,
+    sent_of,
+    thread_ttl,
+)
 
 _BULK = ("metadata", "values", "interrupts", "config")
 
@@ -93,18 +100,17 @@ def test_pending_interrupts_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "lost"),
+    ("config", "says"),
     [
-        ({"configurable": {"tone": "kind"}}, {"its config": False}),
-        ({"configurable": {}, "recursion_limit": 7}, {"its config": False}),
-        ({"configurable": {}}, {}),
-        ({}, {}),
-        (None, {}),
+        ({"configurable": {"tone": "kind"}}, True),
+        ({"configurable": {}, "recursion_limit": 7}, True),
+        ({"configurable": {}}, False),
+        ({}, False),
+        (None, False),
     ],
 )
-def test_what_runs_left_as_a_threads_config_is_told(config: Any, lost: dict[str, bool]) -> None:
-    own = thread(config=config)
-    assert told(missing("t", own, sent_of(own, None), Built())) == lost
+def test_what_runs_left_as_a_threads_config_is_seen(config: Any, says: bool) -> None:
+    assert is_configured(thread(config=config)) == says
 
 
 def test_values_without_a_history_are_told() -> None:
