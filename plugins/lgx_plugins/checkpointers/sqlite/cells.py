@@ -18,7 +18,7 @@ _TASK_PATH = 7
 def add_cells(digest: RowDigest, table: str, cells: Sequence[Any]) -> None:
     """Takes a row, as `Tables.cells` names its columns, into a digest. A path that is not there
     counts as an empty one: that is what a newer program makes of it."""
-    if table == WRITES and cells[_TASK_PATH] is None:
+    if table is WRITES and cells[_TASK_PATH] is None:
         cells = (*cells[:_TASK_PATH], b"")
     digest.add(table, cells)
 

@@ -140,12 +140,12 @@ class _Thread:
         self._latest: Cells | None = None
 
     def take(self, rows: Iterable[Cells]) -> None:
-        for _, _, is_write, *cells in rows:
-            self._size += _LINE + len(self.key) + sum(map(_size, cells))
-            if is_write:
+        for row in rows:
+            cells = row[3:9] if row[2] == 0 else row[3:]
+            self._size += _LINE + sum([len(cell) for cell in cells if type(cell) is bytes])
+            if row[2]:
                 add_cells(self._digest, WRITES, cells)
                 continue
-            del cells[6:]
             if cells[0] == b"" and (self._latest is None or cells[1] > self._latest[1]):
                 self._latest = cells
             add_cells(self._digest, CHECKPOINTS, cells)
@@ -162,7 +162,8 @@ class _Thread:
                 return None
         except ThreadError as error:
             return Loss(thread_id=thread_id, what="thread", why=str(error))
-        return ThreadRef(thread_id=thread_id, version=self._digest.text(), size_hint=self._size)
+        size = self._size * 4 // 3  # in base64
+        return ThreadRef(thread_id=thread_id, version=self._digest.text(), size_hint=size)
 
     def _head(self, thread_id: str, query: Query) -> Thread:
         """What filters look at: of the latest checkpoint of the root namespace."""
@@ -191,10 +192,6 @@ def _compacted(found: Raw | msgspec.UnsetType, metadata: Any) -> Raw | msgspec.U
 
 def _thread_of(row: Cells) -> tuple[Any, Any]:
     return row[0], row[1]
-
-
-def _size(cell: object) -> int:
-    return 4 * len(cell) // 3 if isinstance(cell, bytes) else 1
 
 
 def _encodable(thread_id: str) -> bool:

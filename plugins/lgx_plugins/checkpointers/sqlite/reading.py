@@ -7,8 +7,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from lgx import Context, Loss, RawCheckpoint, Record, ThreadRef
-from lgx_plugins.checkpointers.rows.ordering import Deferred
+from lgx import CheckpointWrite, Context, Loss, RawCheckpoint, ThreadRef
+from lgx_plugins.checkpointers.rows.ordering import Deferred, Place
 from lgx_plugins.checkpointers.sqlite.cells import read
 from lgx_plugins.checkpointers.sqlite.listing import placeholders
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
@@ -18,10 +18,13 @@ from lgx_plugins.sqlite.pages import Cells, Pages, size_of
 if TYPE_CHECKING:
     import aiosqlite
 
-__all__ = ["Reader", "groups"]
+__all__ = ["Found", "Item", "Reader", "groups"]
 
-Item: TypeAlias = tuple[str, Record | Loss]
-"""What was found of a thread: its id, and a record or why it cannot be read."""
+Item: TypeAlias = RawCheckpoint | CheckpointWrite | Loss
+"""A record, or why a row cannot be read."""
+
+Found: TypeAlias = tuple[str, Sequence[Item]]
+"""What was found of a thread, by its id."""
 
 _ORDERS = {
     CHECKPOINTS: ("checkpoint_ns", "checkpoint_id"),
@@ -54,24 +57,28 @@ class Reader(Pages):
 
     async def records(
         self, refs: Sequence[ThreadRef], context: Context
-    ) -> AsyncGenerator[Item, None]:
-        """Everything of a group of `groups`, thread by thread; nothing of those that are not
-        there."""
+    ) -> AsyncGenerator[Found, None]:
+        """Everything of a group of `groups`, thread by thread, a piece at a time; nothing of
+        those that are not there."""
         if len(refs) == 1:
             thread_id = refs[0].thread_id
             for table in self._parts:
-                async with aclosing(self._pages_of(table, thread_id, context)) as items:
-                    async for item in items:
-                        yield thread_id, item
+                async with aclosing(self._pages_of(table, thread_id, context)) as pieces:
+                    async for piece in pieces:
+                        yield thread_id, piece
             return
         await context.budget.take(CHUNK_BYTES)
         try:
             found = await self._together([ref.thread_id for ref in refs], context)
             for ref in refs:
                 for table, rows in found.get(ref.thread_id, {}).items():
-                    async with aclosing(self._items(table, ref.thread_id, rows)) as items:
-                        async for item in items:
-                            yield ref.thread_id, item
+                    deferred = Deferred()
+                    try:
+                        yield ref.thread_id, _in_order(table, ref.thread_id, rows, deferred)
+                        for place in deferred.places():
+                            yield ref.thread_id, await self._late(ref.thread_id, place)
+                    finally:
+                        deferred.close()
         finally:
             context.budget.give_page(CHUNK_BYTES)
 
@@ -87,49 +94,30 @@ class Reader(Pages):
                 found.setdefault(thread_id.decode(), {}).setdefault(table, []).append(cells)
         return found
 
-    async def _items(
-        self, table: str, thread_id: str, rows: Sequence[Cells]
-    ) -> AsyncGenerator[Record | Loss, None]:
-        deferred = Deferred()
-        try:
-            for item in _in_order(table, thread_id, rows, deferred):
-                yield item
-            async with aclosing(self._late(thread_id, deferred)) as late:
-                async for item in late:
-                    yield item
-        finally:
-            deferred.close()
-
     async def _pages_of(
         self, table: str, thread_id: str, context: Context
-    ) -> AsyncGenerator[Record | Loss, None]:
+    ) -> AsyncGenerator[list[Item], None]:
         deferred = Deferred()
         try:
             pages = self.pages(self._sql(table, [thread_id]), [thread_id], context)
             async with aclosing(pages):
                 async for page in pages:
-                    rows = [cells for _, *cells in page]
-                    for item in _in_order(table, thread_id, rows, deferred):
-                        yield item
-            async with aclosing(self._late(thread_id, deferred)) as late:
-                async for item in late:
-                    yield item
+                    yield _in_order(table, thread_id, [cells for _, *cells in page], deferred)
+            for place in deferred.places():
+                yield await self._late(thread_id, place)
         finally:
             deferred.close()
 
-    async def _late(
-        self, thread_id: str, deferred: Deferred
-    ) -> AsyncGenerator[Record | Loss, None]:
-        """The checkpoints that had to wait for their parents, one at a time."""
-        cells = ", ".join(self._tables.cells(CHECKPOINTS))
-        ns = self._tables.cells(CHECKPOINTS)[0]
+    async def _late(self, thread_id: str, place: Place) -> list[Item]:
+        """A checkpoint that had to wait for its parent."""
+        cells = self._tables.cells(CHECKPOINTS)
         sql = (
-            f"SELECT {cells} FROM checkpoints "
-            f"WHERE thread_id = ? AND {ns} = ? AND checkpoint_id = ?"
+            f"SELECT {', '.join(cells)} FROM checkpoints "
+            f"WHERE thread_id = ? AND {cells[0]} = ? AND checkpoint_id = ?"
         )
-        for place in deferred.places():
-            for row in await self.fetch(sql, (thread_id, *place)):
-                yield read(CHECKPOINTS, thread_id, row)
+        return [
+            read(CHECKPOINTS, thread_id, row) for row in await self.fetch(sql, (thread_id, *place))
+        ]
 
     def _sql(self, table: str, ids: Sequence[str]) -> str:
         columns = [column for column in _ORDERS[table] if self._tables.has(table, column)]
@@ -139,13 +127,14 @@ class Reader(Pages):
         )
 
 
-def _in_order(
-    table: str, thread_id: str, rows: Sequence[Cells], deferred: Deferred
-) -> Iterator[Record | Loss]:
-    for cells in rows:
-        item = read(table, thread_id, cells)
-        if isinstance(item, RawCheckpoint) and deferred.defers(
-            item.checkpoint_ns, item.checkpoint_id, item.parent_checkpoint_id
-        ):
-            continue
-        yield item
+def _in_order(table: str, thread_id: str, rows: Sequence[Cells], deferred: Deferred) -> list[Item]:
+    """The rows' records, without those that have to wait."""
+    items = [read(table, thread_id, cells) for cells in rows]
+    if table == WRITES:
+        return items
+    return [
+        item
+        for item in items
+        if not isinstance(item, RawCheckpoint)
+        or not deferred.defers(item.checkpoint_ns, item.checkpoint_id, item.parent_checkpoint_id)
+    ]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from lgx import Bundle, ChannelBlob, Loss, RawCheckpoint, ThreadError
 from lgx_plugins.checkpointers.rows.digests import Cell, RowDigest
@@ -19,15 +19,14 @@ from lgx_plugins.sqlite.connection import CHUNK_BYTES
 __all__ = ["Chunk", "Thread", "chunks"]
 
 Chunk: TypeAlias = dict[str, list[tuple[Cell, ...]]]
-"""Cells by table, in the order of `insert`; the thread's id comes first."""
+"""Cells by table; the thread's id comes first."""
+
+_LINE = 200
+"""About how many bytes a row takes besides its values."""
 
 
-class Line(Struct):
-    """Cells for a table, and about how much memory they take."""
-
-    table: str
-    cells: tuple[Cell, ...]
-    size: int
+Line: TypeAlias = tuple[str, tuple[Cell, ...], int]
+"""Cells for a table, and about how much memory they take."""
 
 
 class Thread:
@@ -61,10 +60,10 @@ class Thread:
                 continue
             table, cells = self._cells(row)
             add_cells(self._digest, table, [_bytes(cell) for cell in cells])
-            if table == WRITES and not self._task_paths:
+            if table is WRITES and not self._task_paths:
                 cells = cells[:-1]
-            size = sum(len(cell) for cell in cells if isinstance(cell, bytes | str))
-            yield Line(table, (thread_id, *cells), size)
+            size = _LINE + sum([len(cell) for cell in cells if type(cell) is bytes])
+            yield table, (thread_id, *cells), size
         self._unused = self._joiner.unused
 
     def _cells(self, row: Row) -> tuple[str, tuple[Cell, ...]]:
@@ -144,22 +143,21 @@ def chunks(threads: Iterable[Thread]) -> Iterator[Chunk]:
         ThreadError: one of the threads has no place in the tables.
     """
     chunk: Chunk = {}
-    held = count = 0
+    held = 0
     for thread in threads:
-        for line in thread.lines():
-            chunk.setdefault(line.table, []).append(line.cells)
-            held += line.size
-            count += 1
-            if held >= CHUNK_BYTES or count >= 5000:
+        for table, cells, size in thread.lines():
+            chunk.setdefault(table, []).append(cells)
+            held += size
+            if held >= CHUNK_BYTES:
                 yield chunk
-                chunk, held, count = {}, 0, 0
+                chunk, held = {}, 0
     if chunk:
         yield chunk
 
 
 def _bytes(cell: Cell) -> bytes | int | None:
-    if not isinstance(cell, str):
-        return cell
+    if type(cell) is not str:
+        return cell  # type: ignore[return-value]  # no text
     try:
         return cell.encode()
     except UnicodeEncodeError:

@@ -129,16 +129,17 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
             waiting = [ref.thread_id for ref in group]
             losses: _Losses = []
             empty = True
-            async with aclosing(self._reader().records(group, context)) as items:
-                async for thread_id, item in items:
+            async with aclosing(self._reader().records(group, context)) as pieces:
+                async for thread_id, items in pieces:
                     while waiting[0] != thread_id:
                         yield self._end(waiting.pop(0), losses, empty)
                         losses, empty = [], True
-                    empty = False
-                    if isinstance(item, Loss):
-                        losses.append(item)
-                    else:
-                        yield item
+                    for item in items:
+                        empty = False
+                        if isinstance(item, Loss):
+                            losses.append(item)
+                        else:
+                            yield item
             for thread_id in waiting:
                 yield self._end(thread_id, losses, empty)
                 losses, empty = [], True
