@@ -10,8 +10,9 @@ import pytest
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
-KNOWN = "installed: archive, cloud, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver, tiny"
-ALL = "installed: archive, cloud, demo, hello, init, json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver, tiny"
+STORES = "json, ndjson, postgres, postgres-saver, s3, sqlite, sqlite-saver"
+KNOWN = f"installed: archive, cloud, {STORES}, tiny"
+ALL = "installed: archive, cloud, demo, hello, init, " + STORES + ", tiny"
 
 
 @pytest.mark.parametrize(
