@@ -10,7 +10,7 @@ from importlib import import_module
 
 from measure import table
 
-_BENCHES = ("speed", "memory", "size", "postgres", "s3", "migration")
+_BENCHES = ("speed", "memory", "size", "postgres", "s3", "migration", "checkpointers", "copies")
 
 
 def main(arguments: list[str]) -> int:
