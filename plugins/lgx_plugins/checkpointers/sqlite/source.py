@@ -145,7 +145,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
                 losses, empty = [], True
 
     def _end(self, thread_id: str, losses: Sequence[Loss], empty: bool) -> ThreadEnd:
-        if self._state not in (None, state(self._path)):
+        if self._state is not None and self._state != state(self._path):
             raise FatalError(
                 f"{str(self._path)!r} was changed while it was read, and may not be locked by "
                 "this user; run again as its owner, or read a copy"
