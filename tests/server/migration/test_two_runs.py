@@ -8,7 +8,7 @@ import pytest
 
 import lgx
 from lgx.testing import FaultProxy
-from lgx.testing.stub import Request, Reset
+from lgx.testing.stub import Request, Reset, Status
 
 from .comparison import compare
 from .fill import Filled
@@ -80,6 +80,30 @@ async def test_steps_that_come_after_the_other_run_was_done_cost_its_mark(
     assert again.threads.unchanged == 0
     assert "somebody has gone on" in named(again, thread_id)[0]
     await move(source.url, target, [thread_id], on_conflict="replace")
+    assert await is_whole(source, target, name)
+
+
+async def test_what_a_server_asks_to_wait_with_is_looked_at_again(
+    source: Filled, target: str, proxy: FaultProxy
+) -> None:
+    """Another run may complete the thread meanwhile: nothing is sent into its copy, which is as
+    good as this run's would be."""
+    name = "weave-forked-parallel"
+    thread_id = source.threads[name]
+    rule = proxy.fail(continuation, Status(429), passed=False)
+    others: list[lgx.Report] = []
+
+    async def overtake(request: Request) -> None:
+        waited = rule.struck.is_set() and not others
+        if waited and (request.path == "/threads/search" or continuation(request)):
+            others.append(await move(source.url, target, [thread_id]))
+
+    proxy.on_request = overtake
+    report = await move(source.url, proxy.url, [thread_id])
+    assert [other.threads.written for other in others] == [1]
+    assert (report.exit_code, report.threads.unchanged) == (0, 1), report.failures
+    assert [p for p in proxy.log if continuation(p.request) and p.status is not None] == []
+    assert [creation(p.request) for p in proxy.log].count(True) == 1
     assert await is_whole(source, target, name)
 
 

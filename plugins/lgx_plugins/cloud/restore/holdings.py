@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
-from lgx import Context, RetryableError, RunInfo
+from lgx import Bundle, Context, RetryableError, RunInfo
 from lgx_plugins.cloud.address import path_of
 from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
@@ -43,6 +43,13 @@ class Holding(Struct, frozen=True):
             return False
         own = self.thread_id if label.thread_id is None else label.thread_id
         return own == kept_id(thread_id)
+
+    def stands_for(self, bundle: Bundle, run: RunInfo) -> bool:
+        """Whether it is a whole copy of just what is to be written."""
+        mark = None if self.label is None else self.label.mark
+        if mark is None or bundle.mark is None or not self.is_copy(bundle.thread_id, run):
+            return False
+        return mark.same_copy(bundle.mark)
 
 
 class Place(Struct, frozen=True):

@@ -116,8 +116,11 @@ class ThreadWriter:
         """`taken`: what came of doing so, because somebody made the thread meanwhile."""
         job = await self._job(bundle, run, context)
         holding = job.place.holding
-        if taken is not None and holding and holding.label and holding.label.unfinished:
-            raise taken  # by a run that is at work: two would replace each other's for ever
+        if taken is not None and holding is not None and holding.label is not None:
+            if holding.label.unfinished:
+                raise taken  # by a run that is at work: two would replace each other's for ever
+            if holding.stands_for(bundle, run):
+                return WriteOutcome(thread_id=bundle.thread_id, written=False)
         target = self._target(job, context)
         judgement = await self._judge.judge(job, target)
         if judgement.course is Course.LEAVE:
