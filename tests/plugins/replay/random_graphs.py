@@ -241,7 +241,9 @@ def graph_plans(draw: st.DrawFn, *, plain: bool = False) -> GraphPlan:
             joins.append((tuple(left), right))
         # With an edge besides, nothing tells whether the join is there at all.
         edges = [edge for edge in edges if edge[1] != right]
-    starts = draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=2, unique=True))
+    waiting = {right for _, right in joins}  # nor with one from the beginning
+    free = [number for number in range(size) if number not in waiting]
+    starts = draw(st.lists(st.sampled_from(free), min_size=1, max_size=2, unique=True))
     # Two tasks of one step may not both write to a channel that takes one write.
     if "last" in channels:
         writer = draw(st.integers(0, size - 1))
