@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Raw, Struct
 
+from lgx import split_array
 from lgx_plugins.replay.steps import ROOT
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Writes",
     "overwrite",
     "overwrites",
+    "sendable",
 ]
 
 Writes: TypeAlias = Sequence[tuple[str, Raw]]
@@ -100,6 +102,17 @@ def values_text(writes: Writes | None) -> bytes:
     if len(writes) == 1 and writes[0][0] == ROOT:
         return bytes(writes[0][1])
     return _encoder.encode(dict(writes))
+
+
+def sendable(channel: str, value: Raw) -> bool:
+    """Whether servers take the value as it is. Of a state that is no object, which is all that
+    an update writes, they take lists of objects alone."""
+    first = bytes(memoryview(value)[:1])
+    if channel != ROOT or first == b"{":
+        return True
+    if first != b"[":
+        return False
+    return all(bytes(memoryview(item)[:1]) == b"{" for item in split_array(value))
 
 
 def overwrite(value: Raw) -> Raw:

@@ -15,7 +15,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from msgspec import Raw, structs
 
 from lgx import Record
-from lgx_plugins.replay.actions import Action, Branch, Goto, Superstep, Update, Writes, overwrites
+from lgx_plugins.replay.actions import (
+    Action,
+    Branch,
+    Goto,
+    Superstep,
+    Update,
+    Writes,
+    overwrites,
+    sendable,
+)
 from lgx_plugins.replay.joins import Arrived, Joins
 from lgx_plugins.replay.messages import count_messages, messages_of
 from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
@@ -293,8 +302,9 @@ class _Planner:
 
 def _input(step: Step) -> Writes | None:
     """What a run began with; None where no history tells: what no task has taken yet, and what
-    a function is called with."""
+    a function is called with. Or where servers do not take it."""
     for task in step.tasks:
         if task.name == START and task.result is not None:
-            return tuple(task.result.items())
+            writes = tuple(task.result.items())
+            return writes if all(sendable(*write) for write in writes) else None
     return None

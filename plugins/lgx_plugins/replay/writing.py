@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Raw
 
-from lgx_plugins.replay.actions import Update, Writes, overwrite
+from lgx_plugins.replay.actions import Update, Writes, overwrite, sendable
 from lgx_plugins.replay.messages import (
     Messages,
     edits,
@@ -74,6 +74,8 @@ def _form(
 ) -> Form:
     """The form of one channel. `told`: whether tasks tell what was written to it."""
     known = fix.forms.get(channel) or method.forms.get(channel)
+    if not sendable(channel, step.values[channel]):
+        return known or Form.OVERWRITE
     stale = parent is not None and channel in parent.stale
     if told and not stale and level == 0:
         return known or Form.MESSAGES

@@ -96,6 +96,9 @@ class Place:
 def _validate(steps: list[Any]) -> None:
     """The server's schema: a body is taken or refused as a whole, before anything is applied."""
     for update in (update for step in steps for update in step["updates"]):
+        values = update.get("values")
+        if isinstance(values, list) and not all(isinstance(item, dict) for item in values):
+            raise RefusedError(f"{values} is not valid under any of the schemas listed")
         gotos = (update.get("command") or {}).get("goto") or []
         if len({isinstance(goto, str) for goto in gotos}) > 1:
             raise RefusedError(f"{gotos} is not valid under any of the schemas listed")
