@@ -9,7 +9,6 @@ lets finished tasks be applied as a run applies them, then makes the checkpoint 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Raw, structs
@@ -26,6 +25,7 @@ from lgx_plugins.replay.actions import (
     sendable,
 )
 from lgx_plugins.replay.joins import Arrived, Joins
+from lgx_plugins.replay.learning import learn
 from lgx_plugins.replay.messages import count_messages, messages_of
 from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
 from lgx_plugins.replay.nodes import candidates, variants
@@ -73,7 +73,8 @@ class _Planner:
             for action in self._actions(step, parent):
                 made = made or action.nodes
                 yield action
-            self._learn(step, parent)
+            learn(step, parent, self._method)
+            self._note_channels(step)
             self._newest = self._grown(step, parent, made)
             if index in self._outline.kept:
                 self._old[index] = self._newest.shrunk()
@@ -82,6 +83,11 @@ class _Planner:
             self._method.plain = {name for name in step.values if self._plain(step, name)}
             waiting = {task.name for task in step.tasks if task.result is None}
             self._method.guessed = not waiting.isdisjoint(self._newest.blind)
+
+    def _note_channels(self, step: Step) -> None:
+        for task in step.tasks:
+            self._channels |= dict.fromkeys(task.result or (), _NULL)
+        self._channels |= dict.fromkeys(step.values, _NULL)
 
     def _grown(self, step: Step, parent: Parent | None, made: tuple[str, ...]) -> Parent:
         """A checkpoint that has been made, as the parent of others."""
@@ -277,27 +283,6 @@ class _Planner:
         if not count_messages(value):
             return False
         return messages_of(value) is None or channel in self._method.data
-
-    # -- what is learnt -----------------------------------------------------------------
-
-    def _learn(self, step: Step, parent: Parent | None) -> None:
-        """Notes what a step shows of its channels, and of what comes next."""
-        for task in step.tasks:
-            self._graph.seen.add(task.name)
-            self._channels |= dict.fromkeys(task.result or (), _NULL)
-        self._channels |= dict.fromkeys(step.values, _NULL)
-        if parent is None or step.source != "loop":
-            return
-        if len(parent.tasks) == 1:
-            self._graph.successors[parent.tasks[0].name] = step.next
-        writes = [write for task in parent.tasks for write in task.writes or ()]
-        counts = Counter(channel for channel, _ in writes)
-        self._method.written.update(counts.keys())
-        for channel, value in writes:
-            if counts[channel] == 1 and step.values.get(channel) == value:
-                self._graph.equal[channel] += 1
-            else:
-                self._graph.unequal[channel] += 1
 
 
 def _input(step: Step) -> Writes | None:
