@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+from msgspec import UnsetType
+
 from lgx import (
     Bundle,
     Checkpoint,
@@ -28,6 +31,7 @@ from lgx import (
     WriteOutcome,
     decode_line,
     encode_line,
+    raw,
 )
 
 __all__ = ["HeadedSource", "PlainSource", "RowSink"]
@@ -36,9 +40,10 @@ _STATES = frozenset({"thread", "checkpoint"})
 
 
 class _RowBundle(Bundle):
-    """States as rows: each is the blob of a checkpoint, the thread that of a write."""
+    """States as rows: each is the blob of a checkpoint, or its document, the thread the blob of
+    a write."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, split: bool) -> None:
         super().__init__(
             bundle.spool,
             ref=bundle.ref,
@@ -47,18 +52,24 @@ class _RowBundle(Bundle):
             losses=bundle.losses,
         )
         self._bundle = bundle
+        self._split = split
 
     def __iter__(self) -> Iterator[Record]:
         writes: list[Record] = []
         for record in self._bundle:
             if isinstance(record, Checkpoint):
+                line = encode_line(record)
+                form: dict[str, Any] = (
+                    {"document": raw({"state": line})}
+                    if self._split
+                    else {"type": "bytes", "blob": line}
+                )
                 yield RawCheckpoint(
                     thread_id=record.thread_id,
                     checkpoint_ns=record.checkpoint_ns,
                     checkpoint_id=record.checkpoint_id,
                     parent_checkpoint_id=record.parent_checkpoint_id,
-                    type="bytes",
-                    blob=encode_line(record),
+                    **form,
                 )
             elif isinstance(record, Thread):
                 writes.append(
@@ -89,9 +100,11 @@ class RowSink(Sink[Config]):
     config_type = Config
     accepts = _STATES
 
-    def __init__(self, inner: Sink[Any]) -> None:
+    def __init__(self, inner: Sink[Any], *, split: bool = False) -> None:
+        """`split`: gives it checkpoints in split form."""
         super().__init__(inner.config)
         self._inner = inner
+        self._split = split
         self.batch_threads = inner.batch_threads  # type: ignore[misc]
         self.max_writers = inner.max_writers  # type: ignore[misc]
 
@@ -112,7 +125,8 @@ class RowSink(Sink[Config]):
         return await self._inner.held(refs)
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        return await self._inner.write([_RowBundle(bundle) for bundle in bundles], context)
+        rows = [_RowBundle(bundle, split=self._split) for bundle in bundles]
+        return await self._inner.write(rows, context)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         await self._inner.forget(thread_ids)
@@ -177,7 +191,13 @@ class PlainSource(_Wrapped):
                 states.insert(0, decode_line(item.blob or b""))
             else:
                 assert isinstance(item, RawCheckpoint)
-                states.append(decode_line(item.blob or b""))
+                states.append(decode_line(_state(item)))
+
+
+def _state(record: RawCheckpoint) -> bytes:
+    if isinstance(record.document, UnsetType):
+        return record.blob or b""
+    return msgspec.json.decode(record.document, type=dict[str, bytes])["state"]
 
 
 class HeadedSource(_Wrapped):
