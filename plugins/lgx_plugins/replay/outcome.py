@@ -26,7 +26,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
         checkpoints: how many root checkpoints it has on the target.
         inserted: which of those, counted from the oldest as 0, stand for none of the
             source; the others stand for the source's root checkpoints in their order.
-        losses: what differs (`holdable`) and what no server takes (not `holdable`).
+        losses: what differs (`holdable`) and what no server takes (not `holdable`). What is true
+            of all threads of a graph has no thread's id, and is among those of one thread.
         attempts: how often it was written until this came of it.
     """
 
