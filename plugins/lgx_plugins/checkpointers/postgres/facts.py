@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from lgx import Fact
 from lgx_plugins.checkpointers.postgres.schema import MIGRATIONS
 from lgx_plugins.checkpointers.postgres.tables import BLOBS, CHECKPOINTS, WRITES, Tables
+from lgx_plugins.postgres.lock import lock_holder
 from lgx_plugins.postgres.migrations import OLDEST_SERVER
+from lgx_plugins.postgres.names import Names
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["missing_tables", "reading_facts", "server_facts", "tables_facts"]
+__all__ = ["lock_fact", "missing_tables", "reading_facts", "server_facts", "tables_facts"]
 
 
 async def reading_facts(connection: Connection, place: str, tables: Tables) -> tuple[Fact, ...]:
@@ -73,6 +75,14 @@ async def tables_facts(connection: Connection, tables: Tables) -> tuple[Fact, ..
     if held:
         facts.append(Fact(name="types", value=held))
     return tuple(facts)
+
+
+async def lock_fact(connection: Connection, own: Names) -> Fact:
+    """Whether a run writes there now."""
+    who = await lock_holder(connection, own)
+    if who is None:
+        return Fact(name="lock", value="free")
+    return Fact(name="lock", value=f"held by {who}", level="warn")
 
 
 def missing_tables(schema: str) -> Fact:

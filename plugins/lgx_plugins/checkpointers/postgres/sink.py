@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lgx import (
     Bundle,
     Context,
+    Fact,
     Mark,
     Probe,
     RunInfo,
@@ -20,7 +21,12 @@ from lgx import (
 )
 from lgx_plugins.blocking import run_to_end
 from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig, PostgresSaverSinkConfig
-from lgx_plugins.checkpointers.postgres.facts import missing_tables, server_facts, tables_facts
+from lgx_plugins.checkpointers.postgres.facts import (
+    lock_fact,
+    missing_tables,
+    server_facts,
+    tables_facts,
+)
 from lgx_plugins.checkpointers.postgres.marks import Marks
 from lgx_plugins.checkpointers.postgres.schema import saver_tables
 from lgx_plugins.checkpointers.postgres.tables import (
@@ -64,9 +70,9 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         super().__init__(config)
         self._names = Names(config.schema, "")
         self._address = Address(config.dsn)
-        lease = TargetLease(self._address, Names(config.schema, "lgx_"), config.lock)
-        self._lease = lease
-        self._transactions = Transactions(self._address, lease)
+        self._own = Names(config.schema, "lgx_")
+        self._lease = TargetLease(self._address, self._own, config.lock)
+        self._transactions = Transactions(self._address, self._lease)
         self._marks = Marks(self._names)
         self._cipher = Cipher(config.aes_key)
         self._run: RunInfo | None = None
@@ -95,11 +101,18 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
             transaction(connection, readonly=True, one_moment=True),
         ):
             tables = await find_tables(connection, place, self._names)
-            facts = await server_facts(connection, place)
+            facts = [*await server_facts(connection, place)]
             if tables is None:
-                return Probe(facts=(*facts, missing_tables(self._names.schema)))
-            check_writable(tables, place)
-            return Probe(facts=(*facts, *await tables_facts(connection, tables)))
+                facts.append(missing_tables(self._names.schema))
+            else:
+                try:
+                    check_writable(tables, place)
+                except UsageError as error:
+                    facts.append(Fact(name="tables", value=str(error), level="error"))
+                else:
+                    facts += await tables_facts(connection, tables)
+            facts.append(await lock_fact(connection, self._own))
+            return Probe(facts=tuple(facts))
 
     # -- begin -----------------------------------------------------------------------
 

@@ -182,8 +182,8 @@ class Writer:
         if not there:
             return {one: _Judged(judgement=Judgement(Course.WRITE)) for one in by_id}
         # A graph may be at work on them: none adds to a thread between our look and our
-        # commit. Whoever reads is not kept waiting.
-        names = ", ".join(map(self._tables.names, SAVER_TABLES))
+        # commit. Whoever reads is not kept waiting. In the order in which other writers come.
+        names = ", ".join(map(self._tables.names, (BLOBS, CHECKPOINTS, WRITES)))
         await connection.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         held = await digests(connection, self._tables, there)
         kept = await self._marks.kept(connection, there)

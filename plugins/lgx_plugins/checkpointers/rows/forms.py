@@ -87,6 +87,11 @@ def check_row(record: Record, thread_id: str) -> Row:
             f"a {record.kind} of thread {record.thread_id!r} came with thread {thread_id!r}; "
             "nothing of it was written"
         )
+    if record.extra:
+        raise ThreadError(
+            f"a {record.kind} came with the fields {', '.join(map(repr, record.extra))}, which a "
+            "checkpointer's tables have no place for; nothing of the thread was written"
+        )
     return record
 
 

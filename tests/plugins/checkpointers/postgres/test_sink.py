@@ -20,7 +20,7 @@ from lgx import (
     ThreadRef,
     UsageError,
 )
-from lgx.testing import TransactionPooler, make_run
+from lgx.testing import TransactionPooler, make_context, make_run
 
 
 def thread(thread_id: str = "t", *, n: int = 1, metadata: str = '{"step": 1}') -> list[Record]:
@@ -226,6 +226,10 @@ UNHOLDABLE = {
     ),
     "one key twice": ([*thread("bad"), thread("bad")[-1]], "under a key that another row has"),
     "a row of another thread": ([*thread("bad"), thread("u")[-1]], "came with thread 'bad'"),
+    "fields that no table has": (
+        _changed(CheckpointWrite, extra={"colour": Raw(b'"red"')}),
+        "came with the fields 'colour'",
+    ),
     "a number beyond its column": (
         _changed(CheckpointWrite, idx=1 << 31),
         "a number that the column idx cannot hold",
@@ -374,3 +378,20 @@ async def test_a_database_that_may_not_be_written_to_is_refused(
     with pytest.raises(FatalError, match="can only be read"):
         async with store.writing():
             pass
+
+
+async def test_a_probe_tells_of_server_tables_and_lock_and_makes_nothing(
+    store: Any, filled: Any
+) -> None:
+    async with store.sink() as sink:
+        facts = (await sink.probe(make_context())).facts
+    assert [fact.name for fact in facts] == ["postgresql", "database", "tables", "lock"]
+    assert "none in schema 'public'; a run makes those of PostgresSaver" in facts[2].value
+    assert store.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+    async with filled.source() as source:
+        facts = (await source.probe(make_context())).facts
+    said = {fact.name: fact.value for fact in facts}
+    assert said["tables"] == "of PostgresSaver in schema 'public'"
+    assert said["content"].startswith("28 threads, ")
+    assert "'msgpack'" in said["types"]
