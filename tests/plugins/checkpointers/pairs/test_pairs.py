@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Send
 
 import lgx
 from lgx import Report, Secret, Use
@@ -194,6 +196,24 @@ async def test_encrypted_rows_change_their_layout_with_the_key_and_stay_encrypte
     assert [row[0].partition("+")[2] for row in types] == ["aes"] * len(types)
 
 
+async def test_encrypted_values_of_postgres_come_together_in_sqlite_and_go_apart_again(
+    new_store: Callable[[], Any], tmp_path: Path, zoo: Any, encrypted: Any
+) -> None:
+    store, path, back = new_store(), tmp_path / "encrypted.db", new_store()
+    with store.saver(serde=encrypted) as saver:
+        zoo.run(saver)
+        before = zoo.held(saver)
+
+    await moved(postgres(store), sqlite(path, aes_key=Secret(KEY)))
+    await moved(sqlite(path), postgres(back, aes_key=Secret(KEY)))
+
+    with SqliteSaver.from_conn_string(str(path)) as saver:
+        saver.serde = encrypted
+        assert zoo.differences(before, as_postgres_reads(zoo.held(saver))) == []
+    with back.saver(serde=encrypted) as saver:
+        assert zoo.differences(before, zoo.held(saver)) == []
+
+
 # -- what upstream asks of a checkpointer ------------------------------------------------
 
 
@@ -212,3 +232,74 @@ async def test_upstream_s_conformance_tests_pass_on_tables_that_lgx_made(
     report = await validate(saver)
 
     assert report.passed_all_base(), report.to_dict()
+
+
+# -- older checkpoints ---------------------------------------------------------------------
+
+
+def put_old(saver: Any, v: int) -> None:
+    """Three checkpoints of that version, of which the first one's tasks sent something."""
+    parent: dict[str, Any] = {"configurable": {"thread_id": f"v{v}", "checkpoint_ns": ""}}
+    for step in range(3):
+        checkpoint: Any = {
+            **empty_checkpoint(),
+            "v": v,
+            "channel_values": {"a": [step]},
+            "channel_versions": {"a": saver.get_next_version(None, None)},
+            "pending_sends": [],
+        }
+        parent = saver.put(parent, checkpoint, {"step": step}, checkpoint["channel_versions"])
+        if step == 0:
+            saver.put_writes(parent, [("__pregel_tasks", Send("node", {"x": 1}))], "task 1", "~b")
+            saver.put_writes(parent, [("__pregel_tasks", Send("node", {"x": 2}))], "task 2", "~a")
+
+
+@pytest.mark.parametrize("v", [1, 2, 3])
+async def test_what_tasks_sent_before_version_4_is_found_in_every_layout(
+    new_store: Callable[[], Any], in_sqlite: Any, tmp_path: Path, zoo: Any, v: int
+) -> None:
+    """It lies among the writes of the parent, where PostgresSaver looks for it; SqliteSaver does
+    not."""
+    store, path, other, back = new_store(), tmp_path / "old.db", new_store(), new_store()
+    with store.saver() as saver:
+        put_old(saver, v)
+        before = zoo.held(saver)
+
+    await moved(postgres(store), postgres(other))
+    await moved(postgres(store), sqlite(path))
+    await moved(sqlite(path), postgres(back))
+
+    assert other.rows() == store.rows()
+    sent = [item.checkpoint["channel_values"].get("__pregel_tasks") for item in before.values()]
+    assert sorted(sent, key=str) == [None, None, [Send("node", {"x": 2}), Send("node", {"x": 1})]]
+    for after in (in_sqlite(path), _read(back, zoo)):
+        assert after.keys() == before.keys()
+        for place, item in before.items():
+            old, new = item.checkpoint, after[place].checkpoint
+            assert new["channel_values"] == old["channel_values"]
+            assert (new["v"], new["id"], new["ts"]) == (old["v"], old["id"], old["ts"])
+            assert after[place].pending_writes == item.pending_writes
+
+
+def _read(store: Any, zoo: Any) -> Any:
+    with store.saver() as saver:
+        return zoo.held(saver)
+
+
+# -- what proves it ------------------------------------------------------------------------
+
+
+async def test_verify_finds_no_difference_in_a_copy_and_every_one_in_a_changed_one(
+    filled: Any, new_store: Callable[[], Any]
+) -> None:
+    copy_ = new_store()
+    await moved(postgres(filled), postgres(copy_))
+
+    same = await lgx.verify_async(postgres(filled), postgres(copy_))
+    copy_.sql("UPDATE checkpoint_writes SET blob = 'x' WHERE thread_id = 'chat'")
+    copy_.sql("DELETE FROM checkpoints WHERE thread_id = 'failed'")
+    other = await lgx.verify_async(postgres(filled), postgres(copy_))
+
+    assert same.exit_code == 0, same
+    assert other.exit_code == 1
+    assert {difference.thread_id for difference in other.differences} == {"chat", "failed"}

@@ -366,6 +366,7 @@ async def test_all_of_it_works_behind_a_pooler(filled: Any, new_store: Callable[
         first = await store.copy_to(copy)
         second = await store.copy_to(copy, full=True)
         store.dsn, copy.dsn = direct
+        assert (before.leaks, behind.leaks) == ([], [])
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert copy.rows() == store.rows()
 
