@@ -74,7 +74,7 @@ def named(blob: bytes) -> set[Name]:
 
 
 class _Collector:
-    """By means of ormsgpack, for what LangGraph writes itself; None for anything else."""
+    """By means of ormsgpack, which takes nearly all that LangGraph writes."""
 
     def __init__(self) -> None:
         import ormsgpack
@@ -85,6 +85,7 @@ class _Collector:
         self._levels = LEVELS
 
     def collect(self, blob: bytes) -> set[Name] | None:
+        """None for what ormsgpack does not read, or not without much of the stack."""
         try:
             self._unpack(blob, ext_hook=self._extension, option=self._option)
         except (ValueError, TypeError, RecursionError):
@@ -101,10 +102,7 @@ class _Collector:
         payload = self._unpack(data, ext_hook=self._extension, option=self._option)
         self._levels += levels
         if code != 7:
-            name = _name(code, payload)
-            if name is UNTOLD:
-                raise ValueError("for the other road to tell")
-            self._found.add(name)
+            self._found.add(_name(code, payload))
 
 
 def _name(code: int, payload: Any) -> Name:

@@ -50,33 +50,40 @@ def _default(value: object) -> object:
 
 
 def _encode(tree: object) -> bytes:
+    """Without recursion."""
     import orjson
 
-    parts: list[bytes] = []
-    pending: list[tuple[bool, Any]] = [(False, tree)]  # whether it is text; the last comes first
-    while pending:
-        done, item = pending.pop()
-        if done:
-            parts.append(item)
-        elif isinstance(item, dict):
-            pending.append((True, b"}"))
-            for key in reversed(item):
-                pending += ((False, item[key]), (True, b"," + quoted(key) + b":"))
-            if item:
-                pending[-1] = (True, pending[-1][1][1:])
-            pending.append((True, b"{"))
-        elif isinstance(item, list):
-            pending.append((True, b"]"))
-            for number in range(len(item) - 1, -1, -1):
-                pending.append((False, item[number]))
-                if number:
-                    pending.append((True, b","))
-            pending.append((True, b"["))
-        elif isinstance(item, str):
-            parts.append(quoted(item))
+    out = bytearray()
+    stack: list[tuple[Iterator[Any], bytes]] = []  # what is open: what it still holds, its end
+    items: Iterator[Any] = iter((tree,))
+    end = b""
+    first = True
+    while True:
+        for item in items:
+            if not first:
+                out += b","
+            first = False
+            if end == b"}":
+                key, item = item  # an item of an object is a pair
+                out += quoted(key)
+                out += b":"
+            if isinstance(item, (dict, list)):
+                stack.append((items, end))
+                if isinstance(item, dict):
+                    items, end = iter(item.items()), b"}"
+                    out += b"{"
+                else:
+                    items, end = iter(item), b"]"
+                    out += b"["
+                first = True
+                break
+            out += quoted(item) if isinstance(item, str) else orjson.dumps(item, default=_default)
         else:
-            parts.append(orjson.dumps(item, default=_default))
-    return b"".join(parts)
+            out += end
+            if not stack:
+                return bytes(out)
+            items, end = stack.pop()
+            first = False
 
 
 # -- reading -------------------------------------------------------------------------
