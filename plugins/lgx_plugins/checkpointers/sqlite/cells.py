@@ -10,9 +10,10 @@ from lgx_plugins.checkpointers.rows.digests import RowDigest
 from lgx_plugins.checkpointers.rows.forms import metadata_of, text_of
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
 
-__all__ = ["add_cells", "checkpoint_of", "read", "write_of"]
+__all__ = ["add_cells", "add_standing", "checkpoint_of", "read", "write_of"]
 
 _TASK_PATH = 7
+_TEXT = {CHECKPOINTS: (0, 1, 2, 3), WRITES: (0, 1, 2, 4, 5, _TASK_PATH)}
 
 
 def add_cells(digest: RowDigest, table: str, cells: Sequence[Any]) -> None:
@@ -21,6 +22,18 @@ def add_cells(digest: RowDigest, table: str, cells: Sequence[Any]) -> None:
     if table is WRITES and cells[_TASK_PATH] is None:
         cells = (*cells[:_TASK_PATH], b"")
     digest.add(table, cells)
+
+
+def add_standing(digest: RowDigest, table: str, cells: Sequence[Any]) -> None:
+    """The same into a digest like those that marks keep: of rows as they were written."""
+    text = _TEXT[table]
+    found = [
+        cell.decode("utf-8", "surrogateescape") if at in text and isinstance(cell, bytes) else cell
+        for at, cell in enumerate(cells)
+    ]
+    if table is WRITES and found[_TASK_PATH] is None:
+        found[_TASK_PATH] = ""
+    digest.add(table, found)
 
 
 def checkpoint_of(thread_id: str, cells: Sequence[Any]) -> RawCheckpoint:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from msgspec import UNSET
-
-from lgx import Bundle, ChannelBlob, Loss, RawCheckpoint, ThreadError
+from lgx import Bundle, ChannelBlob, Loss, RawCheckpoint
 from lgx_plugins.checkpointers.rows.digests import Cell, RowDigest
 from lgx_plugins.checkpointers.rows.forms import Row, check_row, is_split, stored_metadata
 from lgx_plugins.checkpointers.rows.joining import Joiner
-from lgx_plugins.checkpointers.sqlite.cells import add_cells
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
 from lgx_plugins.sqlite.connection import CHUNK_BYTES
 
@@ -39,7 +35,6 @@ class Thread:
         self._task_paths = task_paths
         self._digest = RowDigest()
         self._pathless = 0
-        self._fields: Counter[str] = Counter()
         self._unused = 0
 
     def lines(self) -> Iterator[Line]:
@@ -49,17 +44,14 @@ class Thread:
         """
         thread_id = self.bundle.thread_id
         self._digest, self._pathless, self._unused = RowDigest(), 0, 0
-        self._fields.clear()
         self._joiner.begin(self.bundle)
         for record in self.bundle:
             row = check_row(record, thread_id)
-            if row.extra is not UNSET:
-                self._fields.update(list(row.extra))
             if isinstance(row, ChannelBlob):
                 self._joiner.keep(row)
                 continue
             table, cells = self._cells(row)
-            add_cells(self._digest, table, [_bytes(cell) for cell in cells])
+            self._digest.add(table, cells)
             if table is WRITES and not self._task_paths:
                 cells = cells[:-1]
             size = _LINE + sum([len(cell) for cell in cells if type(cell) is bytes])
@@ -126,10 +118,6 @@ class Thread:
                     "checkpoint does",
                 )
             )
-        found += [
-            self._loss(f"field {name!r} of {count} rows", "a checkpointer has no column for it")
-            for name, count in self._fields.items()
-        ]
         return tuple(found)
 
     def _loss(self, what: str, why: str, *, holdable: bool = False) -> Loss:
@@ -153,14 +141,3 @@ def chunks(threads: Iterable[Thread]) -> Iterator[Chunk]:
                 chunk, held = {}, 0
     if chunk:
         yield chunk
-
-
-def _bytes(cell: Cell) -> bytes | int | None:
-    if type(cell) is not str:
-        return cell  # type: ignore[return-value]  # no text
-    try:
-        return cell.encode()
-    except UnicodeEncodeError:
-        raise ThreadError(
-            f"{cell[:80]!r} holds a lone surrogate, which no text of SQLite's can hold"
-        ) from None

@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from lgx import (
+    CheckpointWrite,
     Context,
+    Coverage,
     FatalError,
     Loss,
     Probe,
@@ -25,7 +27,7 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
-from lgx_plugins.checkpointers.sqlite.tables import Tables, find_tables
+from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
 from lgx_plugins.files import check_target
 from lgx_plugins.formats import check_source
 from lgx_plugins.sqlite.config import real_path
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["SqliteSaverSource"]
 
 _Losses: TypeAlias = list[Loss]
+
+_PATHLESS = frozenset({"task_id", "idx", "channel", "type", "blob"})
 
 
 class SqliteSaverSource(Source[SqliteSaverConfig]):
@@ -106,6 +110,11 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
 
     async def identity(self) -> str:
         return f"sqlite-saver:{self._path}"
+
+    async def coverage(self) -> Coverage:
+        if self._found().has(WRITES, "task_path"):
+            return Coverage()
+        return Coverage(fields={CheckpointWrite.kind: _PATHLESS})
 
     async def expected(self, query: Query, context: Context) -> int | None:
         if query.filtered:

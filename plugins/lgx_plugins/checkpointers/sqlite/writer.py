@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lgx import Bundle, Context, ThreadError, WriteOutcome
-from lgx_plugins.blocking import run_blocking
+from lgx_plugins.blocking import run_blocking, run_to_end
 from lgx_plugins.checkpointers.rows.conflicts import Course, Judgement, Policy, judge, left
 from lgx_plugins.checkpointers.rows.digests import RowDigest
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.rows.marks import TABLE, Kept, to_keep
-from lgx_plugins.checkpointers.sqlite.cells import add_cells
+from lgx_plugins.checkpointers.sqlite.cells import add_standing
 from lgx_plugins.checkpointers.sqlite.marks import put_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.rows import Chunk, Thread, chunks
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
@@ -146,7 +147,7 @@ class Writer:
             async with aclosing(self._pages.pages(sql, (thread_id,), context)) as pages:
                 async for page in pages:
                     for cells in page:
-                        add_cells(digest, table, cells)
+                        add_standing(digest, table, cells)
         return digest.text()
 
     async def _taken(self, ids: Sequence[str]) -> frozenset[str]:
@@ -188,20 +189,33 @@ class Writer:
         ]
 
     async def _insert(self, threads: Sequence[Thread]) -> None:
-        """Decodes in a worker thread and inserts in the connection's, a chunk at a time."""
+        """Decodes in a worker thread and inserts in the connection's, a chunk at a time, the next
+        chunk being decoded meanwhile."""
         await self.remove([thread.bundle.thread_id for thread in threads])
         pending = chunks(threads)
         none: Chunk = {}
-        while chunk := await run_blocking(next, pending, none):
-            for table, cells in chunk.items():
-                try:
-                    await self._connection.executemany(self._inserts[table], cells)
-                except sqlite3.IntegrityError as error:
-                    raise ThreadError(
-                        f"a row of it came twice, or is none that the table takes: {error}"
-                    ) from error
-                except (sqlite3.DataError, OverflowError) as error:  # of one value: its thread's
-                    raise explain(error, self._path) from error
+        ahead = asyncio.ensure_future(run_blocking(next, pending, none))
+        try:
+            while chunk := await ahead:
+                ahead = asyncio.ensure_future(run_blocking(next, pending, none))
+                for table, cells in chunk.items():
+                    await self._insert_rows(table, cells)
+        finally:
+            await run_to_end(_over(ahead))  # nobody reads the bundles any more
+
+    async def _insert_rows(self, table: str, cells: Sequence[Sequence[Any]]) -> None:
+        try:
+            await self._connection.executemany(self._inserts[table], cells)
+        except sqlite3.IntegrityError as error:
+            raise ThreadError(
+                f"a row of it came twice, or is none that the table takes: {error}"
+            ) from error
+        except UnicodeEncodeError as error:
+            raise ThreadError(
+                f"{error.object[:80]!r} holds a lone surrogate, which no text of SQLite's can hold"
+            ) from None
+        except (sqlite3.DataError, OverflowError) as error:  # of one value: its thread's
+            raise explain(error, self._path) from error
 
     async def remove(self, ids: Sequence[str]) -> None:
         """Takes threads and their marks away, whoever wrote them."""
@@ -225,3 +239,10 @@ class Writer:
 
     def _thread(self, bundle: Bundle) -> Thread:
         return Thread(bundle, self._joiner, task_paths=self._task_paths)
+
+
+async def _over(task: asyncio.Future[Any]) -> None:
+    """Waits for it; what it failed with has been raised, or comes too late."""
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()

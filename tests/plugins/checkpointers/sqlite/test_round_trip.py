@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +12,8 @@ import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from lgx import Report, run_async, use
-from lgx_plugins.archive import ArchiveSink, ArchiveSource
-from lgx_plugins.checkpointers.sqlite import SqliteSaverSink, SqliteSaverSource
-from lgx_plugins.ndjson.sink import NdjsonSink
-from lgx_plugins.ndjson.source import NdjsonSource
-
-
-class _Plugins:
-    """Those of this test, whatever is installed."""
-
-    def __init__(self) -> None:
-        self._sources: Mapping[str, Any] = {
-            one.name: one for one in (ArchiveSource, NdjsonSource, SqliteSaverSource)
-        }
-        self._sinks: Mapping[str, Any] = {
-            one.name: one for one in (ArchiveSink, NdjsonSink, SqliteSaverSink)
-        }
-
-    def source(self, name: str) -> Any:
-        return self._sources[name]
-
-    def sink(self, name: str) -> Any:
-        return self._sinks[name]
-
-    def components(self, name: str) -> Mapping[str, Any]:
-        return {"source": self._sources[name], "sink": self._sinks[name]}
-
-
-async def _run(source: Any, sink: Any, **options: Any) -> Report:
-    plugins: Any = _Plugins()
-    return await run_async(source, sink, registry=plugins, **options)
+from lgx import run_async, use, verify_async
+from lgx_plugins.checkpointers.sqlite import SqliteSaverSource
 
 
 async def test_a_copy_holds_what_the_saver_wrote(
@@ -94,8 +65,8 @@ async def test_through_an_archive_or_a_file_nothing_is_lost(
 ) -> None:
     """sqlite-saver to archive or ndjson and back, by the engine: the rows are the same bytes."""
     between = use(store, path=tmp_path / ("kept" if store == "archive" else "kept.ndjson.zst"))
-    there = await _run(use("sqlite-saver", path=sqlite_zoo), between)
-    back = await _run(between, use("sqlite-saver", path=files.target))
+    there = await run_async(use("sqlite-saver", path=sqlite_zoo), between)
+    back = await run_async(between, use("sqlite-saver", path=files.target))
     count = len({thread_id for thread_id, _, _ in in_sqlite(sqlite_zoo)})
     for report in (there, back):
         assert (report.threads.listed, report.threads.written) == (count, count)
@@ -110,12 +81,12 @@ async def test_a_second_run_moves_what_changed(
     """Only threads that went on are read and written again: answering an interrupt counts, though
     its writes belong to an old checkpoint."""
     source, sink = use("sqlite-saver", path=sqlite_zoo), use("sqlite-saver", path=files.target)
-    first = await _run(source, sink)
-    again = await _run(source, sink)
+    first = await run_async(source, sink)
+    again = await run_async(source, sink)
     assert (again.threads.unchanged, again.threads.written) == (first.threads.written, 0)
     with SqliteSaver.from_conn_string(str(sqlite_zoo)) as saver:
         changed = zoo.resume(saver)
-    third = await _run(source, sink)
+    third = await run_async(source, sink)
     assert (third.threads.written, third.threads.failed) == (len(changed), 0)
     assert files.rows(files.target) == files.rows(sqlite_zoo)
     assert zoo.differences(in_sqlite(sqlite_zoo), in_sqlite(files.target)) == []
@@ -140,3 +111,18 @@ async def test_a_file_that_is_being_written_gives_one_moment(
         await move(Disturbed(files.source(sqlite_zoo).config), files.sink())
         assert len(zoo.held(saver)) > len(before)
     assert zoo.differences(before, in_sqlite(files.target)) == []
+
+
+async def test_verify_compares_rows(files: Any, sqlite_zoo: Path) -> None:
+    """Every row counts; tables that have no column for paths are not compared by them."""
+    source, sink = use("sqlite-saver", path=sqlite_zoo), use("sqlite-saver", path=files.target)
+    await run_async(source, sink)
+    assert (await verify_async(source, sink)).equal
+    older = files.folder / "older.db"
+    shutil.copy(sqlite_zoo, older)
+    files.script(older, "ALTER TABLE writes DROP COLUMN task_path")
+    assert (await verify_async(use("sqlite-saver", path=older), sink)).equal
+    files.query(files.target, "UPDATE writes SET value = x'01' WHERE channel = '__interrupt__'")
+    found = await verify_async(source, sink)
+    assert not found.equal
+    assert found.threads.different == 5

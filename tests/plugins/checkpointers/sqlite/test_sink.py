@@ -107,6 +107,7 @@ async def test_cells_arrive_as_they_are(files: Any, run_of: Any) -> None:
         ([_write(idx=2**63)], "larger than the 64 bits"),
         ([_checkpoint("u")], "of thread 'u' came with thread 't'"),
         ([Thread(thread_id="t")], "a record of kind 'thread' came"),
+        ([_checkpoint(extra={"ttl": Raw(b"5")})], "with the fields 'ttl'"),
         ([_checkpoint(blob=None, type=None, document=Raw(b"[]"))], "no JSON object"),
     ],
 )
@@ -126,8 +127,8 @@ async def test_a_thread_that_has_no_place_fails_alone(
     assert marks == [("a",), ("z",)]
 
 
-async def test_what_no_column_takes_is_listed(files: Any, run_of: Any) -> None:
-    """Fields that a later lgx may write, and values that no checkpoint refers to."""
+async def test_what_no_checkpoint_refers_to_is_listed(files: Any, run_of: Any) -> None:
+    """Whole documents have no place for values that stand there for nobody."""
     document = b'{"v": 4, "channel_values": {}, "channel_versions": {"a": "2"}}'
     (outcome,) = await _store(
         files,
@@ -136,7 +137,7 @@ async def test_what_no_column_takes_is_listed(files: Any, run_of: Any) -> None:
             ChannelBlob(
                 thread_id="t", checkpoint_ns="", channel="a", version="1", type="null", blob=b""
             ),
-            _checkpoint(type=None, blob=None, document=Raw(document), extra={"ttl": Raw(b"5")}),
+            _checkpoint(type=None, blob=None, document=Raw(document)),
         ],
     )
     assert outcome.error is None
@@ -145,12 +146,6 @@ async def test_what_no_column_takes_is_listed(files: Any, run_of: Any) -> None:
             what="1 values of channels",
             why="no checkpoint refers to them, and whole documents hold what their own checkpoint "
             "does",
-            thread_id="t",
-            holdable=False,
-        ),
-        Loss(
-            what="field 'ttl' of 1 rows",
-            why="a checkpointer has no column for it",
             thread_id="t",
             holdable=False,
         ),
