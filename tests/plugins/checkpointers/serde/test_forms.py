@@ -52,6 +52,7 @@ NEARLY = {
     ),
     "an interrupt of a list": extension(2, "langgraph.types", "Interrupt", [1]),
     "a message of another class": extension(5, HUMAN[0], "AIMessage", DUMP, VALIDATE),
+    "a message of another type": extension(5, *HUMAN, {**DUMP, "type": "ai"}, VALIDATE),
     "a message of another module": extension(5, "mine", "HumanMessage", DUMP, VALIDATE),
     "a message of another method": extension(5, *HUMAN, DUMP, "model_construct"),
     "a message that holds a tag": extension(5, *HUMAN, {**DUMP, "__lgx__": 1}, VALIDATE),
@@ -68,14 +69,16 @@ NEARLY = {
     "an array of text": extension(6, "<i8", [1], "C", "12345678"),
     "an array with a shape of text": extension(6, "<i8", ["1"], "C", b"12345678"),
 }
+GENERAL = ("constructor", "method", "pydantic", "pydantic_v1", "extension")
 
 
 @pytest.mark.parametrize("name", NEARLY)
 def test_what_only_looks_like_a_form_is_told_apart(name: str) -> None:
-    """Its neutral form stands for these bytes, and for no others."""
+    """Its neutral form is a general one, and stands for these bytes and for no others."""
     blob = NEARLY[name]
     text = decode("msgpack", blob)
 
+    assert json.loads(text)["__lgx__"] in GENERAL
     assert encode(text) == ("msgpack", blob)
     assert reading.slow(blob) == text
 
@@ -152,6 +155,7 @@ def test_neutral_json_that_is_none_is_refused(neutral: Any, message: str) -> Non
         b'{"a"' * 5000,
         b"[" * 5000 + b"]" * 5001,
         b"[" * 5000 + b",]" + b"]" * 5000,
+        b"[" * 5000 + b"9" * 5000 + b"]" * 5000,
     ],
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
