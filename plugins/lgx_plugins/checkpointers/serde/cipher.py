@@ -74,7 +74,7 @@ def _aes(key: bytes, nonce: bytes | None) -> Any:
         from Crypto.Cipher import AES
     except ImportError as error:
         raise UsageError(
-            "encrypted values need pycryptodome; install it with: pip install 'lgx[crypto]'"
+            "encrypted values need pycryptodome; run: pip install pycryptodome"
         ) from error
     if len(key) not in _SIZES:
         raise UsageError(f"a key of {len(key)} bytes was given; an AES key has 16, 24 or 32")
