@@ -89,7 +89,6 @@ class Cipher:
             from Crypto.Cipher import AES
         except ImportError:
             raise UsageError(
-                "encrypted checkpoints need a package that is not installed; run: pip install "
-                "'lgx[crypto]'"
+                "encrypted checkpoints need pycryptodome; run: pip install pycryptodome"
             ) from None
         return AES.new(self._key, AES.MODE_EAX, nonce=nonce)
