@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any
 
 from lgx_plugins.checkpointers.serde import tags
+from lgx_plugins.checkpointers.serde.messages import is_message
 from lgx_plugins.checkpointers.serde.scanning import (
     ARRAY,
     BINARY,
@@ -77,8 +78,8 @@ class _Reader:
     def to_json(self, blob: bytes) -> bytes | None:
         try:
             value = self._read(blob)
-            # As often as there are messages: so no other object looks like one.
-            if blob.count(_OF_MESSAGES) != self._messages:
+            # As often as there are messages: so no other object can look like one.
+            if blob.count(_OF_MESSAGES) != self._messages and _any_lookalike(value):
                 return None
             return self._dumps(value, default=_binary)
         except (ValueError, TypeError, RecursionError):
@@ -102,6 +103,20 @@ class _Reader:
         if tags.TAG not in found:
             self._messages += 1
         return found
+
+
+def _any_lookalike(value: object) -> bool:
+    """Whether an object of the user's own has the shape of a message."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if type(item) is dict and is_message(item):
+                return True
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return False
 
 
 def _binary(value: object) -> object:

@@ -367,8 +367,13 @@ def test_both_roads_give_one_text(value: Any, dumped: Dump) -> None:
 
 
 def test_common_state_takes_the_fast_road(dumped: Dump) -> None:
-    """Bytes, sets and models among the messages are no reason to leave it."""
-    state = {"messages": list(MESSAGES.values()), "b": b"x", "s": {1}, "m": NEUTRAL["a model"][0]}
+    """Bytes, sets and models among the messages are no reason to leave it, nor is talk of them."""
+    state = {
+        "messages": [*MESSAGES.values(), HumanMessage("what is additional_kwargs?")],
+        "b": b"x",
+        "s": {1},
+        "m": NEUTRAL["a model"][0],
+    }
 
     assert reading.fast(dumped(state)[1]) is not None
 
