@@ -16,9 +16,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 import lgx
 from lgx import Failure, FatalError, LgxError, Report, UsageError, Verification
@@ -78,6 +81,9 @@ def test_every_task_works_as_it_is_written(
     """Address and key come from the environment, as the README says; what is asked for is there."""
     threads = httpx.post(f"{server}/threads/search", json={"limit": 1}).json()
     bucket = s3_server.new_bucket()
+    with SqliteSaver.from_conn_string(str(tmp_path / "checkpoints.sqlite")) as saver:
+        place: Any = {"configurable": {"thread_id": "1", "checkpoint_ns": ""}}
+        saver.put(place, empty_checkpoint(), {"source": "input", "step": -1}, {})
     environ = {
         **s3_server.environ,
         "AWS_ENDPOINT_URL_S3": s3_server.endpoint_url,
@@ -109,6 +115,7 @@ def test_every_task_works_as_it_is_written(
         "last.json",
         "nightly.json",
         "restored.db",
+        "restored.sqlite",
         "then.json",
         "verified.json",
     }
@@ -119,6 +126,8 @@ def test_every_task_works_as_it_is_written(
     assert (tmp_path / "one.ndjson").read_text().count('"kind":"checkpoint"') == 3
     assert (tmp_path / "zoe.ndjson").read_text().count('"kind":"thread"') == 6
     assert (tmp_path / "back.ndjson").read_text().count('"kind":"checkpoint"') == 18
+    with SqliteSaver.from_conn_string(str(tmp_path / "restored.sqlite")) as saver:
+        assert [item.config["configurable"]["thread_id"] for item in saver.list(None)] == ["1"]
     rows, threads_of_agent = [output for text, output in printed.items() if "SELECT" in text]
     assert len(rows.splitlines()) == 5
     assert len(threads_of_agent.splitlines()) == 6
