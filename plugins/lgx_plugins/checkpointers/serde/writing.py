@@ -5,7 +5,8 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import isfinite, isnan
+from struct import unpack
 from typing import Any
 
 from lgx import ThreadError
@@ -187,7 +188,7 @@ def _float(fields: Mapping[str, Any]) -> object:
         data = bytes.fromhex(bits)
     except ValueError:
         data = b""
-    if begin != "nan" or len(data) != 8:
+    if begin != "nan" or len(data) != 8 or not isnan(unpack(">d", data)[0]):
         raise _malformed(fields, f"no such number as {word!r}")
     return _Packed(b"\xcb" + data)
 

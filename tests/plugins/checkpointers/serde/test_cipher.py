@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -95,6 +96,16 @@ def test_no_key_and_wrong_keys_are_told(encrypted: tuple[str, bytes]) -> None:
         decode("msgpack+rot13", blob, KEY)
     with pytest.raises(UsageError, match="a key of 3 bytes was given"):
         decode(kind, blob, b"abc")
+
+
+def test_without_the_package_the_error_says_how_to_get_it(
+    encrypted: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an extra that few need."""
+    monkeypatch.setitem(sys.modules, "Crypto.Cipher", None)
+
+    with pytest.raises(UsageError, match=r"pip install 'lgx\[crypto\]'"):
+        decode(*encrypted, KEY)
 
 
 def test_the_key_is_the_one_that_langgraph_would_take(monkeypatch: pytest.MonkeyPatch) -> None:

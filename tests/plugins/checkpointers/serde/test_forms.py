@@ -115,6 +115,8 @@ def test_a_message_in_the_place_of_a_messages_dump_stays_one() -> None:
         ({"__lgx__": "bytes", "value": None}, "'bytes' is malformed: 'value' must be base64"),
         ({"__lgx__": "float", "value": "big"}, "'float' is malformed: no such number as 'big'"),
         ({"__lgx__": "float", "value": "nan:00"}, "no such number as 'nan:00'"),
+        ({"__lgx__": "float", "value": "nan:xx"}, "no such number as 'nan:xx'"),
+        ({"__lgx__": "float", "value": "nan:" + "00" * 8}, "no such number as 'nan:00"),
         ({"__lgx__": "map", "value": [[1]]}, "'map' is malformed: 'value' must be pairs"),
         ({"__lgx__": "date", "value": "soon"}, "'date' is malformed: 'soon' is none"),
         ({"__lgx__": "time", "value": "12"}, "'time' is malformed: '12' is none"),
@@ -156,6 +158,7 @@ def test_neutral_json_that_is_none_is_refused(neutral: Any, message: str) -> Non
         b"[" * 5000 + b"]" * 5001,
         b"[" * 5000 + b",]" + b"]" * 5000,
         b"[" * 5000 + b"9" * 5000 + b"]" * 5000,
+        b"[" * 5000 + b"nil" + b"]" * 5000,
     ],
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
