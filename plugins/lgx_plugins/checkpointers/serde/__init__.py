@@ -1,7 +1,9 @@
 """Reading what a checkpointer's bytes say, and writing it again: LangGraph's serialization.
 
-Nothing that the data names is imported or called, and no pickle is read. What LangGraph could not
-load raises `ThreadError`, and no other exception ever comes.
+Nothing that the data names is imported or called, and no pickle is read. Bytes that are not sound
+raise `ThreadError`, whatever they are, and nothing else: LangGraph itself passes over some damage
+and loads None. (`UsageError` says that a key has a length that no key has, or that the package
+that reads encrypted values is missing.)
 
 `decode` gives neutral JSON: what the API shows, but with a tag wherever JSON alone would lose
 what a value is. A tagged value is an object with the key `__lgx__`:
