@@ -9,7 +9,7 @@ from lgx import Config, option
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
 
-__all__ = ["SqliteSaverConfig", "SqliteSaverSinkConfig"]
+__all__ = ["SqliteSaverConfig", "SqliteSaverSinkConfig", "identity_of"]
 
 
 class SqliteSaverConfig(Config, frozen=True, kw_only=True):
@@ -22,3 +22,9 @@ class SqliteSaverConfig(Config, frozen=True, kw_only=True):
 class SqliteSaverSinkConfig(SqliteSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
     aes_key: AesKey = None
+
+
+def identity_of(path: Path) -> str:
+    """Names a file as a source of threads. Nothing inside it does: lgx adds nothing to files that
+    it reads."""
+    return f"sqlite-saver:{path}"

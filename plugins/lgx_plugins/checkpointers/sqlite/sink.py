@@ -22,7 +22,7 @@ from lgx import (
 from lgx_plugins.blocking import run_to_end
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
-from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig
+from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig, identity_of
 from lgx_plugins.checkpointers.sqlite.facts import target_facts
 from lgx_plugins.checkpointers.sqlite.marks import another_source, has_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.schema import MARKS, SAVER_TABLES
@@ -102,6 +102,10 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     async def begin(self, run: RunInfo, context: Context) -> None:
         self._run = run
         check_target(self._path)
+        if run.source == identity_of(self._path):
+            raise UsageError(
+                f"{str(self._path)!r} is the source, too; name another file with --sink-path"
+            )
         if run.dry_run:
             await self._begin_dry(run)
             return

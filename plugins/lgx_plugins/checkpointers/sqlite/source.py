@@ -23,7 +23,7 @@ from lgx import (
     UsageError,
 )
 from lgx_plugins.checkpointers.rows.forms import KINDS
-from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig
+from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, identity_of
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
@@ -109,7 +109,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         return Probe(facts=await file_facts(self._open(), self._path, self._found()))
 
     async def identity(self) -> str:
-        return f"sqlite-saver:{self._path}"
+        return identity_of(self._path)
 
     async def coverage(self) -> Coverage:
         if self._found().has(WRITES, "task_path"):

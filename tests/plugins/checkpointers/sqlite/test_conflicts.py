@@ -170,6 +170,16 @@ def _bundle(context: Any, name: str, records: Any) -> Any:
     return Bundle(spool, ref=ThreadRef(thread_id=name, version="1"), mark=mark)
 
 
+async def test_a_file_is_not_copied_into_itself(files: Any, original: Path) -> None:
+    """Not by another name either; nothing is added to it."""
+    link = files.folder / "link.db"
+    link.symlink_to(original)
+    before = files.state()
+    with pytest.raises(UsageError, match="is the source, too"):
+        await files.copy(original, link)
+    assert files.state() == before
+
+
 async def test_two_runs_into_one_file_are_kept_apart(files: Any, run_of: Any) -> None:
     """The second is told who is at work, and the file is free again afterwards."""
     async with files.sink() as first:
