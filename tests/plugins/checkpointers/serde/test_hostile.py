@@ -328,7 +328,7 @@ def _agrees(blob: bytes) -> None:
 
 
 @pytest.fixture(
-    params=[300, pytest.param(20_000, marks=pytest.mark.nightly)], ids=["short", "long"]
+    params=[300, pytest.param(10_000, marks=pytest.mark.nightly)], ids=["short", "long"]
 )
 def examples(request: pytest.FixtureRequest) -> int:
     """How many a fuzzing test tries."""
