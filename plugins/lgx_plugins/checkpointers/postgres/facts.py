@@ -57,7 +57,7 @@ async def tables_facts(connection: Connection, tables: Tables) -> tuple[Fact, ..
     ]
     n = tables.names
     threads, checkpoints, blobs, writes = await connection.fetchrow(
-        f"SELECT (SELECT count(DISTINCT thread_id) FROM {n(CHECKPOINTS)}), "
+        f"SELECT (SELECT count(*) FROM (SELECT DISTINCT thread_id FROM {n(CHECKPOINTS)}) AS t), "
         f"(SELECT count(*) FROM {n(CHECKPOINTS)}), (SELECT count(*) FROM {n(BLOBS)}), "
         f"(SELECT count(*) FROM {n(WRITES)})"
     )

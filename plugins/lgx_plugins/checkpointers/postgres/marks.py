@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lgx import Mark, RunInfo, UsageError
-from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, WRITES, Tables
+from lgx_plugins.checkpointers.postgres.tables import SAVER_TABLES, Tables
 from lgx_plugins.checkpointers.rows.marks import TABLE, Kept
 from lgx_plugins.postgres.cells import escape_text, restore_text
 from lgx_plugins.postgres.names import Names
@@ -87,7 +87,7 @@ class Marks:
         """The marks of those whole copies of a source of which rows still stand."""
         stands = " OR ".join(
             f"EXISTS (SELECT FROM {tables.names(table)} AS p WHERE p.thread_id = m.thread_id)"
-            for table in (CHECKPOINTS, WRITES)
+            for table in SAVER_TABLES
         )
         rows = await connection.fetch(
             f"SELECT m.thread_id, m.version, m.fingerprint, m.checkpoints FROM {self._table} AS m "

@@ -51,7 +51,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     config_type = PostgresSaverConfig
     offers = KINDS
     ordered: ClassVar[bool] = True
-    refs_per_read: ClassVar[int] = 50
+    refs_per_read: ClassVar[int] = 100
 
     def __init__(self, config: PostgresSaverConfig) -> None:
         super().__init__(config)
@@ -154,7 +154,8 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
                 with explained(self._place, again=True):
                     return int(
                         await keeper.fetchval(
-                            f"SELECT count(DISTINCT thread_id) FROM {self._names(CHECKPOINTS)}"
+                            "SELECT count(*) FROM (SELECT DISTINCT thread_id "
+                            f"FROM {self._names(CHECKPOINTS)}) AS t"
                         )
                     )
 
