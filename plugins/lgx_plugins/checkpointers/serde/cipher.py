@@ -7,7 +7,7 @@ from typing import Any
 
 from lgx import ThreadError, UsageError
 
-__all__ = ["KEY_VARIABLE", "decrypt", "encrypt", "environment_key", "parts"]
+__all__ = ["KEY_VARIABLE", "checked", "decrypt", "encrypt", "environment_key", "parts"]
 
 KEY_VARIABLE = "LANGGRAPH_AES_KEY"
 
@@ -22,9 +22,15 @@ def environment_key() -> bytes | None:
         UsageError: it has a length that no AES key has.
     """
     text = os.environ.get(KEY_VARIABLE)
-    if text is None:
-        return None
-    key = text.encode()
+    return None if text is None else checked(text.encode())
+
+
+def checked(key: bytes) -> bytes:
+    """A key that AES takes.
+
+    Raises:
+        UsageError: it has a length that none has.
+    """
     if len(key) not in _SIZES:
         raise UsageError(
             f"{KEY_VARIABLE} has {len(key)} bytes; an AES key has 16, 24 or 32 of them"
@@ -38,18 +44,28 @@ def parts(kind: str) -> tuple[str, str | None]:
     return inner, cipher if plus else None
 
 
-def decrypt(cipher: str, data: bytes, key: bytes | None) -> bytes:
-    """
+def decrypt(cipher: str, data: bytes, key: bytes | None, what: str = "a value") -> bytes:
+    """What was encrypted.
+
+    Args:
+        what: how errors name it.
+
     Raises:
         ThreadError: no key or another key, a cipher that is not AES, or bytes that were changed.
     """
     if cipher != "aes":
-        raise ThreadError(f"a value is encrypted by {cipher!r}, and lgx reads only 'aes'")
+        raise ThreadError(
+            f"{what} is encrypted by {cipher!r}, and lgx reads only 'aes'; copy it as it is, into "
+            "tables of its own layout or an archive"
+        )
     if key is None:
-        raise ThreadError(f"a value is encrypted; set {KEY_VARIABLE} to its key, or copy it raw")
+        raise ThreadError(
+            f"{what} is encrypted; set {KEY_VARIABLE} to its key, or copy it as it is, into tables "
+            "of its own layout or an archive"
+        )
     if len(data) < 2 * _PART:
         raise ThreadError(
-            f"an encrypted value has {len(data)} bytes, fewer than its nonce and tag; "
+            f"{what} is encrypted in {len(data)} bytes, fewer than its nonce and tag; "
             "restore it from elsewhere"
         )
     nonce, tag, rest = data[:_PART], data[_PART : 2 * _PART], data[2 * _PART :]
@@ -57,7 +73,8 @@ def decrypt(cipher: str, data: bytes, key: bytes | None) -> bytes:
         plain: bytes = _aes(key, nonce).decrypt_and_verify(rest, tag)
     except ValueError:
         raise ThreadError(
-            f"a value was encrypted with another key than {KEY_VARIABLE}, or was changed since"
+            f"{what} was encrypted with another key than {KEY_VARIABLE}, or was changed since; "
+            "set the key that it was written with"
         ) from None
     return plain
 
@@ -76,6 +93,4 @@ def _aes(key: bytes, nonce: bytes | None) -> Any:
         raise UsageError(
             "encrypted values need pycryptodome; run: pip install pycryptodome"
         ) from error
-    if len(key) not in _SIZES:
-        raise UsageError(f"a key of {len(key)} bytes was given; an AES key has 16, 24 or 32")
-    return AES.new(key, AES.MODE_EAX, nonce=nonce)
+    return AES.new(checked(key), AES.MODE_EAX, nonce=nonce)

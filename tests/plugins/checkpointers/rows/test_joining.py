@@ -319,7 +319,7 @@ async def test_encrypted_values_need_the_key() -> None:
             _join(joiner, records)
         joiner.close()
     records[0] = msgspec.structs.replace(records[0], type="msgpack+other")
-    with pytest.raises(ThreadError, match="encrypted with 'other'"):
+    with pytest.raises(ThreadError, match="encrypted by 'other'"):
         _join(right, records)
     with pytest.raises(UsageError, match="has 3 bytes"):
         Cipher(Secret("abc"))

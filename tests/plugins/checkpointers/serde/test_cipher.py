@@ -90,7 +90,7 @@ def test_no_key_and_wrong_keys_are_told(encrypted: tuple[str, bytes]) -> None:
         ) as raised:
             decode(kind, data, key)
         assert key.decode() not in str(raised.value)
-    with pytest.raises(ThreadError, match="has 31 bytes, fewer than its nonce and tag"):
+    with pytest.raises(ThreadError, match="in 31 bytes, fewer than its nonce and tag"):
         decode(kind, blob[:31], KEY)
     with pytest.raises(ThreadError, match="encrypted by 'rot13', and lgx reads only 'aes'"):
         decode("msgpack+rot13", blob, KEY)
