@@ -9,10 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from lgx import RunInfo
@@ -20,7 +18,7 @@ from lgx.testing import PostgresServer
 
 from . import dressing, moving
 from . import zoo as graphs
-from .stores import Store
+from .stores import Databases, Store
 
 
 @pytest.fixture(scope="session")
@@ -74,37 +72,43 @@ def in_sqlite() -> Callable[[Path], graphs.Held]:
     return read
 
 
+@pytest.fixture(scope="session")
+def _databases(postgres_server: PostgresServer) -> Iterator[Databases]:
+    databases = Databases(postgres_server)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def new_store(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[[], Store]]:
-    """Makes an empty database, dropped after the test."""
-    made: list[str] = []
+def new_store(
+    postgres_server: PostgresServer, _databases: Databases, tmp_path: Path
+) -> Iterator[Callable[[], Store]]:
+    """Gives stores in empty databases."""
+    taken: list[str] = []
 
     def make() -> Store:
-        made.append(postgres_server.new_database())
-        return Store(postgres_server, made[-1], tmp_path)
+        taken.append(_databases.take())
+        return Store(postgres_server, taken[-1], tmp_path)
 
     yield make
-    for dsn in made:
-        postgres_server.drop_database(dsn)
+    for dsn in taken:
+        _databases.give(dsn)
 
 
 @pytest.fixture(scope="session")
-def _zoo_database(postgres_server: PostgresServer) -> Iterator[str]:
-    dsn = postgres_server.new_database()
-    with PostgresSaver.from_conn_string(dsn) as saver:
-        saver.setup()
+def _zoo_rows(postgres_server: PostgresServer, _databases: Databases, tmp_path_factory: Any) -> Any:
+    dsn = _databases.take()
+    store = Store(postgres_server, dsn, tmp_path_factory.mktemp("store"))
+    with store.saver() as saver:
         graphs.run(saver)
-    yield dsn
-    postgres_server.drop_database(dsn)
+    rows = store.rows()
+    _databases.give(dsn)
+    return rows
 
 
 @pytest.fixture
-def filled(
-    postgres_server: PostgresServer, _zoo_database: str, new_store: Callable[[], Store]
-) -> Store:
-    """A store with the whole zoo; the test's own copy, as PostgresSaver wrote it."""
+def filled(_zoo_rows: Any, new_store: Callable[[], Store]) -> Store:
+    """A store with the whole zoo as PostgresSaver wrote it; the test's own copy."""
     store = new_store()
-    template, name = (urlsplit(dsn).path[1:] for dsn in (_zoo_database, store.dsn))
-    postgres_server.execute(postgres_server.dsn, f"DROP DATABASE {name}")
-    postgres_server.execute(postgres_server.dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    store.fill(_zoo_rows)
     return store
