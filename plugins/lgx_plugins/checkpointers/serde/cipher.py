@@ -33,7 +33,8 @@ def checked(key: bytes) -> bytes:
     """
     if len(key) not in _SIZES:
         raise UsageError(
-            f"{KEY_VARIABLE} has {len(key)} bytes; an AES key has 16, 24 or 32 of them"
+            f"the key of encrypted values has {len(key)} bytes, and AES takes 16, 24 or 32; "
+            f"correct {KEY_VARIABLE}"
         )
     return key
 
