@@ -11,7 +11,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.postgres.shallow import ShallowPostgresSaver
 from msgspec import Raw
 
-from lgx import ChannelBlob, CheckpointWrite, Query, RawCheckpoint, UsageError, raw
+from lgx import ChannelBlob, CheckpointWrite, FatalError, Query, RawCheckpoint, UsageError, raw
 from lgx.testing import make_context
 
 
@@ -266,3 +266,36 @@ async def test_keys_of_type_uuid_are_read_as_text(store: Any) -> None:
     assert [note.message for note in context.notes.values()] == [
         "column 'run_id' of 'checkpoints' is not LangGraph's, and what it holds does not travel"
     ]
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_a_connection_that_is_lost_in_the_middle_of_a_thread_costs_nothing(
+    store: Any, connections: int
+) -> None:
+    """The same moment has the same rows, of which those that came are passed over; only the last
+    connection takes the moment along."""
+    store.sql(
+        "INSERT INTO checkpoint_blobs SELECT 'w', '', 'a', n::text, 'bytes', "
+        "decode(repeat(md5(n::text), 6400), 'hex') FROM generate_series(1, 60) AS n"
+    )
+    wanted = (await store.read())["w"]
+    refs = [ref for ref in await store.refs() if ref.thread_id == "w"]
+    context = make_context()
+    found: list[Any] = []
+    async with store.source(connections=connections) as source:
+        reading = source.read(refs, context)
+        found.append(await anext(reading))
+        ended = store.sql(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query LIKE 'COPY%checkpoint_blobs%' "
+            "AND pid <> pg_backend_pid()"
+        )
+        assert ended == [(1,)]
+        if connections == 1:
+            with pytest.raises(FatalError, match="the moment that was being read"):
+                found += [item async for item in reading]
+            return
+        found += [item async for item in reading]
+
+    assert found[:-1] == wanted
+    assert found[-1].outcome == "complete"
