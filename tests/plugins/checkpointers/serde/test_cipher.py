@@ -115,5 +115,5 @@ def test_the_key_is_the_one_that_langgraph_would_take(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LANGGRAPH_AES_KEY", KEY.decode())
     assert environment_key() == KEY
     monkeypatch.setenv("LANGGRAPH_AES_KEY", "short")
-    with pytest.raises(UsageError, match="LANGGRAPH_AES_KEY has 5 bytes"):
+    with pytest.raises(UsageError, match="has 5 bytes, and AES takes"):
         environment_key()
