@@ -11,10 +11,13 @@ __all__ = ["Excuses"]
 
 _WHY = {
     "checkpoints of subgraphs": "servers take none of other namespaces",
-    "parents of copies": "servers put a copy beside what it was copied from",
+    "parents of copies": "servers put a copy beside its original, not below it",
     "parents of checkpoints whose own did not come": "they stand upon what came before them",
-    "steps of histories that begin in the middle": "servers count from the beginning",
-    "what was due before an input": "an update as input leaves it until the next step",
+    "checkpoints made for a first input to come upon": "the history begins with it, in the middle",
+    "step numbers": "the history begins in the middle or leaves numbers out; servers count from "
+    "the beginning",
+    "what an input dropped": "an update as input leaves it due until the next step, where a run "
+    "does not",
     "next of steps that wait for several others": "servers do not tell it",
     "places of usage_metadata and the like": "servers move it into additional_kwargs",
     "what servers show as values": "the newest state was compared",

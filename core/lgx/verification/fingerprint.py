@@ -21,6 +21,7 @@ from lgx.verification.marks import cron_origin
 from lgx.verification.messages import movable, moved
 
 __all__ = [
+    "EMPTY",
     "NOTHING",
     "SIZE",
     "Fingerprint",
@@ -268,3 +269,6 @@ def _hash(form: bytes) -> bytes:
 
 NOTHING = frozenset(map(_hash, (b"null", b"{}")))
 """Digests of values and metadata in which there is nothing."""
+
+EMPTY = frozenset((None, *NOTHING, *map(_hash, (b"[]", b'""'))))
+"""Digests of what a channel holds that was emptied; None: it is not there."""

@@ -29,19 +29,25 @@ class History:
         self._thread = thread
         self._rows = rows
         self._numbers: dict[bytes, int] = {}
+        self._count = 0
+        self._left_out = 0
 
     def __iter__(self) -> Iterator[Row]:
-        number = 0
         for row in self._rows:
             if row.kind != "checkpoint" or row.place:
                 what = "checkpoints of subgraphs" if row.place else f"{row.kind} records"
                 self.passed[what] += 1
                 continue
             self.last = row
-            number += 1
+            self._count += 1
             if row.copy == 0:
-                self._keep(row.id, number)
+                self._keep(row.id, self._count)
             yield row
+
+    def leave_out(self) -> None:
+        """Counts as if what came first, and was the only one so far, were not there."""
+        self._count, self._left_out = 0, 1
+        self._numbers.clear()
 
     def parent(self, row: Row) -> int | None:
         """The number of the one that it was made of; None where that did not come before it."""
@@ -50,9 +56,9 @@ class History:
             return None
         number = self._numbers.get(own)
         if number is None and self.state(own) is not None:
-            number = self._ledger.before(self._thread, own) + 1
+            number = self._ledger.before(self._thread, own) + 1 - self._left_out
             self._keep(own, number)
-        return number
+        return number or None
 
     def state(self, own: bytes) -> Row | None:
         """The checkpoint of that id."""

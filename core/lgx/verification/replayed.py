@@ -8,7 +8,8 @@ of their ids, on both sides): values, next, step, which one each was made of, an
 from __future__ import annotations
 
 from collections import Counter
-from itertools import zip_longest
+from collections.abc import Iterator
+from itertools import chain, zip_longest
 
 import msgspec
 from msgspec import Struct
@@ -16,8 +17,9 @@ from msgspec import Struct
 from lgx.verification.entries import Entry, Row
 from lgx.verification.excuses import Excuses
 from lgx.verification.findings import Findings, First, say_checkpoint, say_fields, text_of
-from lgx.verification.fingerprint import SIZE, shown
+from lgx.verification.fingerprint import EMPTY, SIZE, shown
 from lgx.verification.history import History
+from lgx.verification.numbering import Numbering
 from lgx.verification.own import compare_own, digests_of
 from lgx.verification.scope import Scope
 
@@ -79,13 +81,13 @@ class _Comparison:
             name: scope.knows("checkpoint", name)
             for name in ("metadata", "next", "parent_checkpoint_id")
         }
-        self._offset = 0
+        self._numbering = Numbering(histories[first])
         self._doubts: dict[bytes, _Different] = {}
         self._found: tuple[int, First] | None = None
 
     def run(self) -> None:
         """Compares all of both histories; called once."""
-        for number, pair in enumerate(zip_longest(*self._histories), 1):
+        for number, pair in enumerate(zip_longest(*self._in_step()), 1):
             left, right = pair
             if pair[self._first] is not None:
                 self._went_on(pair[self._first])
@@ -98,6 +100,19 @@ class _Comparison:
         if self._found is not None:
             self._findings.found(self._found[1])
         self._excused.update(self._histories[0].passed | self._histories[1].passed)
+
+    def _in_step(self) -> tuple[Iterator[Row], Iterator[Row]]:
+        """Both histories, without what was made for a first input to come upon."""
+        both = iter(self._histories[0]), iter(self._histories[1])
+        heads = [next(both[0], None), next(both[1], None)]
+        original, copy = heads[self._first], heads[1 - self._first]
+        cut = original is not None and original.head.source == "input" and original.head.parent
+        if cut and copy is not None and copy.head.source != "input":
+            self._histories[1 - self._first].leave_out()
+            heads[1 - self._first] = None
+            self._excused["checkpoints made for a first input to come upon"] += 1
+        one, other = ([] if row is None else [row] for row in heads)
+        return chain(one, both[0]), chain(other, both[1])
 
     def _alone(self, left: Row | None, right: Row | None, number: int) -> None:
         row = left or right
@@ -134,16 +149,13 @@ class _Comparison:
     def _metadata(self, original: Row, copy: Row, number: int) -> list[str]:
         if not self._knows["metadata"]:
             return []
-        step, other = original.head.step, copy.head.step
-        if number == 1 and original.head.parent is not None:  # which is not there
-            self._offset = _number(step) - _number(other)
         found = []
-        if step != other:
-            if self._offset and _number(step) - _number(other) == self._offset:
-                self._excused["steps of histories that begin in the middle"] += 1
-            else:
-                found.append("metadata.step")
-        if _source(original) != _source(copy):
+        excused = self._numbering.excuses(number, original, copy)
+        if excused:
+            self._excused["step numbers"] += 1
+        elif excused is not None:
+            found.append("metadata.step")
+        if original.head.source and _source(original) != _source(copy):
             found.append("metadata.source")
         return found
 
@@ -167,7 +179,8 @@ class _Comparison:
         return sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
 
     def _next(self, original: Row, copy: Row) -> list[str]:
-        if not self._knows["next"] or original.head.due == copy.head.due:
+        wanted = original.head.due  # which older files do not tell
+        if not self._knows["next"] or wanted is None or wanted == copy.head.due:
             return []
         return ["next"]
 
@@ -177,13 +190,15 @@ class _Comparison:
         self, original: Row, copy: Row, channels: list[str], names: list[str]
     ) -> tuple[list[str], list[str]]:
         """What differs without what an input of a run drops, and an update as input does not:
-        tasks that were due before it, and channels that live for one step, which it empties."""
+        tasks that were due before it, and channels that live for one step, which it empties.
+        Any other value than nothing somebody has given to the channel."""
         extra = _due(copy) - _due(original)
         if names and (not extra or _due(original) - _due(copy)):
             return channels, names
         here, there = (
             digests_of(self._scope, "checkpoint", row, "values") for row in (original, copy)
         )
+        emptied = [k for k in channels if k in there and here.get(k) in EMPTY]
         row = original
         for _ in range(_ANCESTORS):
             if row.head.source not in ("input", "fork") or row.head.parent is None:
@@ -196,10 +211,11 @@ class _Comparison:
             if not due:
                 continue
             kept = digests_of(self._scope, "checkpoint", row, "values")
-            left = [k for k in channels if k in here or there[k] != kept.get(k)]
+            same = {k for k in emptied if there[k] == kept.get(k)}
+            left = [k for k in channels if k not in same]
             still = names if extra - due else []
             if (left, still) != (channels, names):
-                self._excused["what was due before an input"] += 1
+                self._excused["what an input dropped"] += 1
                 return left, still
         return channels, names
 
@@ -254,13 +270,6 @@ def _as_they_stand(row: Row) -> dict[str, bytes]:
 
 def _source(row: Row) -> str | None:
     return "update" if row.head.source == "loop" else row.head.source
-
-
-def _number(step: bytes | None) -> int:
-    try:
-        return 0 if step is None else int(step)
-    except ValueError:
-        return 0
 
 
 def _due(row: Row) -> Counter[str]:

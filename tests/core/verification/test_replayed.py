@@ -492,7 +492,25 @@ class TestWhatNoServerCanBeGiven:
         found = await pair.verify()
 
         assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("next",))]
-        assert "what was due before an input (2)" in told(found)
+        assert "what an input dropped (2)" in told(found)
+
+    async def test_what_an_input_empties(self, pair: Any, make: Any) -> None:
+        """It may say so: with null, or with a list in which nothing is."""
+        held = {"n": 1, "list": [1], "text": "t", "map": {"k": 1}}
+        due = make.state("t", 0, next=raw(["wait"]), values=raw(held))
+        given = raw({"source": "input", "step": 0})
+        emptied = raw({"n": None, "list": [], "text": "", "map": {}})
+        entered = make.state("t", 1, next=raw(["go"]), values=emptied, metadata=given)
+        records = [make.thread("t"), due, entered]
+        for thread_id, there in (("t", held), ("u", {**held, "list": [2]})):
+            copy = rebuilt(under(thread_id, records))
+            copy[2] = msgspec.structs.replace(copy[2], values=raw(there))
+            pair.put(under(thread_id, records), copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("values.list",))]
+        assert "what an input dropped (2)" in told(found)
 
     async def test_what_an_input_changes(self, pair: Any, make: Any) -> None:
         """A channel that has another value than before, and not none, was not dropped."""
@@ -523,7 +541,78 @@ class TestWhatNoServerCanBeGiven:
         found = await pair.verify()
 
         assert [(d.thread_id, d.fields) for d in found.differences] == [("u", ("metadata.step",))]
-        assert "steps of histories that begin in the middle (5)" in told(found)
+        assert "step numbers (5)" in told(found)
+
+    @pytest.mark.parametrize(("number", "step"), [(1, 3), (3, 9), (4, 3), (5, 1), (6, 7), (8, 9)])
+    async def test_the_steps_of_a_history_that_leaves_numbers_out(
+        self, pair: Any, make: Any, number: int, step: int
+    ) -> None:
+        """Runs may keep no checkpoint but their last. What is made of what such a run left is
+        off by as much, and a branch of what came before it is not; a copy is by as much as what
+        it was made beside. One that is wrong by itself differs all the same."""
+        steps = (  # of the source, of the target, and what each was made of
+            *((6, 0, None), (7, 1, 0), (14, 2, 1), (15, 3, 2)),
+            *((8, 2, 1), (9, 3, 4), (8, 2, 1), (16, 4, 3), (8, 2, 0)),
+        )
+        records: list[Record] = [make.thread("t")]
+        copy: list[Record] = []
+        for at, (here, there, base) in enumerate(steps):
+            source = "fork" if at in (6, 8) else "loop"
+            own = None if base is None else f"c{base:04}"
+            metadata = raw({"source": source, "step": here})
+            records.append(make.state("t", at, parent_checkpoint_id=own, metadata=metadata))
+            other = None if base is None else f"d{base:04}"
+            metadata = raw({"source": source, "step": there})
+            state = msgspec.structs.replace(
+                rebuilt(records)[-1], parent_checkpoint_id=other, metadata=metadata
+            )
+            copy.append(state)
+        wrong = list(under("u", copy))
+        source = "fork" if number in (6, 8) else "update"
+        wrong[number] = msgspec.structs.replace(
+            wrong[number], metadata=raw({"source": source, "step": step})
+        )
+        pair.put(records, [rebuilt(records)[0], *copy])
+        pair.put(under("u", records), [rebuilt(under("u", records))[0], *wrong])
+
+        found = await pair.verify()
+
+        (different,) = found.differences
+        assert (different.thread_id, different.fields) == ("u", ("metadata.step",))
+        assert f"checkpoint {number + 1} " in different.first
+        assert (await pair.verify("there", "here")).threads == Compared(equal=1, different=1)
+
+    async def test_what_a_first_input_came_upon(self, pair: Any, make: Any) -> None:
+        """A history that begins with one needs a state before it."""
+        given = raw({"source": "input", "step": 5})
+        records = [make.thread("t"), make.state("t", 5, metadata=given), make.state("t", 6)]
+        made = [make.state("t", 4, metadata=raw({"source": "loop", "step": 0})), *records[1:]]
+        copy = rebuilt([records[0], *made])
+        for number, source in enumerate(("update", "input", "update")):
+            metadata = raw({"source": source, "step": number})
+            copy[number + 1] = msgspec.structs.replace(copy[number + 1], metadata=metadata)
+        pair.put(records, copy)
+        astray = msgspec.structs.replace(copy[3], parent_checkpoint_id="d0000")
+        pair.put(under("u", records), under("u", [*copy[:3], astray]))
+
+        for sides in (("here", "there"), ("there", "here")):
+            found = await pair.verify(*sides)
+
+            assert [(d.thread_id, d.fields) for d in found.differences] == [
+                ("u", ("parent_checkpoint_id",))
+            ]
+            assert "checkpoints made for a first input to come upon (2)" in told(found)
+
+    async def test_what_older_files_do_not_tell(self, pair: Any, make: Any) -> None:
+        """Neither what came next, nor how a checkpoint was made."""
+        told_later = make.state("t", 1, metadata=raw({"source": "loop", "step": 0}))
+        silent = make.state("t", 0, metadata=raw({"step": -1}))
+        silent = msgspec.structs.replace(silent, next=msgspec.UNSET)
+        records = [make.thread("t"), silent, told_later]
+        copy = rebuilt([records[0], make.state("t", 0), told_later])
+        pair.put(records, copy)
+
+        assert (await pair.verify()).threads == Compared(equal=1)
 
     async def test_where_a_copy_stands(self, pair: Any, make: Any) -> None:
         """Servers put it beside what it was copied from, and not below."""
