@@ -16,7 +16,7 @@ from lgx_plugins.filters import admits
 from lgx_plugins.postgres.cursors import listed_rows
 from lgx_plugins.postgres.snapshot import Moment
 
-__all__ = ["Listing"]
+__all__ = ["Listing", "check_filters"]
 
 _AT_ONCE = 1000
 _AT_ONCE_WITH_METADATA = 100
@@ -34,11 +34,7 @@ class Listing:
         Raises:
             UsageError: a checkpointer does not keep what a filter asks for.
         """
-        if query.status:
-            raise UsageError(
-                f"--status {query.status} cannot be applied: a checkpointer keeps no status of "
-                "its threads; choose them by --thread-id, --metadata, --since or --until"
-            )
+        check_filters(query)
         wanted = [one for one in query.thread_ids if _holdable(one)]
         if query.thread_ids and not wanted:
             return
@@ -75,6 +71,18 @@ class Listing:
         return (
             f"SELECT l.id, l.version, l.size, {time}, {metadata} FROM ({threads}) AS l {latest}"
             "ORDER BY convert_to(l.id, 'UTF8')"
+        )
+
+
+def check_filters(query: Query) -> None:
+    """
+    Raises:
+        UsageError: a checkpointer does not keep what a filter asks for.
+    """
+    if query.status:
+        raise UsageError(
+            f"--status {query.status} cannot be applied: a checkpointer keeps no status of its "
+            "threads; choose them by --thread-id, --metadata, --since or --until"
         )
 
 

@@ -23,7 +23,7 @@ from lgx import (
 )
 from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig
 from lgx_plugins.checkpointers.postgres.facts import reading_facts
-from lgx_plugins.checkpointers.postgres.listing import Listing
+from lgx_plugins.checkpointers.postgres.listing import Listing, check_filters
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
 from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables, find_tables, readable
 from lgx_plugins.checkpointers.postgres.whereabouts import tables_identity
@@ -145,6 +145,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
                 return await tables_identity(keeper, self._address, self._names.schema)
 
     async def expected(self, query: Query, context: Context) -> int | None:
+        check_filters(query)  # a mistake is best told before anything moves
         if query.filtered:
             return None
         moment = await self._reach(context)

@@ -127,9 +127,11 @@ async def test_filters_look_at_the_latest_checkpoint(
     assert [ref.thread_id for ref in await store.refs(query)] == wanted
 
 
-async def test_a_status_cannot_be_asked_for(store: Any) -> None:
+async def test_a_status_cannot_be_asked_for(store: Any, new_store: Callable[[], Any]) -> None:
     with pytest.raises(UsageError, match="keeps no status"):
         await store.refs(Query(status="idle"))
+    with pytest.raises(UsageError, match="keeps no status"):
+        await store.copy_to(new_store(), status="idle")
 
 
 async def test_threads_come_in_the_order_of_their_bytes(store: Any, zoo: Any) -> None:
