@@ -55,7 +55,7 @@ class Comparison:
         self._tell_children(index, source)
         self._dropped.settle(index, source, found)
         if found.given:
-            self._dropped.add(index, target, found)
+            self._dropped.add(index, source, target, found)
         elif found.missing or found.extra:
             self._astray.setdefault(self._outline.parents[index], []).append(index)
 

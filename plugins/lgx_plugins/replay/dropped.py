@@ -2,14 +2,15 @@
 
 A run that begins with an input drops them, and empties channels that live for one step. An
 update as input does neither: on a target both are there until the next step. Servers have no
-update that would, so that such differences are excused.
+update that would, so that such differences are excused. A channel that is not empty there
+somebody has given its value: that is another difference.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from lgx import Checkpoint
 from lgx_plugins.replay.differences import Difference, Differences
@@ -18,10 +19,13 @@ from lgx_plugins.replay.steps import metadata_of, next_of, values_of
 
 __all__ = ["Dropped"]
 
+_EMPTY = frozenset((None, b"null", b"[]", b"{}", b'""'))
+"""What a channel holds that was emptied; None: it is not there."""
+
 
 class _Input(Struct):
-    """An input that differs: what is due there besides, and digests of what its channels hold
-    there: it may wait for long for what it came upon."""
+    """An input that differs: what is due there besides, and digests of what the channels hold
+    there that it emptied: it may wait for long for what it came upon."""
 
     index: int
     extra: tuple[str, ...]
@@ -36,12 +40,16 @@ class Dropped:
         self._differences = differences
         self._waiting: dict[int, list[_Input]] = {}
 
-    def add(self, index: int, target: Checkpoint, found: Difference) -> None:
+    def add(self, index: int, source: Checkpoint, target: Checkpoint, found: Difference) -> None:
         """An input, or a copy, with what differs in it."""
         if not found.extra and not found.channels:
             return
-        there = values_of(target.values)
-        kept = {name: hash(bytes(there[name])) for name in found.channels if name in there}
+        here, there = values_of(source.values), values_of(target.values)
+        kept = {
+            name: hash(bytes(there[name]))
+            for name in found.channels
+            if name in there and _text(here.get(name)) in _EMPTY
+        }
         self._wait(self._outline.base(index), _Input(index, found.extra, kept))
 
     def _wait(self, parent: int, item: _Input) -> None:
@@ -77,3 +85,7 @@ class Dropped:
         place.channels = tuple(name for name in place.channels if name not in same)
         if not place.differs:
             del self._differences.places[item.index]
+
+
+def _text(value: Raw | None) -> bytes | None:
+    return None if value is None else bytes(value)
