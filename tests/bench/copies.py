@@ -79,6 +79,8 @@ def _speed(server: PostgresProcess, folder: Path, threads: int) -> list[Figure]:
             rows = _sqlite_rows(path)
             with _file(path.with_suffix(".bare")) as bare:
                 timed("executemany", partial(_executemany, bare, rows))
+            with _file(path.with_suffix(".second")) as second:
+                timed("sqlite", partial(_copy, _sqlite(path), _sqlite(second)))
             with _empty(server, tables=False) as target:
                 timed("to postgres", lambda: _copy(_sqlite(path), _postgres(target)))
                 copied = asyncio.run(_postgres_rows(target))
@@ -99,6 +101,8 @@ def _speed(server: PostgresProcess, folder: Path, threads: int) -> list[Figure]:
         Figure("  executemany of the same rows", _speed_of(size, best["executemany"])),
         _ratio("  lgx / executemany", best["executemany"] / best["to sqlite"], 0.5),
         _ratio("  lgx / loop over list and put", best["loop to sqlite"] / best["to sqlite"], 6),
+        Figure("sqlite to sqlite: lgx", _speed_of(size, best["sqlite"])),
+        Figure("  lgx / executemany", f"{best['executemany'] / best['sqlite']:.2f}"),
         Figure("sqlite to postgres: lgx", _speed_of(size, best["to postgres"])),
         Figure("  COPY of the same rows", _speed_of(size, best["COPY"])),
         _ratio("  lgx / COPY", best["COPY"] / best["to postgres"], 0.5),
@@ -128,6 +132,7 @@ def _converse(saver: BaseCheckpointSaver[Any], number: int) -> None:
         kind = AIMessage if step % 2 else HumanMessage
         messages.append(kind(content=text, id=f"{dice.getrandbits(128):032x}"))
         checkpoint = empty_checkpoint()
+        checkpoint["v"] = 4  # as graphs write them
         version = f"{step + 1:032}.{dice.random():.16f}"
         new: dict[str, Any] = {"messages": version, "step": version}
         if not step:
