@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 from msgspec import Raw, UnsetType
@@ -14,6 +15,7 @@ from msgspec import Raw, UnsetType
 from lgx import ChannelBlob, CheckpointWrite, Loss, RawCheckpoint, ThreadError, compact
 from lgx_plugins.checkpointers.postgres.tables import BLOBS, CHECKPOINTS, WRITES, Tables
 from lgx_plugins.postgres.copying import (
+    NULL,
     Part,
     Row,
     add_bytes,
@@ -24,9 +26,12 @@ from lgx_plugins.postgres.copying import (
 
 __all__ = ["Shape", "Shapes", "changed_numbers"]
 
-_idx4 = struct.Struct(">ii").pack
-_idx8 = struct.Struct(">iq").pack
+_idx4 = partial(struct.Struct(">ii").pack, 4)
+_idx8 = partial(struct.Struct(">iq").pack, 8)
 _INT4 = range(-(1 << 31), 1 << 31)
+_INT8 = range(-(1 << 63), 1 << 63)
+
+_TEXTS = 4096
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _ODD_NUMBER = re.compile(rb"[0-9][eE]|-0(?:[.,}\]\s]|$)")
@@ -52,7 +57,10 @@ class Shapes:
         types = tables.types
         self._add_document = _adder(types[CHECKPOINTS]["checkpoint"])
         self._add_metadata = _adder(types[CHECKPOINTS]["metadata"])
-        self._idx = _idx8 if types[WRITES]["idx"] == "int8" else _idx4
+        wide = types[WRITES]["idx"] == "int8"
+        self._idx = _idx8 if wide else _idx4
+        self._numbers = _INT8 if wide else _INT4
+        self._text = lru_cache(_TEXTS)(_cell)  # ids and channels come again and again
         self.blobs = Shape(
             BLOBS, ("thread_id", "checkpoint_ns", "channel", "version", "type", "blob")
         )
@@ -84,15 +92,15 @@ class Shapes:
         )
 
     def blob(self, record: ChannelBlob) -> Row:
-        parts: list[Part] = [self.blobs.begin]
-        for text in (
-            record.thread_id,
-            record.checkpoint_ns,
-            record.channel,
-            record.version,
-            record.type,
-        ):
-            add_bytes(parts, _cell(text))
+        text = self._text
+        parts: list[Part] = [
+            self.blobs.begin,
+            text(record.thread_id),
+            text(record.checkpoint_ns),
+            text(record.channel),
+            text(record.version),
+            text(record.type),
+        ]
         add_bytes(parts, record.blob)
         return closed(parts, len(record.blob or b""))
 
@@ -101,51 +109,46 @@ class Shapes:
         Args:
             record: in split form.
         """
-        what = f"checkpoint {record.checkpoint_id!r} of namespace {record.checkpoint_ns!r}"
-        assert not isinstance(record.document, UnsetType)
-        metadata = _metadata(record, what)
-        _check(record.document, what)
-        _check(metadata, f"metadata of {what}")
-        parts: list[Part] = [self.checkpoints.begin]
-        for text in (
-            record.thread_id,
-            record.checkpoint_ns,
-            record.checkpoint_id,
-            record.parent_checkpoint_id,
-        ):
-            add_bytes(parts, None if text is None else _cell(text))
-        self._add_document(parts, record.document)
+        document, metadata = record.document, _metadata(record)
+        assert not isinstance(document, UnsetType)
+        _check(document, "", record)
+        _check(metadata, "metadata of ", record)
+        text = self._text
+        parts: list[Part] = [
+            self.checkpoints.begin,
+            text(record.thread_id),
+            text(record.checkpoint_ns),
+            text(record.checkpoint_id),
+            text(record.parent_checkpoint_id),
+        ]
+        self._add_document(parts, document)
         self._add_metadata(parts, metadata)
         if self._type:
-            add_bytes(parts, None if record.type is None else _cell(record.type))
-        return closed(parts, len(memoryview(record.document)))
+            parts.append(text(record.type))
+        return closed(parts, len(memoryview(document)))
 
     def write(self, record: CheckpointWrite) -> Row:
-        what = f"write {record.idx} of task {record.task_id!r} at {record.checkpoint_id!r}"
-        parts: list[Part] = [self.writes.begin]
-        for text in (
-            record.thread_id,
-            record.checkpoint_ns,
-            record.checkpoint_id,
-            record.task_id,
-        ):
-            add_bytes(parts, _cell(text))
-        if self._idx is _idx4:
-            if record.idx not in _INT4:
-                raise ThreadError(f"{what} has a number that the column idx cannot hold")
-            parts.append(_idx4(4, record.idx))
-        else:
-            parts.append(_idx8(8, record.idx))
-        add_bytes(parts, _cell(record.channel))
-        add_bytes(parts, None if record.type is None else _cell(record.type))
-        blob = record.blob
+        idx, blob = record.idx, record.blob
+        if idx not in self._numbers:
+            raise ThreadError(f"{_write(record)} has a number that the column idx cannot hold")
         if blob is None:
             if record.type not in (None, "null"):
-                raise ThreadError(f"{what} has no value, and the type {record.type!r}")
+                raise ThreadError(f"{_write(record)} has no value, and the type {record.type!r}")
             blob = b""
+        text = self._text
+        parts: list[Part] = [
+            self.writes.begin,
+            text(record.thread_id),
+            text(record.checkpoint_ns),
+            text(record.checkpoint_id),
+            text(record.task_id),
+            self._idx(idx),
+            text(record.channel),
+            text(record.type),
+        ]
         add_bytes(parts, blob)
         if self._path:
-            add_bytes(parts, _cell(record.task_path or ""))
+            parts.append(text(record.task_path or ""))
         return closed(parts, len(blob))
 
     def pathless(self, record: CheckpointWrite) -> bool:
@@ -161,11 +164,14 @@ def _add_text(parts: list[Part], cell: Part | None) -> None:
     add_bytes(parts, None if cell is None else bytes(cell))
 
 
-def _cell(text: str) -> bytes:
-    """
+def _cell(text: str | None) -> bytes:
+    """A cell of TEXT with its length.
+
     Raises:
         ThreadError: no text of PostgreSQL holds it.
     """
+    if text is None:
+        return NULL
     try:
         cell = text.encode()
     except UnicodeEncodeError:
@@ -175,10 +181,20 @@ def _cell(text: str) -> bytes:
             f"PostgreSQL cannot hold the text {text!r}, which is a key of its rows; SQLite, an "
             "archive or an ndjson file can"
         )
-    return cell
+    parts: list[Part] = []
+    add_bytes(parts, cell)
+    return b"".join(parts)
 
 
-def _check(text: Raw, what: str) -> None:
+def _checkpoint(record: RawCheckpoint) -> str:
+    return f"checkpoint {record.checkpoint_id!r} of namespace {record.checkpoint_ns!r}"
+
+
+def _write(record: CheckpointWrite) -> str:
+    return f"write {record.idx} of task {record.task_id!r} at {record.checkpoint_id!r}"
+
+
+def _check(text: Raw, part: str, record: RawCheckpoint) -> None:
     """
     Raises:
         ThreadError: JSONB does not hold it.
@@ -186,12 +202,12 @@ def _check(text: Raw, what: str) -> None:
     data = bytes(text)
     if b"\\u0000" in data and _NUL.search(data):
         raise ThreadError(
-            f"{what} has the character NUL in a text, which PostgreSQL's JSONB cannot hold; "
-            "SQLite, an archive or an ndjson file can"
+            f"{part}{_checkpoint(record)} has the character NUL in a text, which PostgreSQL's "
+            "JSONB cannot hold; SQLite, an archive or an ndjson file can"
         )
 
 
-def _metadata(record: RawCheckpoint, what: str) -> Raw:
+def _metadata(record: RawCheckpoint) -> Raw:
     if not isinstance(record.metadata, UnsetType):
         return record.metadata
     if record.metadata_blob is None:
@@ -200,7 +216,8 @@ def _metadata(record: RawCheckpoint, what: str) -> Raw:
         return Raw(compact(record.metadata_blob))
     except ThreadError as error:
         raise ThreadError(
-            f"the metadata of {what} is no JSON, which the column metadata needs: {error}"
+            f"the metadata of {_checkpoint(record)} is no JSON, which the column metadata needs: "
+            f"{error}"
         ) from error
 
 
@@ -223,8 +240,7 @@ def changed_numbers(record: RawCheckpoint) -> Iterator[Loss]:
         return  # the server will say so
     if changed:
         yield Loss(
-            what=f"the form of {', '.join(changed[:3])} in the metadata of checkpoint "
-            f"{record.checkpoint_id!r} of namespace {record.checkpoint_ns!r}",
+            what=f"the form of {', '.join(changed[:3])} in the metadata of {_checkpoint(record)}",
             why="PostgreSQL's JSONB keeps the number, and not that it is a fraction",
             thread_id=record.thread_id,
             holdable=False,
