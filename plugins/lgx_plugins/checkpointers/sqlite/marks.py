@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lgx_plugins.checkpointers.rows.marks import TABLE, Kept
+from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
 from lgx_plugins.sqlite.connection import tables
 from lgx_plugins.sqlite.writer import pieces, placeholders
 
@@ -22,12 +23,24 @@ async def has_marks(connection: aiosqlite.Connection) -> bool:
     return TABLE.encode() in await tables(connection)
 
 
-async def read_marks(connection: aiosqlite.Connection, ids: Sequence[str]) -> dict[str, Kept]:
-    """Those of these threads that have one."""
+async def read_marks(
+    connection: aiosqlite.Connection, ids: Sequence[str], *, standing: bool = False
+) -> dict[str, Kept]:
+    """Those of these threads that have one.
+
+    Args:
+        standing: only of threads of which rows are there: a saver that deletes a thread knows
+            nothing of marks.
+    """
+    stands = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table} AS p WHERE p.thread_id = {TABLE}.thread_id)"
+        for table in (CHECKPOINTS, WRITES)
+    )
+    only = f" AND ({stands})" if standing else ""
     found: dict[str, Kept] = {}
     for piece in pieces(ids):
         rows = await connection.execute_fetchall(
-            f"SELECT {_COLUMNS} FROM {TABLE} WHERE thread_id IN ({placeholders(piece)})",
+            f"SELECT {_COLUMNS} FROM {TABLE} WHERE thread_id IN ({placeholders(piece)}){only}",
             tuple(piece),
         )
         for thread_id, source, version, fingerprint, checkpoints, written in rows:

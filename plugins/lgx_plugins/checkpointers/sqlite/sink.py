@@ -189,7 +189,8 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         if self._connection is None or not self._marks:  # a dry run into what holds nothing yet
             return {}
         with explained(self._path):
-            kept = await read_marks(self._connection, [ref.thread_id for ref in refs])
+            ids = [ref.thread_id for ref in refs]
+            kept = await read_marks(self._connection, ids, standing=True)
         return {
             thread_id: Mark(
                 version=mark.version, fingerprint=mark.fingerprint, checkpoints=mark.checkpoints

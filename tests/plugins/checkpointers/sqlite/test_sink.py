@@ -219,6 +219,20 @@ async def test_a_partial_thread_comes_again(files: Any, run_of: Any) -> None:
     assert files.query(files.target, "SELECT count(*) FROM checkpoints") == [(2,)]
 
 
+async def test_a_thread_that_was_deleted_there_is_held_no_more(files: Any, run_of: Any) -> None:
+    """A saver deletes its rows and knows nothing of marks; the next run writes it again."""
+    await _store(files, run_of, [_checkpoint("a")], [_checkpoint("b")], [_write("c")])
+    refs = [ThreadRef(thread_id=thread_id, version="1") for thread_id in "abc"]
+    with SqliteSaver.from_conn_string(str(files.target)) as saver:
+        saver.delete_thread("b")
+    async with files.sink() as sink:
+        await sink.begin(run_of(), make_context())
+        assert sorted(await sink.held(refs)) == ["a", "c"]
+    (outcome,) = await _store(files, run_of, [_checkpoint("b")])
+    assert (outcome.error, outcome.written) == (None, True)
+    assert files.query(files.target, "SELECT count(*) FROM checkpoints") == [(2,)]
+
+
 async def test_a_probe_tells_what_is_there(files: Any, run_of: Any, sqlite_zoo: Path) -> None:
     """Of a target that is not there yet, of one with other tables, and of one with threads."""
     async with files.sink() as sink:
