@@ -43,7 +43,7 @@ assert main(["run", "--source", source, "--sink", sink, "--quiet"]) == 0
 
 
 def figures(*, quick: bool = False) -> list[Figure]:
-    with PostgresProcess() as server, tempfile.TemporaryDirectory() as folder:
+    with PostgresProcess(fsync="on") as server, tempfile.TemporaryDirectory() as folder:
         return [
             *_speed(server, Path(folder), 30 if quick else 400),
             *_memory(server, Path(folder), quick=quick),
