@@ -98,7 +98,7 @@ class Listing:
         return " UNION ALL ".join(parts) + " ORDER BY 1"
 
 
-def placeholders(ids: Sequence[str]) -> str:
+def placeholders(ids: Sequence[object]) -> str:
     """Numbered, so that several parts of a statement share them."""
     return ", ".join(f"?{number}" for number in range(1, len(ids) + 1))
 

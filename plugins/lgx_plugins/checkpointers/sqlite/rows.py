@@ -10,13 +10,13 @@ from lgx_plugins.checkpointers.rows.digests import Cell, RowDigest
 from lgx_plugins.checkpointers.rows.forms import Row, check_row, is_split, stored_metadata
 from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
-from lgx_plugins.sqlite.connection import CHUNK_BYTES
 
 __all__ = ["Chunk", "Thread", "chunks"]
 
 Chunk: TypeAlias = dict[str, list[tuple[Cell, ...]]]
 """Cells by table; the thread's id comes first."""
 
+_CHUNK = 2 << 20  # bytes
 _LINE = 200
 """About how many bytes a row takes besides its values."""
 
@@ -125,7 +125,7 @@ class Thread:
 
 
 def chunks(threads: Iterable[Thread]) -> Iterator[Chunk]:
-    """Rows by table, in chunks of about `CHUNK_BYTES`, or of one row where that is larger.
+    """Rows by table, in chunks of about two megabytes, or of one row where that is larger.
 
     Raises:
         ThreadError: one of the threads has no place in the tables.
@@ -136,7 +136,7 @@ def chunks(threads: Iterable[Thread]) -> Iterator[Chunk]:
         for table, cells, size in thread.lines():
             chunk.setdefault(table, []).append(cells)
             held += size
-            if held >= CHUNK_BYTES:
+            if held >= _CHUNK:
                 yield chunk
                 chunk, held = {}, 0
     if chunk:

@@ -19,6 +19,7 @@ from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.rows.marks import TABLE, Kept, to_keep
 from lgx_plugins.checkpointers.sqlite.cells import add_standing
+from lgx_plugins.checkpointers.sqlite.listing import placeholders as numbered
 from lgx_plugins.checkpointers.sqlite.marks import put_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.rows import Chunk, Thread, chunks
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
@@ -86,7 +87,7 @@ class Writer:
         taken = await self._taken(ids)
         kept = await self._kept(ids)
         fresh = [bundle for bundle in bundles if bundle.thread_id not in taken]
-        outcomes = {one.thread_id: one for one in await self._put(fresh)}
+        outcomes = {one.thread_id: one for one in await self._put(fresh, over=False)}
         for bundle in bundles:
             if bundle.thread_id in taken:
                 outcomes[bundle.thread_id] = await self._settle(
@@ -125,7 +126,7 @@ class Writer:
         if judgement.course is Course.ADOPT:
             await self._mark([thread])
             return WriteOutcome(thread_id=bundle.thread_id, losses=thread.losses, written=False)
-        (outcome,) = await self._put([bundle])
+        (outcome,) = await self._put([bundle], over=True)
         return outcome
 
     async def _judge(self, thread: Thread, kept: Kept | None, context: Context) -> Judgement:
@@ -153,26 +154,28 @@ class Writer:
     async def _taken(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of which there are rows."""
         found: set[str] = set()
-        for table in (CHECKPOINTS, WRITES):
-            for piece in pieces(ids):
-                rows = await self._connection.execute_fetchall(
-                    f"SELECT DISTINCT thread_id FROM {table} "
-                    f"WHERE thread_id IN ({placeholders(piece)})",
-                    tuple(piece),
-                )
-                found.update(thread_id.decode() for (thread_id,) in rows)
+        for piece in pieces(ids):
+            marks = numbered(piece)
+            rows = await self._connection.execute_fetchall(
+                f"SELECT thread_id FROM checkpoints WHERE thread_id IN ({marks}) "
+                f"UNION SELECT thread_id FROM writes WHERE thread_id IN ({marks})",
+                tuple(piece),
+            )
+            found.update(thread_id.decode() for (thread_id,) in rows)
         return frozenset(found)
 
     # -- rows ------------------------------------------------------------------------
 
-    async def _put(self, bundles: Sequence[Bundle]) -> list[WriteOutcome]:
-        """In place of what stands there: all together if that works, else by halves, so that
-        one thread fails alone."""
+    async def _put(self, bundles: Sequence[Bundle], *, over: bool) -> list[WriteOutcome]:
+        """All together if that works, else by halves, so that one thread fails alone; `over` what
+        stands there."""
         if not bundles:
             return []
         threads = [self._thread(bundle) for bundle in bundles]
         await self._connection.execute("SAVEPOINT lgx_threads")
         try:
+            if over:
+                await self.remove([bundle.thread_id for bundle in bundles])
             await self._insert(threads)
             await self._mark(threads)
         except ThreadError as error:
@@ -181,7 +184,10 @@ class Writer:
             if len(bundles) == 1:
                 return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
             half = len(bundles) // 2
-            return [*await self._put(bundles[:half]), *await self._put(bundles[half:])]
+            return [
+                *await self._put(bundles[:half], over=over),
+                *await self._put(bundles[half:], over=over),
+            ]
         await self._connection.execute("RELEASE lgx_threads")
         return [
             WriteOutcome(thread_id=thread.bundle.thread_id, losses=thread.losses)
@@ -191,7 +197,6 @@ class Writer:
     async def _insert(self, threads: Sequence[Thread]) -> None:
         """Decodes in a worker thread and inserts in the connection's, a chunk at a time, the next
         chunk being decoded meanwhile."""
-        await self.remove([thread.bundle.thread_id for thread in threads])
         pending = chunks(threads)
         none: Chunk = {}
         ahead = asyncio.ensure_future(run_blocking(next, pending, none))

@@ -350,3 +350,53 @@ def test_nothing_of_langgraph_is_imported(sqlite_zoo: Path, tmp_path: Path) -> N
     count, _, modules = done.stdout.partition(" ")
     assert int(count) > 200
     assert modules == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("type_", "blob", "words"),
+    [
+        ("msgpack+aes", b"x" * 40, "is encrypted"),
+        ("msgpack", b"\x82\xa2ts", "does not tell its time"),
+        ("msgpack", b"\x93\x01\x02\x03", "does not tell its time"),
+        ("msgpack", b"\x81\xa2tx" + b"\x91" * 5000, "does not tell its time"),
+        ("msgpack", None, "does not tell its time"),
+        ("json", b'{"ts": 5}', "does not tell its time"),
+        ("pickle", b"\x80\x04N.", "does not tell its time"),
+        ("msgpack", b"\x81\xa2ts\xa5today", "is not a time"),
+    ],
+)
+async def test_a_thread_whose_time_cannot_be_told_is_listed_as_lost(
+    type_: str, blob: bytes | None, words: str, files: Any, tmp_path: Path
+) -> None:
+    """Where a window of time is asked for, and nowhere else: it might lie in it."""
+    path = files.script(tmp_path / "x.db", _BEFORE_PATHS)
+    for thread_id, content in (("t", blob), ("u", b"\x81\xa2ts\xaa2026-01-01")):
+        files.query(
+            path,
+            "INSERT INTO checkpoints VALUES (?, '', 'c', NULL, ?, ?, NULL)",
+            (thread_id, type_ if thread_id == "t" else "msgpack", content),
+        )
+    assert {ref.thread_id for ref in await files.refs(path)} == {"t", "u"}
+    loss, ref = await files.refs(path, Query(since="2025-01-01"))
+    assert (loss.thread_id, loss.what, ref.thread_id) == ("t", "thread", "u")
+    assert words in loss.why
+
+
+async def test_time_is_found_wherever_it_stands(files: Any, tmp_path: Path) -> None:
+    """After values of every sort, and in the older form."""
+    path = files.script(tmp_path / "x.db", _BEFORE_PATHS)
+    values = b"\x83\xa1v\x04\xaechannel_values\x82\x01\xc7\x03\x05abc\xc4\x01x\x91\xc0"
+    documents = {
+        "a": ("msgpack", values + b"\xa2ts\xaa2026-01-01"),
+        "b": ("json", b'{"channel_values": {"x": [1e400]}, "ts": "2026-01-01"}'),
+        "c": ("msgpack", values + b"\xa2ts\xaa2024-01-01"),
+        "d": ("msgpack", b"\x81\xa1v\x04"),
+    }
+    for name, (type_, blob) in documents.items():
+        files.query(
+            path,
+            "INSERT INTO checkpoints VALUES (?, '', 'c', NULL, ?, ?, NULL)",
+            (name, type_, blob),
+        )
+    found = await files.refs(path, Query(since="2025-01-01"))
+    assert [ref.thread_id for ref in found] == ["a", "b"]
