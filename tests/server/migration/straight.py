@@ -10,7 +10,7 @@ from .user import User, together
 LONG = 1005
 """Rounds of the long thread, which has two checkpoints more."""
 
-WAYS = ("plain", "bare", "end", "sends", "climb")
+WAYS = ("plain", "bare", "end", "sends", "parts", "climb")
 STOPS = ("one", "two", "beside", "series", "gate", "inside", "fail")
 """Where runs of the graph `relay` go through, and where they stop."""
 
@@ -171,6 +171,20 @@ async def at_exit(user: User) -> None:
     await user.run(thread_id, "relay", input={"plan": {"way": "one"}}, durability="exit")
 
 
+async def after_exits(user: User) -> None:
+    """Runs from what such runs have left, and from what stood before it: each branch has numbers
+    of its own."""
+    thread_id = await user.ran("exit-back", "loop", {"rounds": 2})
+    first = await user.tip(thread_id)
+    await user.run(thread_id, "loop", input={"rounds": 5}, durability="exit")
+    await user.run(thread_id, "loop", input={"rounds": 6})
+    left = await user.tip(thread_id)
+    await user.run(thread_id, "loop", input={"rounds": 3}, checkpoint=first)
+    await user.update(thread_id, {"count": 0}, checkpoint=left, as_node="turn")
+    await user.update(thread_id, None, checkpoint=left, as_node="__copy__")
+    await user.run(thread_id, "loop", input={"rounds": 8}, durability="exit")
+
+
 async def busy(user: User) -> None:
     thread_id = await user.ran("loop-busy", "loop", {"rounds": 1})
     later = {"assistant_id": "loop", "input": {"rounds": 2}, "after_seconds": 86_400}
@@ -201,4 +215,4 @@ def everything(user: User) -> Iterator[Awaitable[None]]:
     yield resumed(user, "beside", {"resume": "beside"})
     yield from (failed_then_not(user), jumped(user), shapes(user), bare(user), strange(user))
     yield from (marked(user), configured(user), stopped(user), at_exit(user))
-    yield from (busy(user), replayed(user))
+    yield from (after_exits(user), busy(user), replayed(user))

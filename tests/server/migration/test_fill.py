@@ -71,6 +71,12 @@ def forks(thread: Held) -> list[int]:
     return [n for n, parent in enumerate(thread.parents()) if parent != (n - 1 if n else None)]
 
 
+def line(thread: Held, at: int) -> list[int]:
+    """What a checkpoint was made of, and what that was, back to the first."""
+    parent = thread.parents()[at]
+    return [] if parent is None else [parent, *line(thread, parent)]
+
+
 def test_the_threads_are_in_every_state(held: dict[str, Held]) -> None:
     assert {n: h.thread["status"] for n, h in held.items() if h.thread["status"] != "idle"} == {
         **dict.fromkeys(
@@ -199,6 +205,9 @@ def test_commands_go_where_no_result_says(held: dict[str, Held]) -> None:
 def test_one_task_writes_a_channel_several_times(held: dict[str, Held]) -> None:
     (result,) = [task["result"] for task in held["weave-plain"].tasks("twice")]
     assert result["log"] == {"$writes": [["twice"], ["and again"]]}
+    (result,) = [task["result"] for task in held["relay-parts"].tasks("route")]
+    assert result == {"log": {"$writes": [["route"], ["parted"]]}}
+    assert sorted(held["relay-parts"].history[2]["next"]) == ["pause", "worker"]
 
 
 def test_channels_are_of_every_kind(held: dict[str, Held]) -> None:
@@ -255,6 +264,7 @@ def test_histories_fork_in_every_way(held: dict[str, Held]) -> None:
         "chat-forked": [8],
         "chat-rerun": [8],
         "chat-rewritten": [8],
+        "exit-back": [8, 11, 12],
         "loop-rerun-last": [4],
         "loop-forked-back": [5, 15],
         "loop-forked-early": [4, 8],
@@ -311,6 +321,10 @@ def test_some_runs_left_only_their_ends(held: dict[str, Held]) -> None:
     (waiting,) = held["exit-relay"].history
     assert (waiting["metadata"]["step"], waiting["next"]) == (1, ["ask_left"])
     assert waiting["parent_checkpoint_id"] is None
+    back = held["exit-back"]
+    steps = [s["metadata"]["step"] for s in back.history]
+    offsets = [n - len(line(back, at)) for at, n in enumerate(steps)]
+    assert len(set(offsets)) > 2  # and what was run from there counts on
 
 
 def test_metadata_is_odd(held: dict[str, Held]) -> None:

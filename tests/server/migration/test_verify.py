@@ -7,6 +7,7 @@ from lgx import use
 
 from .fill import Filled
 from .moving import move
+from .requests import Server
 
 
 async def test_what_differs_is_what_the_run_has_told(source: Filled, target: str) -> None:
@@ -18,14 +19,49 @@ async def test_what_differs_is_what_the_run_has_told(source: Filled, target: str
     found = await lgx.verify_async(*sides)
 
     names = {thread_id: name for name, thread_id in source.threads.items()}
-    told = {loss.thread_id for loss in report.losses} | {f.thread_id for f in report.failures}
-    differing = {d.thread_id: d.first for d in found.differences if d.thread_id is not None}
-    assert {names[i]: words for i, words in differing.items() if i not in told} == {}
+    lost: dict[str, set[str]] = {}
+    for loss in (loss for loss in report.losses if loss.holdable and loss.thread_id):
+        lost.setdefault(names[loss.thread_id or ""], set()).add(loss.what.partition(" of ")[0])
+    failed = {names[f.thread_id] for f in report.failures if f.thread_id is not None}
+    differing = {names[d.thread_id]: d for d in found.differences if d.thread_id is not None}
+    assert {n: d.first for n, d in differing.items() if n not in failed} == {}
+    assert failed == set(differing)
+    for name in (name for name, d in differing.items() if d.what == "different"):
+        assert {said(field) for field in differing[name].fields} <= lost[name], name
     assert found.replayed == report.fidelity
     assert found.threads.equal + len(differing) == len(names)
     assert found.threads.equal > 3 * len(differing) / 2
     assert found.checkpoints.equal > 30 * found.checkpoints.different
     assert (found.exit_code, found.aborted, found.threads.additional) == (1, None, 0)
+    passed = {item.what.partition(" (")[0] for item in found.left_out}
+    assert {"step numbers", "what an input dropped", "parents of copies"} <= passed
+
+
+def said(field: str) -> str:
+    """How a run names what verify names so."""
+    return f"channel {field[7:]!r}" if field.startswith("values.") else field
+
+
+async def test_what_was_changed_there_afterwards_is_found(source: Filled, target: str) -> None:
+    """Also where the step numbers of all checkpoints are others."""
+    threads = source.named("exit-") | source.named("root-")
+    await move(source.url, target, threads.values())
+    sides = use("cloud", url=source.url), use("cloud", url=target)
+    assert (await lgx.verify_async(*sides, thread_ids=list(threads.values()))).equal
+
+    async with Server(target) as server:
+        for name, values in (("exit-back", {"count": 0}), ("exit-relay", {"log": ["new"]})):
+            path = f"/threads/{threads[name]}"
+            oldest = (await server.history(threads[name]))[-1]["checkpoint_id"]
+            update = {"values": values, "checkpoint": {"checkpoint_id": oldest}}
+            await server.post(f"{path}/state", {**update, "checkpoint_ns": ""})
+        await server.patch(f"/threads/{threads['exit-chat']}", {"metadata": {"name": "other"}})
+
+    found = await lgx.verify_async(*sides, thread_ids=list(threads.values()))
+    words = {d.thread_id: d.first for d in found.differences}
+    assert set(words) == {threads[n] for n in ("exit-back", "exit-chat", "exit-relay")}
+    assert words[threads["exit-chat"]] == "the thread's metadata.name differs"
+    assert "is missing in the source" in words[threads["exit-back"]]
 
 
 async def test_a_rebuilt_thread_is_equal_from_wherever_it_is_seen(

@@ -36,14 +36,17 @@ class Relay(TypedDict, total=False):
 
 
 @recorded
-def route(state: Relay) -> Command[str]:
-    """Goes where the plan says, with an update or without one."""
+def route(state: Relay) -> Any:
+    """Goes where the plan says, with an update or without one, or with several in parts."""
     plan = state.get("plan", {})
     way = plan.get("way", "plain")
     if way == "sends":
         return Command(
             update={"log": ["route"]}, goto=[Send("worker", {"number": n}) for n in range(3)]
         )
+    if way == "parts":
+        sends = Send("worker", {"number": 7})
+        return [{"log": ["route"]}, Command(update={"log": ["parted"]}, goto=[sends, "pause"])]
     if way == "bare":
         return Command(goto="pause")
     return Command(update={"log": ["route"], "last": way}, goto=WAYS.get(way, ["pause"]))
