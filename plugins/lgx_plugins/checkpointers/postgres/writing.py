@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from struct import Struct
-from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +21,7 @@ from lgx import (
     decode_line,
 )
 from lgx_plugins.checkpointers.postgres.digests import counts, digests, standing
+from lgx_plugins.checkpointers.postgres.documents import Documents
 from lgx_plugins.checkpointers.postgres.marks import Marks
 from lgx_plugins.checkpointers.postgres.rows import Shape, Shapes, changed_numbers
 from lgx_plugins.checkpointers.postgres.tables import (
@@ -49,11 +48,8 @@ _BLOB = b'{"kind":"channel_blob",'
 _WRITE = b'{"kind":"checkpoint_write",'
 _CHECKPOINT = b'{"kind":"raw_checkpoint",'
 
-_KEEP = 4 << 20  # bytes of documents that may stay in memory
 _LISTED = 100  # losses of one thread
 _STAGED = "lgx_staged_"
-
-_size = Struct(">Q")
 
 
 class _Judged(msgspec.Struct):
@@ -256,11 +252,9 @@ class Writer:
         """Copies rows into the checkpointer's tables, or into those that are only looked at."""
         if not coming:
             return
-        with SpooledTemporaryFile(_KEEP, prefix="lgx-documents-") as documents:
-            file = cast(BinaryIO, documents)
-            await self._send(self._shapes.blobs, self._blobs(coming, file), stage=stage)
-            file.seek(0)
-            await self._send(self._shapes.checkpoints, _put_by(file), stage=stage)
+        with Documents() as documents:
+            await self._send(self._shapes.blobs, self._blobs(coming, documents), stage=stage)
+            await self._send(self._shapes.checkpoints, documents.rows(), stage=stage)
         await self._send(self._shapes.writes, self._writes(coming), stage=stage)
 
     async def _send(self, shape: Shape, rows: Iterator[Row], *, stage: bool) -> None:
@@ -276,7 +270,7 @@ class Writer:
                 f"a row of {shape.table!r} came under a key that another row has"
             ) from error
 
-    def _blobs(self, coming: Sequence[_Coming], documents: BinaryIO) -> Iterator[Row]:
+    def _blobs(self, coming: Sequence[_Coming], documents: Documents) -> Iterator[Row]:
         """Rows of blobs; those of checkpoints are put by, since whole ones are read for both."""
         shapes = self._shapes
         for one in coming:
@@ -296,10 +290,7 @@ class Writer:
                                 yield shapes.blob(blob)
                         one.rows[CHECKPOINTS] += 1
                         one.lose(changed_numbers(record))
-                        row = shapes.checkpoint(record)
-                        data = row if isinstance(row, bytes) else b"".join(row)
-                        documents.write(_size.pack(len(data)))
-                        documents.write(data)
+                        documents.put(shapes.checkpoint(record))
             finally:
                 splitter.close()
 
@@ -316,12 +307,6 @@ class Writer:
 def _digest_in(found: Mapping[str, str], thread_id: str) -> str:
     """Empty where it has no row."""
     return found.get(thread_id, "")
-
-
-def _put_by(documents: BinaryIO) -> Iterator[Row]:
-    """The rows that were put by."""
-    while head := documents.read(_size.size):
-        yield documents.read(_size.unpack(head)[0])
 
 
 def _records(bundle: Bundle, *, but: bytes, nor: bytes | None = None) -> Iterator[Record]:

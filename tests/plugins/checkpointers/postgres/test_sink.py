@@ -396,3 +396,23 @@ async def test_a_probe_tells_of_server_tables_and_lock_and_makes_nothing(
     assert said["tables"] == "of PostgresSaver in schema 'public'"
     assert said["content"].startswith("28 threads, ")
     assert "'msgpack'" in said["types"]
+
+
+async def test_a_full_disk_for_temporary_files_ends_the_run_and_says_where(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents beyond memory wait there for the turn of their table."""
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    text = "x" * (1 << 20)
+    records = [
+        record
+        for number in range(6)
+        for record in _changed(
+            RawCheckpoint, checkpoint_id=str(number), document=Raw(b'{"a":"%s"}' % text.encode())
+        )
+        if isinstance(record, RawCheckpoint)
+    ]
+    async with store.writing() as write:
+        with pytest.raises(FatalError, match="/nonexistent"):
+            await write(records)
+    assert ns(store) == []
