@@ -8,7 +8,8 @@ from msgspec import UNSET, Raw
 
 from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
-from lgx.records import CHECKPOINT_KINDS, Checkpoint, Record
+from lgx.forms import form_of, kinds_of, takers, words
+from lgx.records import ANY_KIND, CHECKPOINT_KINDS, Checkpoint, Record
 from lgx.spool import Spool
 
 __all__ = ["Gathering"]
@@ -79,6 +80,32 @@ class Gathering:
         self.flush()
         if self._owner is not None and self._owner != thread_id:
             self._fail(f"records of thread {self._owner!r} ended as those of {thread_id!r}")
+        self._refuse_without_checkpoints()
+
+    def _refuse_without_checkpoints(self) -> None:
+        """Fails a thread that came with checkpoints and would go without: there would be a
+        thread in the target that looks whole and is empty.
+
+        Where the run moves one form on purpose, a thread that has both goes with that one.
+        """
+        excluded = self._plan.excluded
+        left = {
+            kind: count
+            for kind, count in self.unheld.items()
+            if kind in CHECKPOINT_KINDS and (kind not in excluded or not self.checkpoints)
+        }
+        if not left:
+            return
+        form, sink = form_of(left), self._plan.sink
+        for kind in kinds_of(form):
+            del self.unheld[kind]  # told with the thread
+        self.checkpoints += sum(left.values())
+        if sink.accepts == ANY_KIND or sink.accepts & left.keys():
+            why = f"which this run leaves out; move them with --fidelity {form}"
+        else:
+            why = f"which the {sink.name} sink does not take; what does is {takers(form)}"
+        if self.error is None:
+            self.error = f"its checkpoints are {words(form)}, {why}"
 
     def flush(self) -> None:
         """Brings what came so far into the spool."""

@@ -263,9 +263,6 @@ class Intake:
         if mark is not None and _is_whole(end) and mark.same_copy(self._mark(ref.version)):
             self._tally.unchanged(mark.checkpoints)
             thread.spool.close()
-        elif self._dry_run and end.outcome != "deleted":
-            self._tally.would_move(ref, end.losses)
-            thread.spool.close()
         else:
             await self._settle(ref, thread, end)
 
@@ -309,6 +306,10 @@ class Intake:
         self._tally.unheld(thread.unheld)
         if thread.error is not None:
             self._tally.failed(ref.thread_id, thread.error, end.losses, thread.checkpoints)
+            spool.close()
+            return
+        if self._dry_run:  # of a stream: nobody looks at what it brought
+            self._tally.would_move(ref, end.losses)
             spool.close()
             return
         whole = _is_whole(end)

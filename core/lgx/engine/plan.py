@@ -20,6 +20,7 @@ from lgx.contracts import (
     ThreadTransform,
 )
 from lgx.errors import UsageError
+from lgx.forms import RAW, STATE, form_of, takers, words
 from lgx.query import Query
 from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.registry import Registry
@@ -27,9 +28,6 @@ from lgx.secrets import Secret
 from lgx.spec import RunSpec, Use
 
 __all__ = ["Plan", "PlannedTransform", "PlannedValidator", "make_plan"]
-
-_RAW = frozenset({"raw_checkpoint", "channel_blob", "checkpoint_write"})
-_STATE = frozenset({"checkpoint"})
 
 AnyTransform = RecordTransform[Any] | ThreadTransform[Any]
 AnyValidator = RecordValidator[Any] | BundleValidator[Any]
@@ -134,25 +132,26 @@ def _choose(
     offers: frozenset[str], accepts: frozenset[str], spec: RunSpec
 ) -> tuple[Literal["raw", "state"], frozenset[str]]:
     """The fidelity, and the kinds that are left out by it."""
-    raw = _possible(_RAW, offers, accepts)
-    state = _possible(_STATE, offers, accepts)
+    raw = _possible(RAW, offers, accepts)
+    state = _possible(STATE, offers, accepts)
     ends = f"from {spec.source.name} to {spec.sink.name}"
     for wanted, possible, other in (("raw", raw, "state"), ("state", state, "raw")):
         if spec.fidelity == wanted and not possible:
             raise UsageError(
                 f"--fidelity {wanted} is not possible {ends}: they have only {other} in common"
             )
-    if offers & (_RAW | _STATE) and not (raw or state):
+    if offers & (RAW | STATE) and not (raw or state):
+        form = form_of(offers)
         raise UsageError(
-            f"no checkpoints can be moved {ends}: the one has them in a form that the other "
-            "does not take"
+            f"no checkpoints can be moved {ends}: those of {spec.source.name} are {words(form)}, "
+            f"which {spec.sink.name} does not take; what does is {takers(form)}"
         )
     if offers == ANY_KIND and spec.fidelity is None:
         # Only reading tells what is there: whatever it is travels as it is.
         return "state", frozenset()
     if spec.fidelity == "raw" or (raw and spec.fidelity is None):
-        return "raw", _STATE
-    return "state", _RAW
+        return "raw", STATE
+    return "state", RAW
 
 
 def _possible(kinds: frozenset[str], offers: frozenset[str], accepts: frozenset[str]) -> bool:

@@ -278,6 +278,7 @@ def kit() -> Any:
         thread_error = ThreadError
         options = NoOptions
         source = MemorySource
+        stream = MemoryStream
         sink = MemorySink
         item = staticmethod(
             lambda key: StoreItem(namespace=("a",), key=key, value=raw(1), created_at=None)

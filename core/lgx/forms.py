@@ -1,0 +1,42 @@
+"""The two forms that checkpoints come in, in words, and who takes which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+__all__ = ["RAW", "STATE", "Form", "form_of", "kinds_of", "takers", "words"]
+
+Form: TypeAlias = Literal["raw", "state"]
+
+RAW = frozenset({"raw_checkpoint", "channel_blob", "checkpoint_write"})
+STATE = frozenset({"checkpoint"})
+
+_WORDS: dict[Form, str] = {
+    "raw": "a checkpointer's own rows",
+    "state": "states as the API shows them",
+}
+_TAKERS: dict[Form, str] = {
+    "raw": "a checkpointer's sink (sqlite-saver, postgres-saver)",
+    "state": "a server's sink (cloud)",
+}
+
+
+def kinds_of(form: Form) -> frozenset[str]:
+    """The kinds of records that checkpoints of that form consist of."""
+    return RAW if form == "raw" else STATE
+
+
+def form_of(kinds: Iterable[str]) -> Form:
+    """The form that a record of one of these kinds is of; of the API's view where none is."""
+    return "raw" if RAW.intersection(kinds) else "state"
+
+
+def words(form: Form) -> str:
+    """`a checkpointer's own rows`"""
+    return _WORDS[form]
+
+
+def takers(form: Form) -> str:
+    """The sinks that take checkpoints of that form."""
+    return f"{_TAKERS[form]}, or one that keeps every form (archive, ndjson, sqlite, postgres)"
