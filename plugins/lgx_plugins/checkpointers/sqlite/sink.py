@@ -204,13 +204,13 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         writer = self._write()
         async with self._transaction(self._open()):
-            return await writer.store(bundles, context)
+            return await writer.store(bundles)
 
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
         if self._writer is None:
             return WriteOutcome(thread_id=bundle.thread_id)
         with explained(self._path):
-            return await self._writer.preview(bundle, context)
+            return await self._writer.preview(bundle)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         connection, writer = self._open(), self._write()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lgx import Bundle, Context, ThreadError, WriteOutcome
+from lgx import Bundle, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking, run_to_end
 from lgx_plugins.checkpointers.rows.conflicts import Course, Judgement, Policy, judge, left
 from lgx_plugins.checkpointers.rows.digests import RowDigest
@@ -24,7 +23,7 @@ from lgx_plugins.checkpointers.sqlite.marks import put_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.rows import Chunk, Thread, chunks
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
 from lgx_plugins.sqlite.failures import explain
-from lgx_plugins.sqlite.pages import Pages
+from lgx_plugins.sqlite.pages import Cells
 from lgx_plugins.sqlite.writer import pieces, placeholders
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ class Writer:
         self._connection = connection
         self._path = path
         self._tables = tables
-        self._pages = Pages(connection, path)
         self._source = source
         self._policy = policy
         self._joiner = Joiner(cipher)
@@ -77,12 +75,10 @@ class Writer:
         """May be called again."""
         self._joiner.close()
 
-    async def store(self, bundles: Sequence[Bundle], context: Context) -> list[WriteOutcome]:
+    async def store(self, bundles: Sequence[Bundle]) -> list[WriteOutcome]:
         """Those that are new together, the others one by one; an outcome for each."""
         if len({bundle.thread_id for bundle in bundles}) < len(bundles):
-            return [
-                outcome for bundle in bundles for outcome in await self.store([bundle], context)
-            ]
+            return [outcome for bundle in bundles for outcome in await self.store([bundle])]
         ids = [bundle.thread_id for bundle in bundles]
         taken = await self._taken(ids)
         kept = await self._kept(ids)
@@ -90,18 +86,16 @@ class Writer:
         outcomes = {one.thread_id: one for one in await self._put(fresh, over=False)}
         for bundle in bundles:
             if bundle.thread_id in taken:
-                outcomes[bundle.thread_id] = await self._settle(
-                    bundle, kept.get(bundle.thread_id), context
-                )
+                outcomes[bundle.thread_id] = await self._settle(bundle, kept.get(bundle.thread_id))
         return [outcomes[bundle.thread_id] for bundle in bundles]
 
-    async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
+    async def preview(self, bundle: Bundle) -> WriteOutcome:
         """What `store` would say, as far as can be told without writing."""
         thread = self._thread(bundle)
         try:
             if await self._taken([bundle.thread_id]):
                 kept = (await self._kept([bundle.thread_id])).get(bundle.thread_id)
-                judgement = await self._judge(thread, kept, context)
+                judgement = await self._judge(thread, kept)
                 if judgement.course is Course.LEAVE:
                     return left(self._policy, bundle, judgement)
                 if judgement.course is Course.ADOPT:
@@ -115,10 +109,10 @@ class Writer:
 
     # -- threads of which something stands there -------------------------------------
 
-    async def _settle(self, bundle: Bundle, kept: Kept | None, context: Context) -> WriteOutcome:
+    async def _settle(self, bundle: Bundle, kept: Kept | None) -> WriteOutcome:
         thread = self._thread(bundle)
         try:
-            judgement = await self._judge(thread, kept, context)
+            judgement = await self._judge(thread, kept)
         except ThreadError as error:
             return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
         if judgement.course is Course.LEAVE:
@@ -129,8 +123,8 @@ class Writer:
         (outcome,) = await self._put([bundle], over=True)
         return outcome
 
-    async def _judge(self, thread: Thread, kept: Kept | None, context: Context) -> Judgement:
-        standing = await self._standing(thread.bundle.thread_id, context)
+    async def _judge(self, thread: Thread, kept: Kept | None) -> Judgement:
+        standing = await self._standing(thread.bundle.thread_id)
         return await run_blocking(
             judge,
             self._policy,
@@ -140,15 +134,20 @@ class Writer:
             coming=thread.digest,
         )
 
-    async def _standing(self, thread_id: str, context: Context) -> str:
-        """The digest of the rows that stand there."""
+    async def _standing(self, thread_id: str) -> str:
+        """The digest of the rows that stand there. It asks for no room in the budget, which may
+        be full of threads that wait to be written."""
         digest = RowDigest()
         for table in (CHECKPOINTS, WRITES):
-            sql = f"SELECT {', '.join(self._tables.cells(table))} FROM {table} WHERE thread_id = ?"
-            async with aclosing(self._pages.pages(sql, (thread_id,), context)) as pages:
-                async for page in pages:
-                    for cells in page:
-                        add_standing(digest, table, cells)
+            cursor = await self._connection.execute(
+                f"SELECT {', '.join(self._tables.cells(table))} FROM {table} WHERE thread_id = ?",
+                (thread_id,),
+            )
+            try:
+                while rows := list(await cursor.fetchmany(1000)):  # a megabyte, or a row
+                    await run_blocking(_add, digest, table, rows)
+            finally:
+                await cursor.close()
         return digest.text()
 
     async def _taken(self, ids: Sequence[str]) -> frozenset[str]:
@@ -244,6 +243,11 @@ class Writer:
 
     def _thread(self, bundle: Bundle) -> Thread:
         return Thread(bundle, self._joiner, task_paths=self._task_paths)
+
+
+def _add(digest: RowDigest, table: str, rows: Sequence[Cells]) -> None:
+    for cells in rows:
+        add_standing(digest, table, cells)
 
 
 async def _over(task: asyncio.Future[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,24 @@ async def test_two_runs_into_one_file_are_kept_apart(files: Any, run_of: Any) ->
                 await second.begin(run_of(), make_context())
     async with files.sink() as third:
         await third.begin(run_of(), make_context())
+
+
+async def test_looking_at_what_stands_there_waits_for_nobody(
+    files: Any, original: Path, run_of: Any
+) -> None:
+    """All memory may be in use by threads that wait for this very sink."""
+    await files.copy(original)
+    run = run_of(f"sqlite-saver:{original}")
+    records, _ = await files.records(original, "a")
+    context = make_context()
+    bundle = _bundle(context, "a", records)
+    full = make_context()
+    await full.budget.take(full.budget.total)
+    async with files.sink() as sink:
+        await sink.begin(run, full)
+        async with asyncio.timeout(30):
+            (outcome,) = await sink.write([bundle], full)
+            assert outcome.error is None
+            assert (await sink.preview(bundle, full)).error is None
+    bundle.close()
+    assert full.progress.received == 0
