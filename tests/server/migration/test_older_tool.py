@@ -92,6 +92,23 @@ async def test_a_backup_in_json_is_restored(target: str, backup: list[dict[str, 
     assert again.threads.unchanged == report.threads.written
 
 
+async def test_questions_that_wait_in_a_backup_are_told(
+    target: str, backup: list[dict[str, Any]]
+) -> None:
+    """Its history alone holds them; by a dry run, and by the run."""
+    waiting = {
+        thread["thread_id"]
+        for thread in backup
+        if thread["history"] and thread["history"][0]["interrupts"]
+    }
+    assert waiting
+    source, sink = lgx.use("json", path=str(BACKUP)), lgx.use("cloud", url=target)
+    for dry_run in (True, False):
+        report = await lgx.run_async(source, sink, dry_run=dry_run)
+        told = {loss.thread_id for loss in report.losses if loss.what == "its pending interrupts"}
+        assert told == waiting, dry_run
+
+
 async def test_its_tables_in_postgresql_are_restored(
     target: str, backup: list[dict[str, Any]], postgres_server: PostgresServer, database: str
 ) -> None:

@@ -39,6 +39,24 @@ async def test_it_tells_what_a_run_would_tell(source: Filled, target: str) -> No
     assert subgraphs <= {(loss.thread_id, loss.what) for loss in report.losses}
 
 
+STOPPED = ("chat-usage", "loop-configured", "relay-fail", "relay-inside", "relay-one", "relay-two")
+
+
+async def test_it_tells_all_that_threads_lose_whatever_comes_of_them(
+    source: Filled, target: str
+) -> None:
+    """Questions that wait, a status, settings, and keys of metadata, in the words of a run."""
+    some = [source.threads[name] for name in STOPPED]
+    dry, done = [await move(source.url, target, some, dry_run=dry_run) for dry_run in (True, False)]
+    whats = {"its pending interrupts", "status error", "metadata 'assistant_id'", "its config"}
+    told = {(loss.thread_id, loss.what, loss.why) for loss in dry.losses if not loss.holdable}
+    assert {what for _, what, _ in told} >= whats
+    assert told == {
+        (loss.thread_id, loss.what, loss.why) for loss in done.losses if not loss.holdable
+    }
+    assert not any("assistant_id" in note.message for note in done.notes)
+
+
 async def test_it_tells_conflicts(source: Filled, target: str) -> None:
     """And what would be taken for the same."""
     taken, same = source.threads["loop-turns"], source.threads["relay-one"]

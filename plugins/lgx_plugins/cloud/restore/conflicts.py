@@ -12,7 +12,7 @@ from lgx import Bundle, Checkpoint, FatalError, Loss, ThreadError, WriteOutcome
 from lgx_plugins.cloud.restore.jobs import Job
 from lgx_plugins.cloud.restore.label import Label
 from lgx_plugins.cloud.restore.target import HttpTarget
-from lgx_plugins.cloud.restore.threads import Built, missing
+from lgx_plugins.cloud.restore.threads import Built
 from lgx_plugins.replay import Outcome, compare_thread
 
 __all__ = ["Conflict", "Course", "Judge", "Judgement"]
@@ -146,5 +146,4 @@ def _untouched(label: Label, built: Built) -> bool:
 
 def _alike(job: Job, built: Built) -> bool:
     """Whether the record lacks nothing of the source's."""
-    losses = missing(job.bundle.thread_id, job.thread, job.sent, built, exact=True)
-    return not any(loss.holdable for loss in losses)
+    return not any(loss.holdable for loss in job.missing(built, exact=True))

@@ -12,6 +12,7 @@ from lgx import (
     Bundle,
     Checkpoint,
     Context,
+    Loss,
     Origin,
     RunInfo,
     Thread,
@@ -22,7 +23,15 @@ from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Place
 from lgx_plugins.cloud.restore.label import Label
 from lgx_plugins.cloud.restore.naming import kept_id
-from lgx_plugins.cloud.restore.threads import Built, Sent, graph_of, sent_of
+from lgx_plugins.cloud.restore.threads import (
+    Built,
+    Sent,
+    Tip,
+    graph_of,
+    missing,
+    sent_of,
+    tip_of,
+)
 from lgx_plugins.replay import Outcome
 
 __all__ = ["Job", "job_of"]
@@ -35,6 +44,7 @@ class Job(Struct, frozen=True):
         graph_id: the target's; None for a thread without history that names none.
         mapped: the source's graph, where that is another.
         sent: its metadata, as it is given to the target.
+        tip: of its history.
     """
 
     bundle: Bundle
@@ -44,6 +54,7 @@ class Job(Struct, frozen=True):
     graph_id: str | None
     mapped: str | None
     sent: Sent
+    tip: Tip
 
     @property
     def thread_id(self) -> str:
@@ -84,6 +95,18 @@ class Job(Struct, frozen=True):
             thread_id=self.other,
             graph_id=self.mapped,
             provenance=origin,
+        )
+
+    def missing(self, built: Built, *, exact: bool) -> list[Loss]:
+        """What the target's record lacks; see `threads.missing`."""
+        return missing(
+            self.bundle.thread_id,
+            self.thread,
+            self.sent,
+            built,
+            self.tip,
+            bare=not (self.bundle.checkpoints or self.bundle.losses),
+            exact=exact,
         )
 
     def origin(self) -> ThreadOrigin:
@@ -128,4 +151,12 @@ async def job_of(
     elif bundle.checkpoints:
         raise ThreadError("its metadata names no graph, without which no server takes its history")
     mapped = own if own != graph_id else None
-    return Job(bundle, run, thread, place, graph_id, mapped, sent_of(thread, graph_id))
+    sent, tip = sent_of(thread, graph_id), tip_of(_newest(bundle))
+    return Job(bundle, run, thread, place, graph_id, mapped, sent, tip)
+
+
+def _newest(bundle: Bundle) -> Checkpoint | None:
+    for record in reversed(bundle.spool):
+        if isinstance(record, Checkpoint) and record.checkpoint_ns == "":
+            return record
+    return None

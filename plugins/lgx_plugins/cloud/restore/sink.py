@@ -187,14 +187,6 @@ class CloudSink(Sink[CloudSinkConfig]):
         renamed = self._writer.renamed.note()
         if renamed is not None:
             context.note(renamed)
-        if self._writer.kept_back:
-            names = ", ".join(sorted(self._writer.kept_back))
-            context.note(f"of the threads' metadata the target sets by itself: {names}")
-        if self._writer.configured:
-            context.note(
-                f"of {self._writer.configured} threads the target did not take `config`, the "
-                "settings that runs leave there for those that follow; no server does"
-            )
 
     def _note_mapping(self, context: Context) -> None:
         for old in self._graphs.idle:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from lgx import Loss, Thread, ThreadError, canonical, digest, raw, split_object
+from lgx import Checkpoint, Loss, Thread, ThreadError, canonical, digest, raw, split_object
 from lgx_plugins.cloud.restore.label import KEY, Label, label_of
 
 __all__ = [
     "RESERVED",
     "Built",
     "Sent",
+    "Tip",
+    "expected",
     "graph_of",
     "is_configured",
     "missing",
     "sent_of",
     "thread_ttl",
+    "tip_of",
 ]
 
 RESERVED = frozenset(
@@ -67,6 +71,44 @@ class Sent(Struct, frozen=True):
     fields: dict[str, Raw]
     kept_back: frozenset[str] = frozenset()
     taken: bool = False
+
+
+class Tip(Struct, frozen=True):
+    """What a thread's newest checkpoint says of the thread.
+
+    Attributes:
+        due: whether nodes are to run next; None where it does not say.
+        asks: whether a question waits there.
+    """
+
+    due: bool | None = False
+    asks: bool = False
+
+
+class _Task(Struct):
+    interrupts: Raw = Raw(b"[]")
+
+
+_tasks = msgspec.json.Decoder(list[_Task])
+
+
+def tip_of(newest: Checkpoint | None) -> Tip:
+    """`newest`: of the root namespace; None where there is none."""
+    if newest is None:
+        return Tip()
+    due = None if isinstance(newest.next, UnsetType) else _says(newest.next)
+    tasks: list[_Task] = []
+    if _says(newest.tasks):
+        # What is malformed fails the thread where its tasks are needed.
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            tasks = _tasks.decode(newest.tasks)  # type: ignore[arg-type]  # says what it is
+    return Tip(due, _says(newest.interrupts) or any(_says(task.interrupts) for task in tasks))
+
+
+def expected(sent: Sent, tip: Tip) -> Built:
+    """A thread's record as a server will have it, as far as the source tells."""
+    status = None if tip.due is None else "interrupted" if tip.due else "idle"
+    return Built(status=status, metadata=raw(sent.fields))
 
 
 def graph_of(thread: Thread | None) -> str | None:
@@ -134,6 +176,7 @@ def missing(
     thread: Thread | None,
     sent: Sent,
     built: Built,
+    tip: Tip = Tip(),  # noqa: B008  # which nobody changes
     *,
     bare: bool = False,
     exact: bool = False,
@@ -141,6 +184,8 @@ def missing(
     """What the record lacks of its source, once all of the history is there.
 
     Args:
+        built: the target's record; or what is `expected`, for what is told beforehand.
+        tip: of the source's history.
         bare: whether the thread came without a history, and without a word about that.
         exact: whether all of the history that a server takes is there: what follows from it
             is then the server's to say.
@@ -162,23 +207,40 @@ def missing(
     if sent.taken:
         why = "lgx keeps its own mark under that key, and found something else there"
         lost(f"metadata {KEY!r}", why, holdable=False)
+    for name in sorted(sent.kept_back):
+        why = "servers set it by themselves, and strip it: no search by it finds the thread there"
+        lost(f"metadata {name!r}", why, holdable=False)
+    if _asks(thread, tip) and not _says(built.interrupts):
+        why = "servers show them again, under new ids, when it is run once without an input"
+        lost("its pending interrupts", why, holdable=False)
     if thread is None:
         return losses
+    if is_configured(thread):
+        why = "no server takes the settings that runs leave there for those that follow"
+        lost("its config", why, holdable=False)
     if bare and _says(thread.values):
         why = "no history came with them, and servers take values as steps of one alone"
         lost("its values", why)
-    if thread.status is not None and thread.status != built.status:
+    told = built.status is not None or thread.status in _UNATTAINABLE
+    if thread.status is not None and thread.status != built.status and told:
+        called = (
+            "each tells its own" if built.status is None else f"this one calls it {built.status}"
+        )
         lost(
             f"status {thread.status}",
-            f"servers take no status; by its next nodes this one calls it {built.status}",
+            f"servers take no status; by its next nodes {called}",
             holdable=not exact
             and thread.status not in _UNATTAINABLE
             and built.status != "interrupted",
         )
-    if _says(thread.interrupts) and not _says(built.interrupts):
-        why = "servers show them again, under new ids, when it is run once without an input"
-        lost("its pending interrupts", why, holdable=False)
     return losses
+
+
+def _asks(thread: Thread | None, tip: Tip) -> bool:
+    """Whether a question waits: older files have it in the history alone."""
+    if thread is None or isinstance(thread.interrupts, UnsetType):
+        return tip.asks
+    return _says(thread.interrupts)
 
 
 def unlike(sent: Mapping[str, Raw], held: Mapping[str, Raw]) -> list[str]:

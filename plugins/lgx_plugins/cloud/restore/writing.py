@@ -35,7 +35,7 @@ from lgx_plugins.cloud.restore.naming import Renamed
 from lgx_plugins.cloud.restore.room import Room
 from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.target import HttpTarget
-from lgx_plugins.cloud.restore.threads import is_configured, missing, thread_ttl
+from lgx_plugins.cloud.restore.threads import expected, thread_ttl
 from lgx_plugins.replay import Memory, Outcome, foresee, replay_thread
 
 __all__ = ["ThreadWriter"]
@@ -66,11 +66,7 @@ class ThreadWriter:
         self.absent: dict[str, Place] = {}
         """Where nothing stood when it was looked at, by the ids of threads to come: creating one
         tells whether that has changed."""
-        self.kept_back: set[str] = set()
-        """Names of metadata that the target was not given, because it takes them from nobody."""
         self.renamed = Renamed()
-        self.configured = 0
-        """How many threads had settings of their own, which the target was not given."""
 
     # -- what comes of a thread ---------------------------------------------------------
 
@@ -80,9 +76,14 @@ class ThreadWriter:
             job = await self._job(bundle, run, context)
             target = self._target(job, context)
             judgement = await self._judge.judge(job, target)
-        if judgement.course is Course.LEAVE:
-            return self._judge.left(job, judgement)
-        same = judgement.outcome is not None
+            if judgement.course is Course.LEAVE:
+                return self._judge.left(job, judgement)
+            if judgement.course is Course.KEEP:
+                return WriteOutcome(thread_id=bundle.thread_id, written=False)
+            if judgement.outcome is not None:
+                built = await target.look()
+                found = (*judgement.outcome.losses, *job.missing(built, exact=True))
+                return WriteOutcome(thread_id=bundle.thread_id, losses=found, written=False)
         if judgement.course is Course.REPLACE and judgement.why:
             why = f"what stands there {judgement.why} would be replaced"
             context.note(why, thread_id=bundle.thread_id)
@@ -91,9 +92,8 @@ class ThreadWriter:
             context.note(
                 "threads whose ids are no UUIDs get one that is made of the id, always the same"
             )
-        return WriteOutcome(
-            thread_id=bundle.thread_id, losses=tuple(foresee(bundle)), written=not same
-        )
+        lacking = job.missing(expected(job.sent, job.tip), exact=True)
+        return WriteOutcome(thread_id=bundle.thread_id, losses=(*foresee(bundle), *lacking))
 
     async def write(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
         """
@@ -238,22 +238,12 @@ class ThreadWriter:
         """Marks a thread as whole, where it is, and tells what it lacks."""
         bundle, origin = job.bundle, job.origin()
         built = await target.look()
-        lacking = missing(
-            bundle.thread_id,
-            job.thread,
-            job.sent,
-            built,
-            bare=not (bundle.checkpoints or bundle.losses),
-            exact=outcome.exact,
-        )
-        losses = (*outcome.losses, *lacking)
+        losses = (*outcome.losses, *job.missing(built, exact=outcome.exact))
         whole = not any(loss.holdable for loss in losses)
         kept = origin if self._config.provenance else None
         await target.marking.finish(job.finished(outcome, built, whole=whole, origin=kept), built)
         if job.other is not None:
             self.renamed.add(job.other, job.thread_id)
-        self.kept_back |= job.sent.kept_back
-        self.configured += is_configured(job.thread)
         return WriteOutcome(
             thread_id=bundle.thread_id,
             losses=losses,

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from lgx import Loss, Thread, ThreadError, raw
+from lgx import Checkpoint, Loss, Thread, ThreadError, raw
 from lgx_plugins.cloud.restore.threads import (
     Built,
+    Tip,
+    expected,
     graph_of,
     is_configured,
     missing,
     sent_of,
     thread_ttl,
+    tip_of,
 )
 
 _BULK = ("metadata", "values", "interrupts", "config")
@@ -62,7 +65,7 @@ def test_a_graph_that_is_no_name_fails_the_thread(graph: Any) -> None:
 
 def test_nothing_is_told_of_what_is_the_same() -> None:
     """Whatever the server calls the same number, and whatever it sets by itself."""
-    own = thread(status="idle", metadata={"n": 1.0, "é": {"b": 1, "a": 2}, "run_id": "r"})
+    own = thread(status="idle", metadata={"n": 1.0, "é": {"b": 1, "a": 2}})
     held = {"é": {"a": 2, "b": 1}, "n": 1, "run_id": "other", "lgx": {}}
     assert missing("t", own, sent_of(own, None), built(held)) == []
 
@@ -97,6 +100,57 @@ def test_pending_interrupts_are_told() -> None:
     own = thread(interrupts={"task": [{"value": "?"}]})
     losses = missing("t", own, sent_of(own, None), Built())
     assert told(losses) == {"its pending interrupts": False}
+
+
+@pytest.mark.parametrize(
+    ("interrupts", "tasks", "asks"),
+    [
+        ([{"value": "?"}], [], True),
+        (None, [{"id": "t", "interrupts": []}, {"id": "u", "interrupts": [{"value": "?"}]}], True),
+        ([], [{"id": "t"}], False),
+        (None, None, False),
+        (None, "odd", False),
+    ],
+)
+@pytest.mark.parametrize("said", [None, {}])
+def test_questions_that_the_history_alone_holds_are_told(
+    interrupts: Any, tasks: Any, asks: bool, said: Any
+) -> None:
+    """Wherever they stand there; what a thread itself says goes before it."""
+    newest = Checkpoint(
+        thread_id="t",
+        checkpoint_ns="",
+        checkpoint_id="c",
+        interrupts=raw(interrupts),
+        tasks=raw(tasks),
+    )
+    own = thread() if said is None else thread(interrupts=said)
+    losses = missing("t", own, sent_of(own, None), Built(), tip_of(newest))
+    wanted = {"its pending interrupts": False} if asks and said is None else {}
+    assert told(losses) == wanted
+
+
+def test_keys_that_servers_strip_are_told() -> None:
+    """One by one: no search by them finds the thread."""
+    own = thread(metadata={"assistant_id": "a", "owner": "ann", "run_id": "r"})
+    losses = missing("t", own, sent_of(own, None), built({"owner": "ann"}))
+    assert told(losses) == {"metadata 'assistant_id'": False, "metadata 'run_id'": False}
+
+
+@pytest.mark.parametrize(
+    ("tip", "status"), [(Tip(due=True), "interrupted"), (Tip(), "idle"), (Tip(due=None), None)]
+)
+def test_a_status_is_told_beforehand_where_the_history_says_what_is_next(
+    tip: Tip, status: str | None
+) -> None:
+    """One that servers give to no thread that was rebuilt is told in any case."""
+    for said in ("interrupted", "idle", "error"):
+        own = thread(status=said)
+        there = expected(sent_of(own, None), tip)
+        assert there.status == status
+        lost = said == "error" or status not in (None, said)
+        losses = missing("t", own, sent_of(own, None), there, tip, exact=True)
+        assert told(losses) == ({f"status {said}": False} if lost else {})
 
 
 @pytest.mark.parametrize(
