@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -18,7 +18,12 @@ from lgx_plugins.checkpointers.sqlite.cells import add_cells
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
 from lgx_plugins.checkpointers.sqlite.times import time_of
 from lgx_plugins.filters import admits
-from lgx_plugins.sqlite.pages import Cells, Pages
+from lgx_plugins.sqlite.connection import CHUNK_BYTES
+from lgx_plugins.sqlite.failures import explained
+from lgx_plugins.sqlite.pages import Cells, size_of
+
+if TYPE_CHECKING:
+    import aiosqlite
 
 __all__ = ["MOST_IDS", "Listing", "placeholders"]
 
@@ -33,8 +38,9 @@ _WIDTH = 8
 
 
 class Listing:
-    def __init__(self, pages: Pages, tables: Tables) -> None:
-        self._pages = pages
+    def __init__(self, connection: aiosqlite.Connection, path: Path, tables: Tables) -> None:
+        self._connection = connection
+        self._path = path
         self._tables = tables
 
     async def refs(self, query: Query, context: Context) -> AsyncGenerator[ThreadRef | Loss, None]:
@@ -54,11 +60,15 @@ class Listing:
         if query.thread_ids and not ids and len(query.thread_ids) <= MOST_IDS:
             return
         gathering = _Gathering()
-        async with aclosing(self._pages.pages(self._sql(ids), ids, context)) as pages:
-            async for page in pages:
-                for thread in await run_blocking(gathering.take, page):
+        with explained(self._path):
+            cursor = await self._connection.execute(self._sql(ids), ids)
+        try:
+            while not gathering.ended:
+                for thread in await self._page(cursor, gathering, context):
                     if (found := thread.ref(query)) is not None:
                         yield found
+        finally:
+            await cursor.close()
         if gathering.open is not None and (found := gathering.open.ref(query)) is not None:
             yield found
         if gathering.odd:
@@ -68,12 +78,27 @@ class Listing:
                 "correct them, or remove them",
             )
 
-    async def expected(self, context: Context) -> int:
+    async def _page(
+        self, cursor: aiosqlite.Cursor, gathering: _Gathering, context: Context
+    ) -> list[_Thread]:
+        """The threads that end in the next page of rows. Its room is given back before anybody
+        waits for them to be taken."""
+        await context.budget.take(CHUNK_BYTES)
+        try:
+            with explained(self._path):
+                rows = list(await cursor.fetchmany(1000))
+            context.received(size_of(rows))
+            return await run_blocking(gathering.take, rows)
+        finally:
+            context.budget.give_page(CHUNK_BYTES)
+
+    async def expected(self) -> int:
         """How many threads there are."""
         one = " UNION ".join(
             f"SELECT thread_id FROM {table}" for table in self._parts if self._tables.has(table)
         )
-        ((count,),) = await self._pages.fetch(f"SELECT count(*) FROM ({one})")
+        with explained(self._path):
+            ((count,),) = await self._connection.execute_fetchall(f"SELECT count(*) FROM ({one})")
         return int(count)
 
     @property
@@ -109,14 +134,17 @@ class _Gathering:
     Attributes:
         open: the thread that the last row belongs to; more of it may come.
         odd: how many rows belong to none.
+        ended: whether there are no more.
     """
 
     def __init__(self) -> None:
         self.open: _Thread | None = None
         self.odd = 0
+        self.ended = False
 
     def take(self, page: Sequence[Cells]) -> list[_Thread]:
-        """The threads that end in this page."""
+        """The threads that end in this page; an empty one is the last."""
+        self.ended = not page
         ended: list[_Thread] = []
         for (thread_id, is_text), rows in itertools.groupby(page, _thread_of):
             if not is_text:

@@ -119,7 +119,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     async def expected(self, query: Query, context: Context) -> int | None:
         if query.filtered:
             return None
-        return await self._listing().expected(context)
+        return await self._listing().expected()
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         for table, columns in self._found().others.items():
@@ -179,4 +179,4 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         return Reader(self._open(), self._path, self._found())
 
     def _listing(self) -> Listing:
-        return Listing(self._reader(), self._found())
+        return Listing(self._open(), self._path, self._found())

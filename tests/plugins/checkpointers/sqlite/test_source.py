@@ -400,3 +400,12 @@ async def test_time_is_found_wherever_it_stands(files: Any, tmp_path: Path) -> N
         )
     found = await files.refs(path, Query(since="2025-01-01"))
     assert [ref.thread_id for ref in found] == ["a", "b"]
+
+
+async def test_the_list_holds_no_room_while_it_waits(files: Any, sqlite_zoo: Path) -> None:
+    """Whoever takes the threads may need that room to read them."""
+    context = make_context()
+    async with files.source(sqlite_zoo) as source:
+        async for _ in source.list(Query(), context):
+            assert context.budget.used == 0
+    assert context.progress.received > 100_000
