@@ -7,38 +7,20 @@ numbers of 64 bits and plain text. All else, fractions too, becomes blobs, each 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
-from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from lgx import ChannelBlob, Loss, RawCheckpoint, ThreadError, raw, split_object
+from lgx import ChannelBlob, Loss, RawCheckpoint, ThreadError, raw
 from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
-from lgx_plugins.checkpointers.rows.meaning import has_sets, meaning
-from lgx_plugins.ids import id_digest
-from lgx_plugins.scratch import ScratchDatabase
+from lgx_plugins.checkpointers.rows.parts import VALUES, VERSIONS, send_by_channel, take_apart
+from lgx_plugins.checkpointers.rows.seen import Seen
 
 __all__ = ["Split", "Splitter"]
 
-_VALUES, _VERSIONS, _SENDS = "channel_values", "channel_versions", "pending_sends"
-_TASKS = "__pregel_tasks"
-_SENDS_APART = 4
-"""The version of checkpoints from which on what was sent is the value of a channel."""
-
 _LONGEST_INLINE = 1 << 24
 """Bytes of text: no JSONB string holds 256 MB, and each checkpoint repeats what is inline."""
-
-_IN_MEMORY = 50_000
-_SEEN = "CREATE TABLE seen (key BLOB PRIMARY KEY, held) WITHOUT ROWID"
-
-_Key: TypeAlias = tuple[str, str, str]
-_Held: TypeAlias = bytes
-"""A hash of the bytes, and of their meaning where that is not the same."""
-
-_QUICK = struct.Struct("<qQ")
 
 _NULL = Raw(b"null")
 _TRUE = Raw(b"true")
@@ -65,29 +47,13 @@ class Split(Struct, frozen=True):
     losses: list[Loss]
 
 
-class _Parts(Struct):
-    """A document, taken apart.
-
-    Attributes:
-        fields: other than those below, as JSON.
-        values: of channels, as their bytes.
-        sends: of checkpoints before version 4, as one value; None where there are none.
-    """
-
-    kind: str
-    fields: dict[str, Raw]
-    values: dict[str, memoryview]
-    versions: dict[str, Raw]
-    sends: memoryview | None = None
-
-
 class Splitter:
     """Of the checkpoints of one thread, in any order. Closed by its maker."""
 
     def __init__(self, thread_id: str, cipher: Cipher) -> None:
         self._thread_id = thread_id
         self._cipher = cipher
-        self._seen = _Seen()
+        self._seen = Seen()
 
     def close(self) -> None:
         self._seen.close()
@@ -108,9 +74,9 @@ class Splitter:
         sealed = is_encrypted(kind)
         if sealed:
             kind, document = self._cipher.open(kind, document, what)
-        parts = _take_apart(kind, document, what)
+        parts = take_apart(kind, document, what)
         if parts.sends is not None:
-            _as_channel(parts, what)
+            send_by_channel(parts, what)
         blobs: list[ChannelBlob] = []
         losses: list[Loss] = []
         inline: dict[str, Raw] = {}
@@ -144,119 +110,9 @@ class Splitter:
                         blob=blob,
                     )
                 )
-        fields = {**parts.fields, _VALUES: raw(inline), _VERSIONS: raw(parts.versions)}
+        fields = {**parts.fields, VALUES: raw(inline), VERSIONS: raw(parts.versions)}
         split = msgspec.structs.replace(record, type=None, blob=None, document=raw(fields))
         return Split(split, blobs, losses)
-
-
-# -- documents -------------------------------------------------------------------------
-
-
-def _take_apart(kind: str, document: bytes, what: str) -> _Parts:
-    if kind == "msgpack":
-        return _of_msgpack(document, what)
-    if kind == "json":
-        return _of_json(document, what)
-    raise ThreadError(
-        f"{what} is a document of type {kind!r}, which lgx does not read; copy the thread between "
-        "tables of one layout, or into an archive"
-    )
-
-
-def _of_msgpack(document: bytes, what: str) -> _Parts:
-    import msgpack
-
-    view = memoryview(document)
-    unpacker = msgpack.Unpacker(max_buffer_size=len(document), strict_map_key=False)
-    unpacker.feed(document)
-    parts = _Parts("msgpack", {}, {}, {})
-    try:
-        for _ in range(unpacker.read_map_header()):
-            key = unpacker.unpack()
-            if key == _VALUES:
-                for _ in range(unpacker.read_map_header()):
-                    channel = unpacker.unpack()
-                    if not isinstance(channel, str):
-                        raise ThreadError(f"{what} has a channel {channel!r} whose name is no text")
-                    begin = unpacker.tell()
-                    unpacker.skip()
-                    parts.values[channel] = view[begin : unpacker.tell()]
-            elif key == _SENDS:
-                begin = unpacker.tell()
-                unpacker.skip()
-                if document[begin] not in (0x90, 0xC0):  # none of them: as it is
-                    parts.sends = view[begin : unpacker.tell()]
-                else:
-                    parts.fields[key] = Raw(b"[]" if document[begin] == 0x90 else b"null")
-            elif key == _VERSIONS:
-                versions = unpacker.unpack() or {}
-                parts.versions = {name: _as_json(one, what) for name, one in versions.items()}
-            elif isinstance(key, str):
-                parts.fields[key] = _as_json(unpacker.unpack(), what)
-            else:
-                raise ThreadError(f"{what} has a field {key!r} whose name is no text")
-        if unpacker.tell() != len(document):
-            raise ThreadError(f"{what} is no document: something follows its end")
-    except ThreadError:
-        raise
-    except Exception as error:  # of the decoder: whatever damaged bytes lead to
-        raise ThreadError(
-            f"{what} cannot be taken apart: its document is no checkpoint in msgpack "
-            f"({type(error).__name__})"
-        ) from error
-    return parts
-
-
-def _as_json(value: object, what: str) -> Raw:
-    """What stands beside the values, which needs no more than JSON has.
-
-    Raises:
-        ThreadError: it has more.
-    """
-    if not _is_plain(value):
-        raise ThreadError(
-            f"{what} has outside of its values what JSON has no form for; copy the thread between "
-            "tables of one layout, or into an archive"
-        )
-    return raw(value)
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(type(key) is str and _is_plain(one) for key, one in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return type(value) in (str, int, bool, type(None)) or (type(value) is float and isfinite(value))
-
-
-def _of_json(document: bytes, what: str) -> _Parts:
-    fields = split_object(document, what)
-    values = split_object(fields.pop(_VALUES, Raw(b"{}")), what)
-    versions = split_object(fields.pop(_VERSIONS, Raw(b"{}")), what)
-    parts = _Parts(
-        "json", fields, {name: memoryview(bytes(one)) for name, one in values.items()}, versions
-    )
-    sends = fields.get(_SENDS)
-    if sends is not None and bytes(sends).translate(None, b" \t\n\r") not in (b"[]", b"null"):
-        parts.sends = memoryview(bytes(fields.pop(_SENDS)))
-    return parts
-
-
-def _as_channel(parts: _Parts, what: str) -> None:
-    """Puts what was sent where later versions have it, as LangGraph does when it reads it."""
-    assert parts.sends is not None
-    versions = {name: msgspec.json.decode(one) for name, one in parts.versions.items()}
-    try:
-        old = msgspec.json.decode(parts.fields.get("v", _NULL)) < _SENDS_APART
-        newest = max(versions, key=lambda name: versions[name], default=None)
-    except TypeError:  # of another type than all have
-        old, newest = False, None
-    if not old or _TASKS in parts.values:
-        raise ThreadError(
-            f"{what} keeps what was sent in the way of versions before 4, and is none"
-        )
-    parts.values[_TASKS] = parts.sends
-    parts.versions[_TASKS] = raw(1) if newest is None else parts.versions[newest]
 
 
 # -- values ----------------------------------------------------------------------------
@@ -349,51 +205,3 @@ def _unversioned(thread_id: str, channel: str, what: str) -> Loss:
         thread_id=thread_id,
         holdable=False,
     )
-
-
-class _Seen:
-    """Which values came already, by namespace, channel and version; what is too much for memory
-    lies on disk."""
-
-    def __init__(self) -> None:
-        self._recent: dict[_Key, _Held] = {}
-        self._database: ScratchDatabase | None = None
-
-    def close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-
-    def add(self, key: _Key, value: memoryview, what: str) -> bool:
-        """Whether it is the first one under that key.
-
-        Raises:
-            ThreadError: another value came under it.
-        """
-        quick = _QUICK.pack(hash(value), len(value))
-        held = self._recent.get(key)
-        if held is None and self._database is not None:
-            found = self._database.row("SELECT held FROM seen WHERE key = ?", (id_digest(*key),))
-            held = None if found is None else found[0]
-        if held is not None:
-            if held.startswith(quick) or (has_sets(value) and held.endswith(meaning(value))):
-                return False
-            _, channel, version = key
-            raise ThreadError(
-                f"{what} has another value of channel {channel!r} than a checkpoint before it, "
-                f"under the same version {version!r}: versions that count up (of InMemorySaver, "
-                "and of JavaScript) do so in branches of a thread; copy it between tables of one "
-                "layout, or into an archive"
-            )
-        if len(self._recent) >= _IN_MEMORY:
-            self._put_aside()
-        self._recent[key] = quick + meaning(value) if has_sets(value) else quick
-        return True
-
-    def _put_aside(self) -> None:
-        if self._database is None:
-            self._database = ScratchDatabase(_SEEN)
-        rows: Iterator[tuple[bytes, bytes]] = (
-            (id_digest(*key), held) for key, held in self._recent.items()
-        )
-        self._database.insert("INSERT OR REPLACE INTO seen VALUES (?, ?)", rows)
-        self._recent.clear()

@@ -16,7 +16,7 @@ from langgraph.types import Send
 from msgspec import Raw
 
 from lgx import ChannelBlob, RawCheckpoint, Secret, ThreadError
-from lgx_plugins.checkpointers.rows import splitting
+from lgx_plugins.checkpointers.rows import seen
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.splitting import Split, Splitter
 
@@ -205,7 +205,7 @@ def test_the_same_set_in_another_order_is_the_same_value(splitter: Splitter) -> 
 def test_what_was_seen_is_known_again_when_it_lies_on_disk(
     splitter: Splitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splitting, "_IN_MEMORY", 2)
+    monkeypatch.setattr(seen, "_IN_MEMORY", 2)
     values = {f"c{number}": [number] for number in range(7)} | {"s": {1, 2}}
 
     assert len(splitter.split(whole(values)).blobs) == 8
@@ -315,6 +315,7 @@ REFUSED = {
     "a set beside the values": (whole({}, odd={1}), "what JSON has no form for"),
     "bytes beside the values": (whole({}, odd=b"x"), "what JSON has no form for"),
     "a version that is a list": (whole({"a": [1]}, channel_versions={"a": [1]}), "the version"),
+    "a version of a number": (whole({}, channel_versions={1: "1"}), "whose name is no text"),
     "no JSON": (msgspec.structs.replace(whole({}, kind="json"), blob=b'{"a":'), "is not|cut short"),
     "sends of version 4": (whole({}, pending_sends=[1]), "in the way of versions before 4"),
 }
