@@ -60,6 +60,13 @@ class History:
             self._keep(own, number)
         return number or None
 
+    def base(self) -> Row | None:
+        """What the last one was made of, where that is not the one before it."""
+        own = None if self.last is None else self.last.head.parent
+        if self.last is None or own is None or self.parent(self.last) == self._count - 1:
+            return None
+        return self.state(own)
+
     def state(self, own: bytes) -> Row | None:
         """The checkpoint of that id."""
         return self._ledger.state(self._thread, own)

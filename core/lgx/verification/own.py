@@ -20,6 +20,7 @@ def compare_own(
     entries: tuple[Entry, Entry],
     first: int,
     lasts: tuple[Row | None, Row | None],
+    base: Row | None,
     excused: Excuses,
 ) -> tuple[str, ...]:
     """The fields that differ.
@@ -27,17 +28,20 @@ def compare_own(
     Args:
         first: the side that has the original.
         lasts: the newest checkpoint of each side.
+        base: what that of the copy was made of, where it is a branch: servers go on to show the
+            values and the status of that one.
         excused: as of `compare_rebuilt`.
     """
     if not scope.has("thread"):
         return ()
     original, copy = entries[first], entries[1 - first]
+    newest = lasts[first], lasts[1 - first], base
     fields = [
-        *_values(scope, original, copy, (lasts[first], lasts[1 - first]), excused),
+        *_values(scope, original, copy, newest, excused),
         *_metadata(scope, original, copy, excused),
     ]
     if scope.knows("thread", "status") and original.status != copy.status:
-        if _given(original, copy, lasts[first]):
+        if _given(original, copy, newest):
             fields.append("status")
         else:
             excused["statuses"] += 1
@@ -66,24 +70,25 @@ def _values(
     scope: Scope,
     original: Entry,
     copy: Entry,
-    newest: tuple[Row | None, Row | None],
+    newest: tuple[Row | None, Row | None, Row | None],
     excused: Excuses,
 ) -> list[str]:
     """The channels that differ, but for those in which each shows what was compared already: the
-    copy its newest state, or the original something else than its own, as servers may.
+    copy its newest state or what that was made of, or the original something else than its own,
+    as servers may.
 
     Args:
-        newest: the checkpoints of original and copy.
+        newest: the checkpoints of original and copy, and what the latter was made of.
     """
     one, other = (digests_of(scope, "thread", entry, "values") for entry in (original, copy))
     differing = sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
     if newest[0] is None or newest[1] is None:
         return [shown(key) for key in differing]
-    here, there = (digests_of(scope, "checkpoint", row, "values") for row in newest if row)
+    here, *there = (digests_of(scope, "checkpoint", row, "values") for row in newest if row)
     fields = [
         shown(key)
         for key in differing
-        if other.get(key) != there.get(key) and one.get(key) == here.get(key)
+        if one.get(key) == here.get(key) and all(other.get(key) != d.get(key) for d in there)
     ]
     if len(fields) < len(differing):
         excused["what servers show as values"] += 1
@@ -107,12 +112,12 @@ def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Excuses) -> l
     return fields
 
 
-def _given(original: Entry, copy: Entry, newest: Row | None) -> bool:
+def _given(original: Entry, copy: Entry, newest: tuple[Row | None, Row | None, Row | None]) -> bool:
     """Whether the status could be another. Servers work it out: `interrupted` where something
     comes next, else `idle`."""
     if copy.status not in ("idle", "interrupted"):
         return True
     if original.status in ("busy", "error"):
         return False
-    due = newest is not None and not newest.head.ended
-    return not (original.status == "idle" and copy.status == "interrupted" and due)
+    worked_out = ["idle" if row.head.ended else "interrupted" for row in newest if row]
+    return copy.status not in worked_out

@@ -46,7 +46,7 @@ def compare_rebuilt(
     first = 1 if entries[0].mark is not None and entries[1].mark is None else 0
     _Comparison(scope, first, histories, findings, excused).run()
     lasts = histories[0].last, histories[1].last
-    fields = compare_own(scope, entries, first, lasts, excused)
+    fields = compare_own(scope, entries, first, lasts, histories[1 - first].base(), excused)
     if fields:
         findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
 

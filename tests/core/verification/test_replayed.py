@@ -454,6 +454,42 @@ class TestWhatNoServerCanBeGiven:
             ("ended", "the thread's status differs")
         ]
 
+    async def test_a_question_before_which_nothing_comes_next(self, pair: Any, make: Any) -> None:
+        """As at a join, of which no history tells: what has rebuilt it calls it idle."""
+        for thread_id, following in (("ended", []), ("open", ["model"])):
+            head = make.thread(thread_id, status="interrupted")
+            records = [head, make.state(thread_id, 0, next=raw(following))]
+            copy = rebuilt(records)
+            copy[0] = msgspec.structs.replace(copy[0], status="idle")
+            pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.first) for d in found.differences] == [
+            ("open", "the thread's status differs")
+        ]
+
+    async def test_what_is_shown_after_a_branch(self, pair: Any, make: Any) -> None:
+        """Servers go on to show what the branch was made of: its values, and whether it waits."""
+        end = make.state("t", 2, next=raw([]))
+        branch = make.state("t", 3, next=raw([]), parent_checkpoint_id="c0001")
+        records = [make.thread("t", values=branch.values), *make.history("t", 2)[1:], end, branch]
+        copy = rebuilt(records)
+        copy[-1] = msgspec.structs.replace(copy[-1], parent_checkpoint_id="d0001")
+        older = records[2].values
+        copy[0] = msgspec.structs.replace(copy[0], status="interrupted", values=older)
+        pair.put(records, copy)
+        lines = [under("u", side) for side in (records, copy)]
+        for line, own in zip(lines, ("c0002", "d0002"), strict=True):
+            line[-1] = msgspec.structs.replace(line[-1], parent_checkpoint_id=own)
+        pair.put(*lines)
+
+        found = await pair.verify()
+
+        assert [(d.thread_id, d.first) for d in found.differences] == [
+            ("u", "the thread's status, values.n differ")
+        ]
+
     async def test_the_next_of_a_step_that_waits_for_others(self, pair: Any, make: Any) -> None:
         """The source says that nothing follows, and then something does. It may do so after
         others; where nothing does, the two are not the same. In both directions."""

@@ -112,6 +112,15 @@ async def answered_twice(user: User) -> None:
     await user.run(thread_id, "relay", command={"resume": "no"}, checkpoint=asked)
 
 
+async def branched_at_last(user: User) -> None:
+    """The newest checkpoint was made of an old one, which waited, and ends."""
+    thread_id = await user.thread("loop-branched-last", "loop")
+    await user.run(thread_id, "loop", input={"rounds": 1}, interrupt_before=["turn"])
+    waited = await user.tip(thread_id)
+    await user.run(thread_id, "loop", input=None)
+    await user.run(thread_id, "loop", command={"resume": "go"}, checkpoint=waited)
+
+
 async def asked_again(user: User) -> None:
     """Answered, then run again from where it asked: both questions wait once more."""
     thread_id = await user.ran("relay-asked-again", "relay", {"plan": {"way": "two"}})
@@ -164,3 +173,4 @@ def everything(user: User) -> Iterator[Awaitable[None]]:
     )
     yield from (forked_back(user), forked_early(user), answered_twice(user), rewritten(user))
     yield from (forked_interrupted(user), asked_again(user), commanded(user))
+    yield branched_at_last(user)

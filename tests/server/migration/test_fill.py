@@ -265,6 +265,7 @@ def test_histories_fork_in_every_way(held: dict[str, Held]) -> None:
         "chat-rerun": [8],
         "chat-rewritten": [8],
         "exit-back": [8, 11, 12],
+        "loop-branched-last": [3],
         "loop-rerun-last": [4],
         "loop-forked-back": [5, 15],
         "loop-forked-early": [4, 8],

@@ -28,8 +28,9 @@ ABSENT = {"gone-plain", "bare-gone", "lost-graph"}
 OTHER = {"drift-plain", "renamed-plain", "lost-dates"}
 """Threads whose graph is another there, or whose history no server gives."""
 
-STATUS = {"loop-busy", "loop-exhausted", "relay-fail", "relay-copy"}
-"""Threads that are busy, failed, or idle although something is next."""
+STATUS = {"loop-busy", "loop-exhausted", "relay-fail", "relay-copy", "loop-branched-last"}
+"""Threads that are busy, failed, or idle although something is next, or was where the newest
+checkpoint was made."""
 
 TOLD = {"chat-commanded", "weave-forked-twice"}
 """Threads with a command in the past, or a fork of a fork beside a join: told, if they differ."""
