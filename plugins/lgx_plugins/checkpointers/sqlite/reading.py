@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lgx import CheckpointWrite, Context, Loss, RawCheckpoint, ThreadRef
+from lgx_plugins.blocking import run_blocking
+from lgx_plugins.checkpointers.rows.imports import Imports
 from lgx_plugins.checkpointers.rows.ordering import Deferred, Place
 from lgx_plugins.checkpointers.sqlite.cells import read
 from lgx_plugins.checkpointers.sqlite.listing import placeholders
@@ -82,6 +84,19 @@ class Reader(Pages):
         finally:
             context.budget.give_page(CHUNK_BYTES)
 
+    async def imports(self, context: Context) -> Imports:
+        """What the values of all threads name; every one of them is read."""
+        found = Imports()
+        for table in self._parts:
+            kind = "type" if self._tables.has(table, "type") else "NULL"
+            value = "checkpoint" if table == CHECKPOINTS else "value"
+            async with aclosing(
+                self.pages(f"SELECT {kind}, {value} FROM {table}", (), context)
+            ) as pages:
+                async for page in pages:
+                    await run_blocking(_look_into, page, found)
+        return found
+
     async def _together(
         self, ids: Sequence[str], context: Context
     ) -> dict[str, dict[str, list[Cells]]]:
@@ -138,3 +153,9 @@ def _in_order(table: str, thread_id: str, rows: Sequence[Cells], deferred: Defer
         if not isinstance(item, RawCheckpoint)
         or not deferred.defers(item.checkpoint_ns, item.checkpoint_id, item.parent_checkpoint_id)
     ]
+
+
+def _look_into(rows: Sequence[Cells], found: Imports) -> None:
+    for kind, value in rows:
+        type_ = kind.decode("utf-8", "replace") if isinstance(kind, bytes) else None
+        found.add(type_, value if isinstance(value, bytes) else None)

@@ -106,7 +106,9 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         return {"sqlite": sqlite3.sqlite_version}
 
     async def probe(self, context: Context) -> Probe:
-        return Probe(facts=await file_facts(self._open(), self._path, self._found()))
+        facts = await file_facts(self._open(), self._path, self._found())
+        imports = await self._reader().imports(context)
+        return Probe(facts=(*facts, *imports.facts()))
 
     async def identity(self) -> str:
         return identity_of(self._path)

@@ -409,3 +409,29 @@ async def test_the_list_holds_no_room_while_it_waits(files: Any, sqlite_zoo: Pat
         async for _ in source.list(Query(), context):
             assert context.budget.used == 0
     assert context.progress.received > 100_000
+
+
+async def test_doctor_tells_what_the_data_would_import(files: Any, sqlite_zoo: Path) -> None:
+    """Each name outside LangGraph's own list is a warning; what cannot be looked into is told.
+    Nothing is imported for it."""
+    evil = b"\xc7\x15\x00\x93\xa2os\xa6system\xa9touch /xx"
+    files.query(
+        sqlite_zoo,
+        "INSERT INTO writes VALUES ('chat', '', 'c', 't', '', 0, 'x', 'msgpack', ?), "
+        "('chat', '', 'c', 't', '', 1, 'x', 'msgpack', x'92'), "
+        "('chat', '', 'c', 't', '', 2, 'x', 'msgpack+aes', x'92')",
+        (evil,),
+    )
+    async with files.source(sqlite_zoo) as source:
+        facts = (await source.probe(make_context())).facts
+    imports = [(fact.value, fact.level) for fact in facts if fact.name == "imports"]
+    module = "tests.plugins.checkpointers.zoo"
+    suffix = "is imported when the data is loaded"
+    assert imports[0][0].endswith("names that LangGraph knows to be harmless")
+    assert imports[1:5] == [
+        (f"os.system {suffix}", "warn"),
+        *((f"{module}.{name} {suffix}", "warn") for name in ("Colour", "Order", "Point")),
+    ]
+    assert [level for _, level in imports[5:]] == ["warn", "warn"]
+    assert imports[5][0].startswith("1 values are encrypted")
+    assert imports[6][0].startswith("1 values cannot be read: ")
