@@ -90,7 +90,7 @@ def _facts(
 
 def _removed(what: Sequence[str]) -> Fact:
     rest = f" and {len(what) - 1} more" if len(what) > 1 else ""
-    words = f"{what[0]}{rest}" if what else "nothing: nothing was left over"
+    words = f"{what[0]}{rest}" if what else "nothing"
     return Fact(name="removed", value=words)
 
 

@@ -31,3 +31,11 @@ def test_clean_tells_what_it_removed(lgx: Lgx, tmp_path: Path) -> None:
         "         archive  will be created\n"
     )
     assert list(archive.iterdir()) == []
+
+
+def test_clean_that_removes_nothing_says_no_more(lgx: Lgx, tmp_path: Path) -> None:
+    """Whether anything is left over is the sink's to say, in what its probe finds."""
+    arguments = ("doctor", "--sink", "archive", "--sink-path", str(tmp_path / "archive"))
+    assert lgx(*arguments, "--clean").out == (
+        "sink archive  ok\n         removed  nothing\n         archive  will be created\n"
+    )

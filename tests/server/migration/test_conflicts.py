@@ -9,6 +9,7 @@ import pytest
 
 import lgx
 from lgx.testing import FaultProxy, make_context
+from lgx.testing.stub import Request
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.sink import CloudSink
 
@@ -222,28 +223,64 @@ async def test_a_server_by_another_name_is_known(conflict: str, source: Filled) 
         assert [await server.get(f"/threads/{thread_id}") for thread_id in some] == before
 
 
+async def unfinished(sink: CloudSink) -> str:
+    """What doctor says of them."""
+    facts = {fact.name: fact for fact in (await sink.probe(make_context())).facts}
+    return facts["unfinished threads"].value
+
+
 async def test_what_was_cut_short_can_be_cleaned_away(
     source: Filled, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By doctor, and only what nobody has written for a while."""
+    """By doctor, and only what nobody writes: what is said of them beforehand is what is done."""
     label = {"unfinished": True, "attempt": "a" * 32, "source": source.url}
-    left = str(uuid.uuid4())
-    await occupy(target, left, metadata={"lgx": label})
+    left = [str(uuid.uuid4()) for _ in range(3)]
+    for thread_id in left:
+        await occupy(target, thread_id, metadata={"lgx": label, "graph_id": "loop"})
+    async with Server(target) as server:
+        cron = {"assistant_id": "loop", "schedule": "0 0 1 1 *", "input": {"rounds": 1}}
+        await server.post(f"/threads/{left[2]}/runs/crons", cron)
     await move(source.url, target, [source.threads["loop-turns"]])
-    context = make_context()
     async with CloudSink(CloudSinkConfig(url=target)) as sink:
-        facts = {fact.name: fact for fact in (await sink.probe(context)).facts}
-        assert facts["unfinished threads"].value.startswith("1, which the next run replaces")
-        assert "loop" in facts["graphs"].value
-        assert await sink.clean(context) == []
-        assert left in await labels(target)
+        young, used = (await unfinished(sink)).split("; ")
+        assert young.startswith("2 that changed within the last minute, as a run may be writing")
+        assert used.startswith("1 that somebody has run since, or has a cron for")
+        assert "--sink-on-conflict replace" in used
+        assert await sink.clean(make_context()) == []
+        assert labels_of(left, await labels(target)) == [label] * 3
         monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
-        assert await sink.clean(context) == [f"unfinished thread {left}"]
-        facts = {fact.name: fact for fact in (await sink.probe(context)).facts}
-        assert facts["unfinished threads"].value == "none"
-    assert (await labels(target)).keys() == {source.threads["loop-turns"]}
-    told = [note.message for note in context.notes.values() if "were left" in note.message]
-    assert len(told) == 1
+        old, again = (await unfinished(sink)).split("; ")
+        assert old.startswith("2 of a run that was cut short: --clean removes them")
+        assert again == used
+        removed = await sink.clean(make_context())
+        assert sorted(removed) == sorted(f"unfinished thread {i}" for i in left[:2])
+        assert await unfinished(sink) == used
+    assert (await labels(target)).keys() == {left[2], source.threads["loop-turns"]}
+
+
+def labels_of(threads: list[str], found: dict[str, Any]) -> list[Any]:
+    return [found.get(thread_id) for thread_id in threads]
+
+
+async def test_a_run_whose_thread_was_cleaned_away_builds_it_anew(
+    source: Filled, target: str, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for dead, and was not: the thread is there in the end, whole and once."""
+    thread_id = source.threads["loop-long"]
+    monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
+    cleaned: list[str] = []
+
+    async def between(request: Request) -> None:
+        if request.path.endswith("/history") and not cleaned:
+            async with CloudSink(CloudSinkConfig(url=target)) as sink:
+                cleaned.extend(await sink.clean(make_context()))
+
+    proxy.on_request = between
+    report = await move(source.url, proxy.url, [thread_id])
+    assert cleaned == [f"unfinished thread {thread_id}"]
+    assert report.exit_code == 0, report.failures
+    found = await compare(source.url, target, {"loop-long": thread_id})
+    assert not found.differences
 
 
 @pytest.mark.parametrize(
@@ -276,10 +313,9 @@ async def test_half_a_thread_that_somebody_has_run_is_theirs(
     report = await move(source.url, target, [thread_id])
     assert "half built by a run that was cut short" in named(report, thread_id)[0]
     monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
-    context = make_context()
     async with CloudSink(CloudSinkConfig(url=target)) as sink:
-        assert await sink.clean(context) == []
-    assert any("runs or crons" in note.message for note in context.notes.values())
+        assert await sink.clean(make_context()) == []
+        assert (await unfinished(sink)).startswith("1 that somebody has run since")
     assert await contents(target) == before
     await move(source.url, target, [thread_id], on_conflict="replace")
     assert await equal(source, target)
