@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import msgspec
 import ormsgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
@@ -328,3 +331,46 @@ def test_what_cannot_be_taken_apart_fails_the_thread_and_says_why(
     record, why = REFUSED[case]
     with pytest.raises(ThreadError, match=why):
         splitter.split(record)
+
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 63), (1 << 64) - 1)
+    | st.floats()
+    | st.text()
+    | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(values=st.dictionaries(st.text(), _VALUES, max_size=4))
+def test_what_is_read_of_both_parts_is_what_was_one(values: dict[str, Any]) -> None:
+    """As PostgresSaver reads it: what is inline, and over that the blobs. Numbers of the same
+    value and other types are told apart."""
+    splitter = Splitter("t", Cipher(None))
+    split = splitter.split(whole(values))
+    splitter.close()
+
+    read = document(split)["channel_values"]
+    for one in split.blobs:
+        read[one.channel] = serde.loads_typed((one.type, one.blob or b""))
+    assert serde.dumps_typed(dict(sorted(read.items()))) == serde.dumps_typed(
+        dict(sorted(values.items()))
+    )
+
+
+@given(data=st.data())
+def test_damaged_documents_raise_their_own_error_alone(data: st.DataObject) -> None:
+    blob = bytearray(whole({"a": [1, {"b": b"x"}], "n": 5, "t": "text"}).blob or b"")
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(blob) - 1))
+        blob[at] = data.draw(st.integers(0, 255))
+    damaged = bytes(blob[: data.draw(st.integers(0, len(blob)))])
+    splitter = Splitter("t", Cipher(None))
+    with contextlib.suppress(ThreadError):
+        splitter.split(msgspec.structs.replace(whole({}), blob=damaged))
+    with contextlib.suppress(ThreadError):
+        splitter.split(msgspec.structs.replace(whole({}), type="json", blob=damaged))
+    splitter.close()
