@@ -39,10 +39,18 @@ def states(thread_id: str) -> list[Record]:
 
 
 def rows(thread_id: str) -> list[Record]:
-    here = {"thread_id": thread_id, "checkpoint_ns": "", "checkpoint_id": "c1"}
     return [
-        RawCheckpoint(**here, type="msgpack", blob=b"\x80"),
-        CheckpointWrite(**here, task_id="t", idx=0, channel="x"),
+        RawCheckpoint(
+            thread_id=thread_id, checkpoint_ns="", checkpoint_id="c1", type="msgpack", blob=b"\x80"
+        ),
+        CheckpointWrite(
+            thread_id=thread_id,
+            checkpoint_ns="",
+            checkpoint_id="c1",
+            task_id="t",
+            idx=0,
+            channel="x",
+        ),
     ]
 
 
@@ -135,13 +143,11 @@ async def test_a_form_that_was_chosen_leaves_no_thread_without_checkpoints(
     """The sink would take them; the run was told not to bring them."""
     report = await mixed(ANY_KIND, fidelity="state")
 
-    assert [(f.thread_id, f.why) for f in report.failures] == [
-        (
-            "rows",
-            "its checkpoints are a checkpointer's own rows, which this run leaves out; move "
-            "them with --fidelity raw",
-        )
-    ]
+    why = (
+        "its checkpoints are a checkpointer's own rows, which this run leaves out; move them with "
+        "--fidelity raw"
+    )
+    assert [(f.thread_id, f.why) for f in report.failures] == [("rows", why)]
     assert set(bench.world.stored) == {"alone", "states"}
 
 
