@@ -16,7 +16,14 @@ from lgx.verification.spec import VerifySpec
 if TYPE_CHECKING:
     from lgx.engine.stop import Stop
 
-__all__ = ["VerifyOptions", "make_verify_spec", "verify", "verify_async", "verify_spec"]
+__all__ = [
+    "VerifyOptions",
+    "check_two_places",
+    "make_verify_spec",
+    "verify",
+    "verify_async",
+    "verify_spec",
+]
 
 
 class VerifyOptions(CommonOptions, total=False):
@@ -92,6 +99,21 @@ async def verify_spec(
 
     plugins = registry or Registry.from_environment()
     return await compare(spec, plugins, progress=progress, stop=stop)
+
+
+async def check_two_places(spec: VerifySpec, registry: Registry) -> None:
+    """
+    Raises:
+        UsageError: both sides are one place, read at one moment; or as `verify`.
+    """
+    from lgx.sameness import refuse_one_place
+    from lgx.verification.reading import source_of
+
+    source, sink = spec.source, spec.sink
+    if source is not None and sink is not None and not spec.query.as_of:
+        await refuse_one_place(
+            source_of("source", source, registry), source_of("sink", sink, registry)
+        )
 
 
 def make_verify_spec(

@@ -50,7 +50,8 @@ def without_digests(out: str) -> list[str]:
 class TestOutput:
     def test_equal_places(self, lgx: Lgx, ends: tuple[str, ...]) -> None:
         """Exit code 0: counts and digests on stdout, which are the same for both."""
-        code, out, err = lgx("verify", *ends[:4], "--sink", "ndjson", "--sink-path", "a.ndjson")
+        Path("copy.ndjson").write_bytes(Path("a.ndjson").read_bytes())
+        code, out, err = lgx("verify", *ends[:4], "--sink", "ndjson", "--sink-path", "copy.ndjson")
 
         assert (code, err) == (0, "")
         lines = out.splitlines()
@@ -196,6 +197,16 @@ class TestOutput:
 
 
 class TestOptions:
+    def test_a_place_is_not_compared_with_itself(self, lgx: Lgx, ends: tuple[str, ...]) -> None:
+        """That it is equal would be read as a proof of a copy."""
+        code, out, err = lgx("verify", *ends[:4], "--sink", "ndjson", "--sink-path", "./a.ndjson")
+
+        assert (code, out) == (2, "")
+        assert err == (
+            "lgx: error: source and sink are both a.ndjson, which says nothing of a copy; name "
+            "another place with --sink-path\n"
+        )
+
     def test_flags_of_the_sink_are_those_for_reading_it(
         self, lgx: Lgx, ends: tuple[str, ...], tmp_path: Path
     ) -> None:
