@@ -416,3 +416,25 @@ async def test_a_full_disk_for_temporary_files_ends_the_run_and_says_where(
         with pytest.raises(FatalError, match="/nonexistent"):
             await write(records)
     assert ns(store) == []
+
+
+async def test_writers_that_replace_and_writers_that_add_do_not_stand_in_each_other_s_way(
+    store: Any,
+) -> None:
+    """As many at once as the sink allows, each with threads that stand there and new ones."""
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    before = store.sql(deadlocks)
+    async with store.writing() as write:
+        count = 4 * write.sink.max_writers
+        await write(*(thread(f"old {number}") for number in range(count)))
+        for n in (2, 3):
+            outcomes = await asyncio.gather(
+                *(
+                    write(thread(f"old {number}", n=n), thread(f"new {n} {number}"), version=str(n))
+                    for number in range(count)
+                )
+            )
+            assert [outcome.error for pair in outcomes for outcome in pair] == [None] * 2 * count
+    assert len(ns(store)) == 3 * count
+    assert {n for name, n in ns(store) if name.startswith("old")} == {3}
+    assert store.sql(deadlocks) == before
