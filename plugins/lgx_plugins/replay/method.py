@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from enum import Enum
+from typing import TypeAlias
 
 from msgspec import Struct, field, structs
 
 from lgx_plugins.replay.actions import Goto
 from lgx_plugins.replay.target import Topology
 
-__all__ = ["BY_VALUE", "OVERWRITTEN", "RENAMED", "Fix", "Form", "GraphMemory", "Memory", "Method"]
+__all__ = [
+    "BY_VALUE",
+    "OVERWRITTEN",
+    "RENAMED",
+    "Fix",
+    "Form",
+    "GraphMemory",
+    "Kind",
+    "Memory",
+    "Method",
+]
 
 BY_VALUE, OVERWRITTEN, RENAMED = 2, 3, 4
 """Levels (see `GraphMemory`)."""
+
+
+Kind: TypeAlias = tuple[tuple[Hashable, ...], ...]
+"""What a difference is, apart from where it is."""
 
 
 class Form(Enum):
@@ -65,6 +81,8 @@ class GraphMemory(Struct):
         floor: the level of all steps.
         forms: of channels whose reducer makes something else of what was once written.
         hopeless: channels that came out different whatever was tried.
+        vain: of kinds of differences how many threads one after the other kept them, whatever
+            was tried.
         unstaged: how many threads one after the other could not be staged, as refused
             updates left nothing behind, or were taken.
         equal, unequal: of each channel how often what a single task wrote was the value
@@ -85,6 +103,7 @@ class GraphMemory(Struct):
     floor: int = 0
     forms: dict[str, Form] = field(default_factory=dict)
     hopeless: set[str] = field(default_factory=set)
+    vain: dict[Kind, int] = field(default_factory=dict)
     unstaged: int = 0
     equal: Counter[str] = field(default_factory=Counter)
     unequal: Counter[str] = field(default_factory=Counter)

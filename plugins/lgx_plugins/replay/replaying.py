@@ -19,6 +19,7 @@ from lgx_plugins.replay.performing import Performed, perform
 from lgx_plugins.replay.planner import plan
 from lgx_plugins.replay.steps import root_checkpoints
 from lgx_plugins.replay.target import Target
+from lgx_plugins.replay.vain import in_vain, note_tries
 
 __all__ = ["compare_thread", "replay_thread"]
 
@@ -105,11 +106,14 @@ class _Attempt(Struct):
     found: _Found | None
 
     @property
+    def stands(self) -> bool:
+        return self.performed.refused is None and not self.performed.unstaged
+
+    @property
     def weight(self) -> int:
         found = 0 if self.found is None else self.found.differences.weight
         # One that was refused, or has a step that nobody took, is worse than any that stands.
-        stands = self.performed.refused is None and not self.performed.unstaged
-        return found if stands else found + (1 << 90)
+        return found if self.stands else found + (1 << 90)
 
 
 class _Replay:
@@ -146,17 +150,21 @@ class _Replay:
 
     async def _climb(self, method: Method, attempts: int) -> _Attempt:
         """The best of some attempts."""
-        best = attempt = await self._attempt(method)
-        in_vain = 0
+        first = best = attempt = await self._attempt(method)
+        vain = 0
         for _ in range(attempts - 1):
-            if not attempt.weight or in_vain == _IN_VAIN:
+            if not attempt.weight or vain == _IN_VAIN:
+                break
+            if attempt.stands and attempt.found and in_vain(self._graph, attempt.found.differences):
                 break
             if not self._improve(method, attempt):
                 break
             attempt = await self._attempt(method)
-            in_vain += 1
+            vain += 1
             if attempt.weight < best.weight:
-                best, in_vain = attempt, 0
+                best, vain = attempt, 0
+        if first.stands and first.found and best.found:
+            note_tries(self._graph, first.found.differences, best.found.differences)
         return best
 
     async def _attempt(self, method: Method) -> _Attempt:
