@@ -1,17 +1,19 @@
-"""Runs graphs on the PostgresSaver that is installed: what the files in `postgres` hold, each named
-after the version of langgraph-checkpoint-postgres that wrote it.
+"""Runs graphs on the saver that is installed: what the files in `postgres` and `sqlite` hold, each
+named after the version of langgraph-checkpoint-postgres or -sqlite that wrote it.
 
     python write.py DSN && pg_dump --inserts --no-owner DSN
+    python write.py FILE && sqlite3 FILE .dump
 """
 
 from __future__ import annotations
 
 import operator
+import sqlite3
 import sys
+from contextlib import closing
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AIMessage, HumanMessage
-from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.constants import Send  # where versions before 0.2.27 have it, too
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
@@ -66,17 +68,29 @@ def _config(thread_id: str) -> Any:
     return {"configurable": {"thread_id": thread_id}}
 
 
-def main(dsn: str) -> None:
+def _fill(saver: Any) -> None:
     begin: Any = {"messages": [HumanMessage(content="hello", id="h")], "n": 1}
-    with PostgresSaver.from_conn_string(dsn) as saver:
+    plain = _graph().compile(checkpointer=saver)
+    plain.invoke(begin, _config("plain"))
+    waiting = _graph().compile(checkpointer=saver, interrupt_before=["work"])
+    waiting.invoke(begin, _config("sends"))
+    _outer().compile(checkpointer=saver).invoke(begin, _config("outer"))
+    history = list(plain.get_state_history(_config("plain")))
+    plain.update_state(history[2].config, {"done": ["forked"]}, as_node="last")
+
+
+def main(place: str) -> None:
+    if not place.startswith("postgres"):
+        from langgraph.checkpoint.sqlite import SqliteSaver
+
+        with closing(sqlite3.connect(place, check_same_thread=False)) as connection:
+            _fill(SqliteSaver(connection))
+        return
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+    with PostgresSaver.from_conn_string(place) as saver:
         saver.setup()
-        plain = _graph().compile(checkpointer=saver)
-        plain.invoke(begin, _config("plain"))
-        waiting = _graph().compile(checkpointer=saver, interrupt_before=["work"])
-        waiting.invoke(begin, _config("sends"))
-        _outer().compile(checkpointer=saver).invoke(begin, _config("outer"))
-        history = list(plain.get_state_history(_config("plain")))
-        plain.update_state(history[2].config, {"done": ["forked"]}, as_node="last")
+        _fill(saver)
 
 
 if __name__ == "__main__":
