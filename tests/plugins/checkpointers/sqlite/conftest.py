@@ -17,9 +17,25 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, SqliteSav
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
+_BEFORE_PATHS = """
+CREATE TABLE checkpoints (
+    thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL DEFAULT '', checkpoint_id TEXT NOT NULL,
+    parent_checkpoint_id TEXT, type TEXT, checkpoint BLOB, metadata BLOB,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
+);
+CREATE TABLE writes (
+    thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL DEFAULT '', checkpoint_id TEXT NOT NULL,
+    task_id TEXT NOT NULL, idx INTEGER NOT NULL, channel TEXT NOT NULL, type TEXT, value BLOB,
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+);
+"""
+
 
 class Files:
     """Reads and writes files by lgx, and looks at their rows without it."""
+
+    older_tables = _BEFORE_PATHS
+    """SQL of the tables before langgraph-checkpoint-sqlite 3.1.2, and of the JavaScript package."""
 
     def __init__(self, folder: Path, move: Callable[..., Any]) -> None:
         self.folder = folder

@@ -28,20 +28,6 @@ _PRAGMAS = (
     "index_xinfo(sqlite_autoindex_writes_1)",
 )
 
-_OLDER = """
-PRAGMA journal_mode=WAL;
-CREATE TABLE checkpoints (
-    thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL DEFAULT '', checkpoint_id TEXT NOT NULL,
-    parent_checkpoint_id TEXT, type TEXT, checkpoint BLOB, metadata BLOB,
-    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
-);
-CREATE TABLE writes (
-    thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL DEFAULT '', checkpoint_id TEXT NOT NULL,
-    task_id TEXT NOT NULL, idx INTEGER NOT NULL, channel TEXT NOT NULL, type TEXT, value BLOB,
-    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
-);
-"""
-
 
 def _schema(files: Any, path: Path) -> list[Any]:
     """Everything but lgx's marks."""
@@ -105,7 +91,7 @@ async def test_tables_without_task_path_take_what_they_can(
 ) -> None:
     """A file of an older saver gets the rows without their paths; those that had one are listed,
     and such a thread is not marked, so that it comes again once the file was brought up to date."""
-    files.script(files.target, _OLDER)
+    files.script(files.target, files.older_tables)
     outcomes = {one.thread_id: one for one in await files.copy(sqlite_zoo)}
     (loss,) = outcomes["chat"].losses
     assert isinstance(loss, Loss)
@@ -139,6 +125,6 @@ async def test_tables_that_are_not_a_savers_are_refused(
     ]
     assert len(before) == len(files.target.read_bytes())
     lacking = tmp_path / "lacking.db"
-    files.script(lacking, _OLDER.replace("metadata BLOB,", ""))
+    files.script(lacking, files.older_tables.replace("metadata BLOB,", ""))
     with pytest.raises(UsageError, match=r"no checkpoints\.metadata"):
         await _begin(files, run_of, lacking)
