@@ -25,6 +25,8 @@ class Counts(Struct, kw_only=True):
             checkpoints, those of them that arrived.
         failed: known to exist and did not arrive.
         gone: deleted at the source between list and read.
+
+    Of a run that was ended early `listed` is more: see `Report.not_reached`.
     """
 
     listed: int = 0
@@ -66,6 +68,10 @@ class Report(Struct, kw_only=True):
         losses: everything that is known to exist and is not in the target, the above
             and what no target of that kind can hold.
         extras: records written, by kind.
+        extras_unchanged: records that stood in the target already, by kind.
+        not_reached: threads of which nothing became anything because the run ended early: of as
+            many as the source had told that there are, or else had listed by then. They are in
+            none of the lists, so that only the whole run, done again, moves them.
         fidelity: `state` or `raw`; or, for a target that is rebuilt through its API, how
             many threads got how far.
         aborted: why the run ended before its end; None where it did not.
@@ -84,6 +90,8 @@ class Report(Struct, kw_only=True):
     threads: Counts = msgspec.field(default_factory=Counts)
     checkpoints: Counts = msgspec.field(default_factory=Counts)
     extras: dict[str, int] = msgspec.field(default_factory=dict)
+    extras_unchanged: dict[str, int] = msgspec.field(default_factory=dict)
+    not_reached: int = 0
     failures: list[Failure] = msgspec.field(default_factory=list)
     losses: list[Loss] = msgspec.field(default_factory=list)
     notes: list[Note] = msgspec.field(default_factory=list)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from lgx.cli.meter import counted, duration, size
 from lgx.cli.session import printable
 from lgx.cli.wrapping import wrapped
-from lgx.report import Report
+from lgx.report import Counts, Report
 from lgx.threads import Loss
 
 __all__ = ["section", "summary"]
@@ -25,6 +25,7 @@ _STATES = (
     ("failed", "failed"),
     ("gone", "gone meanwhile"),
 )
+_WOULD = {"failed": "would fail"}  # of a dry run
 
 
 def summary(
@@ -34,34 +35,20 @@ def summary(
 
     Args:
         report_path: where the whole report was written, for the pointer to it.
-        listed_all: whether the listing had ended, so that the number of threads is known.
+        listed_all: whether it is known how many threads there are.
     """
     if report.aborted is not None and not report.threads.listed:
         return []
     lines = [f"{report.source} → {report.sink} ({_how(report)})"]
-    unreached = 0
-    for noun, counts in (("threads", report.threads), ("checkpoints", report.checkpoints)):
-        facts = [
-            f"{getattr(counts, name):,} {word}"
-            for name, word in _STATES
-            if getattr(counts, name) or (name == "written" and not report.dry_run)
-        ]
-        if report.dry_run and noun == "threads":
-            facts.insert(0, f"{len(report.would_move):,} would move")
-        left = counts.listed - sum(getattr(counts, name) for name, _ in _STATES)
-        if left > 0 and not report.dry_run:
-            facts.append(f"{left:,} not reached")
-            unreached += left
-        if facts:
-            of = "of" if listed_all or noun != "threads" else "of at least"
-            lines += _wrap(f"  {noun:<12} ", f"{', '.join(facts)} ({of} {counts.listed:,})")
-    extras = [
-        counted(count, kind.replace("_", " "))
-        for kind, count in sorted(report.extras.items())
-        if count
-    ]
-    if extras:
-        lines += _wrap(f"  {'others':<12} ", ", ".join(extras))
+    lines += _wrap(f"  {'threads':<12} ", _threads(report, listed_all=listed_all))
+    checkpoints = _counts(report.checkpoints, report)
+    if checkpoints:
+        # A dry run does not tell how many would be written.
+        of = "" if report.dry_run else f" (of {report.checkpoints.listed:,})"
+        lines += _wrap(f"  {'checkpoints':<12} ", f"{', '.join(checkpoints)}{of}")
+    others = [*_others(report.extras, ""), *_others(report.extras_unchanged, " there already")]
+    if others:
+        lines += _wrap(f"  {'others':<12} ", ", ".join(others))
     traffic = [f"{size(report.bytes)} of records"] if report.bytes else []
     if report.received:
         traffic.append(f"{size(report.received)} received")
@@ -76,19 +63,51 @@ def summary(
     unheld = [_fact(loss) for loss in report.losses if not (loss.holdable or loss.left)]
     notes = [(note.thread_id, note.message, "") for note in report.notes]
     lines += section("missing", missing, report_path)
-    lines += _advice(report, unreached, report_path)
+    lines += _advice(report, report_path)
     lines += section("left as it stands there", left, report_path)
     lines += section("cannot be held there", unheld, report_path)
     lines += section("notes", notes, report_path)
     return lines
 
 
-def _advice(report: Report, unreached: int, report_path: str | None) -> list[str]:
+def _threads(report: Report, *, listed_all: bool) -> str:
+    """`35 written, 2 failed, 26 not reached (of 63)`"""
+    facts = _counts(report.threads, report)
+    settled = sum(getattr(report.threads, name) for name, _ in _STATES)
+    if report.dry_run:
+        facts.insert(0, f"{len(report.would_move):,} would move")
+        settled += len(report.would_move)
+    left = report.not_reached
+    if left and not listed_all:
+        return ", ".join([*facts, f"at least {left:,} not reached"])
+    if left:
+        facts.append(f"{left:,} not reached")
+    return f"{', '.join(facts)} (of {max(settled + left, report.threads.listed):,})"
+
+
+def _counts(counts: Counts, report: Report) -> list[str]:
+    return [
+        f"{getattr(counts, name):,} {_WOULD.get(name, word) if report.dry_run else word}"
+        for name, word in _STATES
+        if getattr(counts, name) or (name == "written" and not report.dry_run)
+    ]
+
+
+def _others(extras: Mapping[str, int], what: str) -> list[str]:
+    return [
+        counted(count, kind.replace("_", " ")) + what
+        for kind, count in sorted(extras.items())
+        if count
+    ]
+
+
+def _advice(report: Report, report_path: str | None) -> list[str]:
     """One sentence that finishes the job: what was not reached is in no list to retry from."""
-    if report.aborted is not None or report.signal is not None or unreached:
+    if report.aborted is not None or report.signal is not None:
         said = report.aborted is not None and "run again" in report.aborted
+        wanted = report.signal is not None or report.failures
         again = "  run the same command again: it goes on with all that is missing"
-        return [again] if report.failures and not said else []
+        return [again] if wanted and not said and not report.dry_run else []
     if report_path and any(failure.thread_id is not None for failure in report.failures):
         return [f"  try these threads again with --retry {report_path}"]
     return []

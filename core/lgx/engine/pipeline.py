@@ -151,17 +151,21 @@ class _Execution:
         """That every listed thread has come to an end. What leaks a cancellation, or ends a
         task in another quiet way, must not pass for a complete run.
         """
+        listed, open_ones = self._report.threads.listed, self._without_outcome()
+        if open_ones:
+            raise FatalError(
+                f"of {listed} listed thread{'' if listed == 1 else 's'} {open_ones} "
+                f"{'has' if open_ones == 1 else 'have'} no outcome: a plugin was cancelled, or "
+                "cancelled itself; run again"
+            )
+
+    def _without_outcome(self) -> int:
+        """How many listed threads have come to no end."""
         threads = self._report.threads
         settled = sum(
             (threads.unchanged, threads.written, threads.partial, threads.failed, threads.gone)
         )
-        if self._spec.dry_run:
-            settled += len(self._report.would_move)
-        if settled != threads.listed:
-            raise FatalError(
-                f"{threads.listed - settled} of {threads.listed} listed threads have no outcome: "
-                "a plugin was cancelled, or cancelled itself; run again"
-            )
+        return threads.listed - settled - len(self._report.would_move)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Does work that a signal may cut off."""
@@ -197,7 +201,10 @@ class _Execution:
             ),
             self._context,
         )
-        self._progress.total = await plan.source.expected(plan.query, self._context)
+        expected, limit = await plan.source.expected(plan.query, self._context), plan.query.limit
+        if expected is not None and limit is not None:
+            expected = min(expected, limit)
+        self._progress.total = expected
         return fingerprint
 
     async def _move(self, fingerprint: str) -> None:
@@ -274,6 +281,9 @@ class _Execution:
     def _close(self, seconds: float) -> None:
         report, progress = self._report, self._progress
         self._tally.close(self._spec.sink.name, self._plan.unheld)
+        if report.aborted is not None or report.signal is not None:
+            unlisted = max(0, (progress.total or 0) - report.threads.listed)
+            report.not_reached = self._without_outcome() + unlisted
         report.notes = list(self._context.notes.values())
         report.seconds = round(seconds, 3)
         report.received = progress.received

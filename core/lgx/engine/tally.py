@@ -57,6 +57,15 @@ class Tally:
         self.report.checkpoints.failed += checkpoints
         self.report.checkpoints.listed += checkpoints
 
+    def _refused(self, bundle: Bundle, outcome: WriteOutcome) -> None:
+        """The sink has not taken a thread. What it says has been lost of it is of the same
+        checkpoints, and counted but once; what it could not hold is not counted, as it is not
+        of threads that are written."""
+        assert outcome.error is not None
+        told = sum(loss.checkpoints for loss in outcome.losses)
+        losses = (*bundle.losses, *outcome.losses)
+        self.failed(bundle.thread_id, outcome.error, losses, max(0, bundle.checkpoints - told))
+
     def quarantined(self, thread_id: str, why: str, losses: Sequence[Loss], count: int) -> None:
         self.report.quarantined.append(thread_id)
         self.failed(thread_id, why, losses, count)
@@ -75,7 +84,7 @@ class Tally:
         self._progress.waiting -= 1
         losses = (*bundle.losses, *outcome.losses)
         if outcome.error is not None:
-            self.failed(thread_id, outcome.error, losses, bundle.checkpoints)
+            self._refused(bundle, outcome)
             return
         if outcome.origin is not None:
             if self.report.provenance is None:
@@ -113,9 +122,12 @@ class Tally:
             return
         refused = sum(loss.holdable for loss in outcome.losses)
         arrived = max(0, len(bundle) - refused) if outcome.records is None else outcome.records
+        self.lost(losses, None)
+        if not outcome.written:
+            self.report.extras_unchanged[kind] = arrived
+            return
         self.report.extras[kind] = arrived
         self._arrived(bundle)
-        self.lost(losses, None)
 
     def previewed_extras(self, kind: str, bundle: Bundle, outcome: WriteOutcome) -> None:
         """A dry run has found what would become of a kind."""
@@ -134,7 +146,7 @@ class Tally:
         assert bundle.ref is not None
         losses = (*bundle.losses, *outcome.losses)
         if outcome.error is not None:
-            self.failed(bundle.thread_id, outcome.error, losses, bundle.checkpoints)
+            self._refused(bundle, outcome)
         elif outcome.written:
             self.would_move(bundle.ref, losses)
         else:
@@ -165,7 +177,9 @@ class Tally:
         """Lists what no target of that kind holds."""
         for kind in sorted(offered | set(self._unheld)):
             count = self._unheld[kind]
-            what = f"{count} {kind} records" if count else f"{kind} records"
+            what = f"{kind} records"
+            if count:
+                what = f"{count} {kind} record{'' if count == 1 else 's'}"
             self.report.losses.append(
                 Loss(what=what, why=f"the {sink} sink has no place for them", holdable=False)
             )

@@ -68,6 +68,9 @@ def test_a_signal_ends_the_run_in_good_order(
         f"lgx: stopping when what is in flight is finished; {again} to stop at once"
     )
     assert err.splitlines()[1].startswith("tiny → tiny (ended early, after ")
+    assert err.splitlines()[-1] == (
+        "  run the same command again: it goes on with all that is missing"
+    )
     assert json.loads((tmp_path / "r.json").read_bytes())["signal"] == number
 
 

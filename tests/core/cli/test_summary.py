@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lgx.cli.summary import summary
-from lgx.report import Counts, Failure, Note, Report
+from lgx.report import Counts, Failure, Note, Report, Unmoved
 from lgx.threads import Loss
 
 LONG = "the server answered 500 to this and to everything else that was asked of it " * 2
@@ -66,15 +66,19 @@ def test_a_run_that_was_ended_says_what_it_did_not_reach() -> None:
         sink="b",
         seconds=3,
         signal=2,
-        threads=Counts(listed=500, written=200),
+        threads=Counts(listed=210, written=200),
         checkpoints=Counts(listed=400, written=400),
+        not_reached=300,
     )
 
     assert summary(report) == [
         "a → b (ended early, after 3.0 s)",
         "  threads      200 written, 300 not reached (of 500)",
         "  checkpoints  400 written (of 400)",
+        "  run the same command again: it goes on with all that is missing",
     ]
+    report.dry_run = True
+    assert summary(report)[-1] == "  checkpoints  400 written"
 
 
 def test_an_endless_word_is_broken() -> None:
@@ -136,12 +140,12 @@ def test_what_was_not_reached_is_finished_by_the_same_command() -> None:
     failed = [Failure(thread_id="a", what="thread", why="gone wrong")]
     report = Report(
         source="a", sink="b", seconds=3, signal=2, failures=failed,
-        threads=Counts(listed=500, written=200, failed=1),
+        threads=Counts(listed=500, written=200, failed=1), not_reached=299,
     )  # fmt: skip
 
     assert summary(report, report_path="r.json", listed_all=False) == [
         "a → b (ended early, after 3.0 s)",
-        "  threads      200 written, 1 failed, 299 not reached (of at least 500)",
+        "  threads      200 written, 1 failed, at least 299 not reached",
         "  checkpoints  0 written (of 0)",
         "missing (1):",
         "  - thread a: gone wrong",
@@ -155,4 +159,30 @@ def test_a_dry_run_that_asked_for_nothing_shows_no_traffic() -> None:
     assert summary(Report(source="a", sink="b", dry_run=True, threads=Counts(listed=2))) == [
         "a → b (dry run: nothing was written)",
         "  threads      0 would move (of 2)",
+    ]
+
+
+def test_a_dry_run_says_what_would_fail() -> None:
+    """It has failed for nobody yet; how many checkpoints there are in all it does not tell."""
+    report = Report(
+        source="a",
+        sink="b",
+        dry_run=True,
+        threads=Counts(listed=65, unchanged=43, failed=2),
+        would_move=[Unmoved(thread_id=str(n), version="1") for n in range(20)],
+        checkpoints=Counts(listed=120, unchanged=100, failed=20),
+        failures=[Failure(thread_id="x", what="thread", why="it is too large")],
+    )
+
+    assert summary(report)[1:3] == [
+        "  threads      20 would move, 43 unchanged, 2 would fail (of 65)",
+        "  checkpoints  100 unchanged, 20 would fail",
+    ]
+
+
+def test_what_stood_there_already_is_not_told_as_written() -> None:
+    report = Report(extras={"store_item": 2}, extras_unchanged={"assistant": 3, "cron": 1})
+
+    assert summary(report)[3:] == [
+        "  others       2 store items, 3 assistants there already, 1 cron there already"
     ]

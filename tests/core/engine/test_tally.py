@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from lgx import Report, WriteOutcome
+from lgx import Assistant, Counts, Report, ThreadRef, WriteOutcome
 
 
 @pytest.fixture
@@ -82,3 +85,73 @@ async def test_extras_that_did_not_arrive_are_not_counted_as_moved(
 
     assert report.extras["store_item"] == counted
     assert [failure.what for failure in report.failures] == ["store item a", "store item b"]
+
+
+async def test_what_a_refusing_sink_has_lost_is_counted_once(bench: Any, kit: Any) -> None:
+    """A thread that fails there counts as many checkpoints as one that arrives: each of those
+    that could be held, once, whatever the sink says besides."""
+    bench.world.add("a", "b", count=5)
+    losses = (
+        kit.loss(what="2 checkpoints", why="the disk is full", checkpoints=2),
+        kit.loss(what="a subgraph", why="no place for it", checkpoints=1, holdable=False),
+    )
+    bench.world.outcomes = {
+        "a": WriteOutcome(thread_id="a", losses=losses, error="the disk is full"),
+        "b": WriteOutcome(thread_id="b", losses=losses),
+    }
+
+    report: Report = await bench.run()
+
+    assert report.threads == Counts(listed=2, failed=1, partial=1)
+    assert report.checkpoints == Counts(listed=8, failed=4 + 2, partial=2)
+
+
+async def test_records_that_stood_there_already_are_told_apart(bench: Any, kit: Any) -> None:
+    """By what the sink says of them."""
+    bench.world.extras["store_item"] = [kit.item("x")]
+    bench.world.extras["assistant"] = [Assistant(assistant_id="a", version=1)]
+
+    class Knowing(kit.sink):  # type: ignore[misc]  # its class is known at run time only
+        world = bench.world
+
+        async def write_extras(self, kind: str, bundle: Any, context: Any) -> WriteOutcome:
+            return WriteOutcome(thread_id=None, written=kind == "assistant")
+
+    bench.parts["sink_memory"] = Knowing
+
+    report: Report = await bench.run()
+
+    assert (report.extras, report.extras_unchanged) == ({"assistant": 1}, {"store_item": 1})
+
+
+@pytest.mark.parametrize(("expected", "left"), [(None, 14), (63, 61), (3, 14)])
+async def test_a_run_that_is_stopped_counts_what_it_did_not_reach(
+    bench: Any, kit: Any, expected: int | None, left: int
+) -> None:
+    """All that the source had told of, or else those that it had listed."""
+    bench.world.add(*"abcdefghijklmnop")
+
+    async def expects(self: Any, query: Any, context: Any) -> int | None:
+        return expected
+
+    async def stop(thread_id: str) -> None:
+        if thread_id == "c":
+            bench.stop.request(2)
+            await asyncio.sleep(3600)
+
+    async def listing(self: Any, query: Any, context: Any) -> AsyncIterator[ThreadRef]:
+        for thread_id in bench.world.threads:
+            yield ThreadRef(thread_id=thread_id, version="1")
+        await asyncio.sleep(3600)
+
+    bench.world.on_read = stop
+    bench.parts["source_memory"] = type(
+        "S",
+        (kit.source,),
+        {"world": bench.world, "expected": expects, "list": listing, "refs_per_read": 16},
+    )
+
+    report: Report = await bench.run()
+
+    assert (report.threads.written, report.not_reached) == (2, left)
+    assert json.loads(report.to_json())["not_reached"] == left
