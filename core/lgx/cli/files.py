@@ -18,11 +18,12 @@ from lgx.hints import unreadable
 from lgx.report import Report
 
 __all__ = [
+    "Retry",
     "check_report_path",
     "check_spool_directory",
     "path_is_wrong",
     "paths_in",
-    "threads_to_retry",
+    "to_retry",
     "without_secrets",
     "write_report",
 ]
@@ -157,11 +158,31 @@ class _Retried(Struct):
     format: str
     failures: list[_Failed] = []
     quarantined: list[str] = []
+    signal: int | None = None
+    aborted: str | None = None
+    not_reached: int = 0
 
 
-def threads_to_retry(path: Path) -> tuple[tuple[str, ...], int]:
-    """The threads of a report that failed, arrived in part, or were kept out by a validator;
-    and how many failures belong to no thread."""
+class Retry(Struct, frozen=True):
+    """What a report says is to be tried again.
+
+    Attributes:
+        threads: that failed, arrived in part, or were kept out by a validator.
+        others: failures that belong to no thread.
+        unfinished: how its run ended early, which leaves more than is listed; None where it
+            came to its end.
+    """
+
+    threads: tuple[str, ...]
+    others: int
+    unfinished: str | None
+
+
+def to_retry(path: Path) -> Retry:
+    """
+    Raises:
+        UsageError: it cannot be read, or is no report of a run.
+    """
     try:
         report = msgspec.json.decode(path.read_bytes(), type=_Retried)
     except OSError as error:
@@ -172,4 +193,12 @@ def threads_to_retry(path: Path) -> tuple[tuple[str, ...], int]:
         raise UsageError(f"--retry {path} is no report of lgx: its format is {report.format!r}")
     ids = (*(failed.thread_id for failed in report.failures), *report.quarantined)
     threads = tuple(dict.fromkeys(item for item in ids if item is not None))
-    return threads, sum(item is None for item in ids)
+    unfinished = None
+    if report.signal is not None or report.aborted is not None:
+        left = report.not_reached
+        unfinished = "was interrupted" if report.signal is not None else "ended early"
+        if left:
+            unfinished += (
+                f" before {left:,} {'thread was' if left == 1 else 'threads were'} reached"
+            )
+    return Retry(threads, sum(item is None for item in ids), unfinished)

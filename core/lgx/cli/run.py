@@ -20,13 +20,13 @@ from lgx.cli.files import (
     check_spool_directory,
     path_is_wrong,
     paths_in,
-    threads_to_retry,
+    to_retry,
     without_secrets,
     write_report,
 )
 from lgx.cli.flags import Flag, metadata_values
 from lgx.cli.literals import learn_of_use
-from lgx.cli.meter import Meter
+from lgx.cli.meter import Meter, counted
 from lgx.cli.options import EFFORT, EXTRAS, OUTPUT, THREADS
 from lgx.cli.pipelines import pipeline_names
 from lgx.cli.session import Session, printable
@@ -105,16 +105,27 @@ _PARAMS: list[click.Parameter] = [
 def _run(ctx: click.Context, **given: Any) -> int:
     session = ctx.ensure_object(Session)
     if given["retry"] is not None:
-        again, others = threads_to_retry(given["retry"])
-        if others:
+        again = to_retry(given["retry"])
+        if again.others:
             session.warn(
-                f"{given['retry']} also lists {others} failures that belong to no thread; "
-                "a run without --retry tries these again"
+                f"{given['retry']} also lists {counted(again.others, 'failure')} of what belongs "
+                f"to no thread; a run without --retry tries {'it' if again.others == 1 else 'them'}"
+                " again"
             )
-        if not again:
+        if again.unfinished is not None:
+            if not again.threads:
+                raise UsageError(
+                    f"--retry {given['retry']} lists no failed thread, but its run "
+                    f"{again.unfinished}; run again without --retry"
+                )
+            session.warn(
+                f"the run of {given['retry']} {again.unfinished}; what it has not reached is moved "
+                "by a run without --retry"
+            )
+        if not again.threads:
             session.say(f"nothing to try again: {given['retry']} lists no failed thread")
             return 0
-        given["thread_id"] = (*given["thread_id"], *again)
+        given["thread_id"] = (*given["thread_id"], *again.threads)
     spec = _spec(ctx, given)
     if given["json"] and spec.sink.options.get("path") == "-":
         raise UsageError("--json and a sink that writes to - both want stdout; use --report FILE")
@@ -144,7 +155,7 @@ def _run(ctx: click.Context, **given: Any) -> int:
     if given["report"] is not None:
         write_report(given["report"], report)
     if report.aborted is None or spec.sink.options.get("path") != "-" or not reader_gone():
-        _show(report, session, given, listed_all=progress.total == progress.listed)
+        _show(report, session, given, listed_all=progress.total is not None)
     return report.exit_code
 
 

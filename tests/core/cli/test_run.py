@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lgx import Report
+from lgx import Failure, Report
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
@@ -118,6 +118,52 @@ class TestRetry:
             "lgx: nothing to try again: r.json lists no failed thread\n",
         )
         assert not (tmp_path / "out.txt").exists()
+
+    def test_what_an_interrupted_run_did_not_reach_is_told(self, lgx: Lgx, tmp_path: Path) -> None:
+        """Its report lists what failed until then: that is tried again, and no more promised."""
+        failed = [Failure(thread_id="thread-001", what="thread", why="gone wrong")]
+        report = Report(signal=2, not_reached=28, failures=failed)
+        (tmp_path / "r.json").write_bytes(report.to_json())
+
+        code, out, err = lgx("run", *ENDS, "--quiet", "--retry", "r.json")
+
+        assert (code, out) == (0, "")
+        assert err == (
+            "lgx: warning: the run of r.json was interrupted before 28 threads were reached; what "
+            "it has not reached is moved by a run without --retry\n"
+        )
+        assert len((tmp_path / "out.txt").read_text().splitlines()) == 2
+
+    @pytest.mark.parametrize(
+        ("report", "why"),
+        [
+            (Report(signal=2, not_reached=28), "was interrupted before 28 threads were reached"),
+            (Report(signal=15, not_reached=1), "was interrupted before 1 thread was reached"),
+            (Report(aborted="no space is left"), "ended early"),
+        ],
+    )
+    def test_a_run_that_ended_early_without_a_failure_is_not_done(
+        self, lgx: Lgx, tmp_path: Path, report: Report, why: str
+    ) -> None:
+        """Nothing of it can be tried again thread by thread, so that this is a mistake."""
+        (tmp_path / "r.json").write_bytes(report.to_json())
+
+        code, out, err = lgx("run", *ENDS, "--retry", "r.json")
+
+        assert (code, out) == (2, "")
+        assert err == (
+            f"lgx: error: --retry r.json lists no failed thread, but its run {why}; run again "
+            "without --retry\n"
+        )
+
+    def test_a_failure_of_no_thread_is_told(self, lgx: Lgx, tmp_path: Path) -> None:
+        failed = Failure(thread_id=None, what="store items", why="the server answered 403")
+        (tmp_path / "r.json").write_bytes(Report(failures=[failed]).to_json())
+
+        assert lgx("run", *ENDS, "--retry", "r.json").err.splitlines()[0] == (
+            "lgx: warning: r.json also lists 1 failure of what belongs to no thread; a run "
+            "without --retry tries it again"
+        )
 
     @pytest.mark.parametrize(
         ("content", "why"),
