@@ -126,3 +126,21 @@ async def test_verify_compares_rows(files: Any, sqlite_zoo: Path) -> None:
     found = await verify_async(source, sink)
     assert not found.equal
     assert found.threads.different == 5
+
+
+async def test_ids_that_only_sqlite_holds(
+    files: Any, tmp_path: Path, zoo: Any, in_sqlite: Any
+) -> None:
+    """Empty ones, and those with NUL, also where one is the beginning of another."""
+    original = tmp_path / "ids.db"
+    with SqliteSaver.from_conn_string(str(original)) as saver:
+        for name in ("", "a", "a\0", "a\0b", "\0"):
+            for namespace in ("", "\0", "b\0|c\0"):
+                zoo.put_checkpoint(saver, name, namespace)
+    between = use("archive", path=tmp_path / "kept")
+    there = await run_async(use("sqlite-saver", path=original), between)
+    back = await run_async(between, use("sqlite-saver", path=files.target))
+    assert [one.threads.written for one in (there, back)] == [5, 5]
+    assert files.rows(files.target) == files.rows(original)
+    assert len(in_sqlite(files.target)) == 15
+    assert zoo.differences(in_sqlite(original), in_sqlite(files.target)) == []
