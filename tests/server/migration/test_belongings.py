@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_DNS, uuid5
+from uuid import NAMESPACE_DNS, uuid4, uuid5
 
 import pytest
 
@@ -259,3 +260,38 @@ async def test_a_dry_run_tells_what_would_become_of_them(
         f"store items: 1 would be replaced ({changed}), {items - 1} are there already",
     ]
     assert failed == set()
+
+
+async def test_a_cron_comes_once_by_whatever_way(
+    source: Filled, target: str, tmp_path: Path
+) -> None:
+    """From its server, and from an archive of that: what lgx made of it is known by its id; nor
+    are assistants and items there twice."""
+    await bring(source.url, target, map_graph={"gone": "loop"})
+    before = await assistants(target), await crons(target), await items(target)
+    archive = lgx.use("archive", path=str(tmp_path / "archive"))
+    nobody = (str(uuid4()),)
+    await lgx.run_async(lgx.use("cloud", url=source.url), archive, thread_ids=nobody, extras=True)
+    sink = lgx.use("cloud", url=target, map_graph={"gone": "loop"})
+    report = await lgx.run_async(archive, sink, thread_ids=nobody, extras=True)
+    assert [f for f in report.failures if f.thread_id is None] == []
+    assert (await assistants(target), await crons(target), await items(target)) == before
+
+
+async def test_crons_of_a_graph_that_is_not_there_are_told_beforehand(
+    source: Filled, target: str
+) -> None:
+    """With the remedy; by a dry run as by the run."""
+    async with Server(source.url) as server:
+        body = {"assistant_id": "gone", "schedule": "0 0 1 1 *", "input": {}}
+        made = (await server.post("/runs/crons", body))["cron_id"]
+        try:
+            reports = [await bring(source.url, target, dry_run=dry) for dry in (True, False)]
+        finally:
+            await server.delete(f"/runs/crons/{made}")
+    for report in reports:
+        [why] = [f.why for f in report.failures if f.what == f"cron {made}"]
+        assert why == (
+            "it runs an assistant of graph 'gone', which the target does not run; deploy it there, "
+            "or name another with --sink-map-graph gone=GRAPH"
+        )

@@ -144,8 +144,8 @@ async def test_a_copy_of_another_source_is_a_conflict(
     await occupy(target, thread_id, metadata={"lgx": label})
     report = await move(source.url, target, [thread_id])
     assert named(report, thread_id)[0].startswith(
-        "thread: it stands there as a copy of a thread of http://elsewhere (--merge keeps those "
-        "apart);"
+        "thread: it stands there as a copy of a thread of http://elsewhere, which is another "
+        "source (with --merge this one would get an id of its own, and both would stand there);"
     )
     merged = await move(source.url, target, [thread_id], merge=True)
     assert (merged.exit_code, merged.threads.written) == (0, 1)

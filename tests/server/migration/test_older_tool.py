@@ -151,3 +151,20 @@ async def test_its_tables_in_postgresql_are_restored(
     again = await lgx.run_async(source, lgx.use("cloud", url=target))
     assert again.threads.unchanged + again.threads.partial == len(some)
     assert len(await labels(target)) == len(some)
+
+
+async def test_a_damaged_backup_is_all_that_is_said_of_what_it_ends_in(
+    target: str, tmp_path: Path
+) -> None:
+    """Its end would say where it came from: that the whole copies there came from elsewhere is
+    not known, and nobody is to replace them by a part."""
+    await lgx.run_async(lgx.use("json", path=str(BACKUP)), lgx.use("cloud", url=target))
+    damaged = tmp_path / "threads_backup.json.gz"
+    damaged.write_bytes(BACKUP.read_bytes()[: BACKUP.stat().st_size // 2])
+    source, sink = lgx.use("json", path=str(damaged)), lgx.use("cloud", url=target)
+    for dry_run in (True, False):
+        report = await lgx.run_async(source, sink, dry_run=dry_run)
+        assert report.exit_code == 3
+        whys = [failure.why for failure in report.failures if failure.thread_id is not None]
+        assert "it was read in part only, and the whole copy that stands there was left" in whys
+        assert not any("--" in why for why in whys)

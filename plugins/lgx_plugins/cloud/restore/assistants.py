@@ -54,6 +54,8 @@ async def restore_assistants(
     for _, records in itertools.groupby(bundle, _id_of):
         wanted = _in_order(record for record in records if isinstance(record, Assistant))
         restorer = _Restorer(client, graphs, wanted, conflict, context, dry=foreseen is not None)
+        if not restorer.has_graph and restorer.graph_id is not None:
+            graphs.lacking[restorer.id] = restorer.graph_id
         if restorer.empty:
             arrived += restorer.has_graph
             continue
@@ -62,6 +64,7 @@ async def restore_assistants(
             course = await restorer.restore(held)
             if course is not None:
                 arrived += len(wanted)
+                graphs.assistants.add(restorer.id)
                 if foreseen is not None:
                     foreseen.add(course, restorer.id)
         except (ThreadError, RetryableError) as error:
@@ -117,9 +120,9 @@ class _Restorer:
         self._system = _is_system(wanted)
         self.losses: list[Loss] = []
         self.id = wanted[0].assistant_id
-        graph_id = wanted[0].graph_id
-        if self._system and graph_id is not None:
-            self.id = system_id(graphs.mapped(graph_id))
+        self.graph_id = wanted[0].graph_id
+        if self._system and self.graph_id is not None:
+            self.id = system_id(graphs.mapped(self.graph_id))
         self._path = f"/assistants/{quote(self.id, safe='')}"
 
     @property
@@ -130,8 +133,9 @@ class _Restorer:
     @property
     def has_graph(self) -> bool:
         """Whether the target lists the graph that it is of."""
-        graph_id = self._wanted[0].graph_id
-        return graph_id is not None and self._graphs.mapped(graph_id) in self._graphs.known
+        return (
+            self.graph_id is not None and self._graphs.mapped(self.graph_id) in self._graphs.known
+        )
 
     def lost(self, what: str, why: str, *, holdable: bool = True, left: bool = False) -> None:
         name = f"assistant {self._wanted[0].assistant_id}" + (f": {what}" if what else "")

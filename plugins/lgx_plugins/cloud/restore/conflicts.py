@@ -87,7 +87,10 @@ class Judge:
             # Not all that may have been done shows in its content: an answer to an interrupt.
             return self._against("as a copy with which somebody has gone on")
         if label is not None and label.source != job.run.source:
-            why = f"as a copy of a thread of {label.source} (--merge keeps those apart)"
+            why = (
+                f"as a copy of a thread of {label.source}, which is another source (with --merge "
+                "this one would get an id of its own, and both would stand there)"
+            )
         elif label is not None:
             why = "as a copy of another thread of this source"
             return self._against(why)  # the same content would not make one of two
@@ -113,6 +116,9 @@ class Judge:
                 left=True,
             )
             return WriteOutcome(thread_id=thread_id, losses=(loss,), written=False)
+        if job.bundle.outcome == "partial" and _is_whole(job):
+            why = "it was read in part only, and the whole copy that stands there was left"
+            return WriteOutcome(thread_id=thread_id, error=why)
         return WriteOutcome(
             thread_id=thread_id,
             error=f"it stands there {why}; --sink-on-conflict replace or skip says what becomes "
@@ -129,6 +135,12 @@ class Judge:
         except ThreadError:
             return None  # its history is out of reach, or none that an API gives
         return outcome if outcome.exact else None
+
+
+def _is_whole(job: Job) -> bool:
+    """Whether a whole copy of some thread stands there."""
+    there = job.place.holding
+    return there is not None and there.label is not None and there.label.mark is not None
 
 
 def _is_original(bundle: Bundle, newest: Sequence[str]) -> bool:

@@ -23,6 +23,7 @@ from lgx_plugins.cloud.extras import Extras
 from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.foreseen import Foreseen
+from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings
 from lgx_plugins.cloud.restore.label import KEY
 
@@ -59,6 +60,7 @@ class CronRestorer:
     def __init__(
         self,
         client: Client,
+        graphs: Graphs,
         holdings: Holdings,
         config: CloudSinkConfig,
         run: RunInfo,
@@ -67,6 +69,7 @@ class CronRestorer:
     ) -> None:
         """`foreseen`: takes what would be done, which is then not done."""
         self._client = client
+        self._graphs = graphs
         self._holdings = holdings
         self._config = config
         self._run = run
@@ -87,6 +90,7 @@ class CronRestorer:
             assert isinstance(record, Cron)
             try:
                 body = await self._body(record)
+                await self._check(str(body["assistant_id"]))
                 made_from = digest(encoded(body))
                 old = there.get(record.cron_id)
                 if old is not None and _made_from(old) == made_from:
@@ -115,6 +119,26 @@ class CronRestorer:
             self._context.note(f"{enabled} crons that were created disabled were enabled")
         return losses, len(bundle) - len(losses)
 
+    async def _check(self, assistant_id: str) -> None:
+        """That the target has what a cron runs.
+
+        Raises:
+            ThreadError: it has not.
+            RetryableError: the server does not answer.
+        """
+        if await self._graphs.has_assistant(assistant_id, self._context):
+            return
+        graph_id = self._graphs.lacking.get(assistant_id)
+        if graph_id is None:
+            raise ThreadError(
+                f"the target has no assistant {assistant_id}, which it runs; make it there, or "
+                "bring it along: the assistants of a source come with all its threads"
+            )
+        raise ThreadError(
+            f"it runs an assistant of graph {graph_id!r}, which the target does not run; deploy it "
+            f"there, or name another with --sink-map-graph {graph_id}=GRAPH"
+        )
+
     async def _enable(self, cron: Cron, there: Cron) -> bool:
         """Enables one that an earlier run created disabled, if it is to run as at the source."""
         wanted = self._config.enable_crons and _enabled(cron)
@@ -134,12 +158,13 @@ class CronRestorer:
         return True
 
     async def _there(self) -> dict[str, Cron]:
-        """Those of lgx's making, by the ids that they had at this source."""
+        """Those of lgx's making, by the ids that they had where they were made first: the same
+        one may come from its server, and from any copy of that."""
         found: dict[str, Cron] = {}
         async for cron in Extras(self._client, self._context).of("cron"):
             assert isinstance(cron, Cron)
             label = _label(cron)
-            if label.cron_id and label.source == self._run.source:
+            if label.cron_id and label.made_from:  # and not what somebody else has there
                 found[label.cron_id] = cron
         return found
 
@@ -154,7 +179,7 @@ class CronRestorer:
 
     def _left(self, cron: Cron) -> Loss:
         skips = self._config.on_conflict == "skip"
-        why = "it has changed at the source since it was created here"
+        why = "it has other content at the source than what it was created from here"
         remedy = " (--sink-on-conflict skip)" if skips else "; --sink-on-conflict replace does"
         return Loss(
             what=f"cron {cron.cron_id}",

@@ -20,6 +20,7 @@ _LIMIT = 500
 
 class _Row(Struct):
     graph_id: str
+    assistant_id: str = ""
 
 
 class _Node(Struct):
@@ -46,6 +47,10 @@ class Graphs:
 
     def __init__(self, client: Client, mapped: Mapping[str, str]) -> None:
         """`mapped`: by the source's id the target's, where they differ."""
+        self.assistants: set[str] = set()
+        """Ids of those that the target lists, and of those that were made there since."""
+        self.lacking: dict[str, str] = {}
+        """Ids of assistants of the source whose graph the target does not run, with that."""
         self._client = client
         self._mapped = mapped
         self._used: set[str] = set()
@@ -80,6 +85,7 @@ class Graphs:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise RetryableError(f"the target's list of graphs is malformed: {error}") from None
             found.update(row.graph_id for row in rows)
+            self.assistants.update(row.assistant_id for row in rows)
             if len(rows) < _LIMIT:
                 break
             offset += len(rows)
@@ -125,6 +131,23 @@ class Graphs:
             f"the target runs no graph {graph!r}, only: {there}; deploy it there, or name another "
             f"with --sink-map-graph {graph_id}=GRAPH"
         )
+
+    async def has_assistant(self, name: str, context: Context) -> bool:
+        """Whether there is an assistant of that id, or a graph of that name.
+
+        Raises:
+            RetryableError, ThreadError: the server does not tell.
+        """
+        if name in self.assistants or name in self._known:
+            return True
+        path = f"/assistants/{quote(name, safe='')}"
+        try:
+            await self._client.light(context, "GET", path, opening=b"{", what=f"assistant {name!r}")
+        except RefusedError as error:
+            if error.status not in (400, 404, 422):
+                raise
+            return False
+        return True
 
     async def _runs(self, graph: str, context: Context) -> bool:
         """Asks for one by its name: who may not list assistants may still use them."""

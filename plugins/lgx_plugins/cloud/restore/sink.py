@@ -162,7 +162,7 @@ class CloudSink(Sink[CloudSinkConfig]):
             )
         elif kind == "cron":
             restored = await CronRestorer(
-                self._client, self._holdings, self.config, run, context, foreseen
+                self._client, self._graphs, self._holdings, self.config, run, context, foreseen
             ).restore(bundle)
         else:
             restored = await restore_items(self._client, bundle, conflict, context, foreseen)
