@@ -15,10 +15,17 @@ _PATIENCE = 5.0  # seconds without anything new, after which it is said that we 
 
 
 class Meter:
-    """Words for the display; `look` is called at every refresh."""
+    """Words for the display; `look` is called at every refresh.
 
-    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        of: is said behind the number of threads, where it is not plain what they are of.
+    """
+
+    def __init__(
+        self, progress: Progress, clock: Callable[[], float] = time.monotonic, *, of: str = ""
+    ) -> None:
         self.progress = progress
+        self._of = of
         self._clock = clock
         self._looks: deque[tuple[float, int, int]] = deque()
         self._still = (clock(), progress.retries)  # when something moved last, and retries then
@@ -75,8 +82,9 @@ class Meter:
         if progress.phase == "listing":
             return "choosing threads"
         if self.total is None:
-            return f"{counted(progress.settled, 'thread')} ({progress.listed:,} found so far)"
-        return f"{progress.settled:,}/{counted(self.total, 'thread')}"
+            settled = counted(progress.settled, "thread")
+            return f"{settled}{self._of} ({progress.listed:,} found so far)"
+        return f"{progress.settled:,}/{counted(self.total, 'thread')}{self._of}"
 
     def details(self) -> list[str]:
         """The other facts, as few words each."""

@@ -31,7 +31,7 @@ from lgx.cli.options import EFFORT, EXTRAS, OUTPUT, THREADS
 from lgx.cli.pipelines import pipeline_names
 from lgx.cli.session import Session, printable
 from lgx.cli.signals import graceful_stop, reader_gone
-from lgx.cli.summary import summary
+from lgx.cli.summary import in_brief, summary
 from lgx.cli.unmoved import unmoved_lines
 from lgx.cli.uses import parse_use, parse_validator
 from lgx.cli.wrapping import columns_of
@@ -233,8 +233,11 @@ def _show(report: Report, session: Session, given: dict[str, Any], *, listed_all
     elif report.dry_run:
         for line in unmoved_lines(report.would_move, columns_of(sys.stdout)):
             click.echo(line)
-    if not (given["quiet"] or given["json"]):
-        path = given["report"] and str(given["report"])
+    path = given["report"] and str(given["report"])
+    if given["quiet"]:
+        if report.exit_code == 3:
+            session.say(in_brief(report, report_path=path))
+    elif not given["json"]:
         for line in summary(report, report_path=path, listed_all=listed_all):
             click.echo(line, err=True)
     if report.aborted is not None:

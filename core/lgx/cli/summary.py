@@ -11,7 +11,7 @@ from lgx.cli.wrapping import wrapped
 from lgx.report import Counts, Report
 from lgx.threads import Loss
 
-__all__ = ["section", "summary"]
+__all__ = ["in_brief", "section", "summary"]
 
 _COLUMNS = 80
 _SHOWN = 10
@@ -68,6 +68,23 @@ def summary(
     lines += section("cannot be held there", unheld, report_path)
     lines += section("notes", notes, report_path)
     return lines
+
+
+def in_brief(report: Report, *, report_path: str | None = None) -> str:
+    """What is missing, in one sentence, for who wants to hear of nothing else."""
+    verb = "would fail" if report.dry_run else "failed"
+    facts = [f"{counted(report.threads.failed, 'thread')} {verb}"] if report.threads.failed else []
+    if report.threads.partial:
+        facts.append(f"{counted(report.threads.partial, 'thread')} arrived in part")
+    others = sum(failure.thread_id is None for failure in report.failures)
+    if others:
+        facts.append(f"{counted(others, 'failure')} of what belongs to no thread")
+    told = ", ".join(facts) or counted(len(report.failures), "failure")
+    return f"{told}; {_pointer(report_path)}"
+
+
+def _pointer(report_path: str | None) -> str:
+    return f"see {report_path}" if report_path else "use --report FILE to see all"
 
 
 def _threads(report: Report, *, listed_all: bool) -> str:
@@ -138,8 +155,7 @@ def section(
     for text in entries[:shown]:
         lines += _wrap("  - ", printable(text))
     if (left := len(entries) - shown) > 0:
-        where = f"see {report_path}" if report_path else "use --report FILE to see all"
-        lines.append(f"  and {left:,} more; {where}")
+        lines.append(f"  and {left:,} more; {_pointer(report_path)}")
     return lines
 
 

@@ -14,14 +14,14 @@ _LEAST = 8  # characters of a version
 
 
 def unmoved_lines(threads: Sequence[Unmoved], columns: int | None) -> Iterator[str]:
-    """Id, version, and bytes if known.
+    """Id, version, and bytes if known; under a header on a terminal.
 
     Args:
         columns: of a terminal, where a version that does not fit is shortened; None: for a
             program, which gets all of it, and tabs between.
     """
     sized = any(item.size_hint is not None for item in threads)
-    for item in threads:
+    for number, item in enumerate(threads):
         own, version = printable(item.thread_id), printable(item.version)
         hint = item.size_hint
         if columns is None:
@@ -34,4 +34,7 @@ def unmoved_lines(threads: Sequence[Unmoved], columns: int | None) -> Iterator[s
         room = max(_LEAST, columns - len(own) - len(last) - 2)
         if len(version) > room:
             version = f"{version[: room - 1]}…"
+        if number == 0:  # ids of one source are mostly of one length
+            head = f"{'thread':<{len(own)}}  {'version':<{len(version)}}"
+            yield f"{head}  size" if sized else head.rstrip()
         yield f"{own}  {version}{last}"

@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 from msgspec import structs
 
-from lgx.cli.meter import duration
+from lgx.cli.meter import counted, duration
 from lgx.cli.session import printable
 from lgx.cli.summary import section
 from lgx.cli.wrapping import wrapped
 from lgx.verification.report import Compared, Side, Verification
 
-__all__ = ["clean", "verdict"]
+__all__ = ["clean", "in_brief", "verdict"]
 
 _COLUMNS = 80
 _SHOWN = 50  # differences that are listed without a report
@@ -61,8 +61,9 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     else:
         lines += [f"  digest {role:<6} {side.digest}" for role, side in sides if side.digest]
     if found.sample is not None:
+        sample = counted(found.sample, "thread")
         lines += wrapped(
-            f"{found.sample:,} threads of the source; --seed {found.seed} chooses them again",
+            f"{sample} of the source; --seed {found.seed} chooses them again",
             _COLUMNS,
             first="  sample        ",
             rest=" " * 16,
@@ -77,6 +78,13 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     if found.unlisted:
         lines.append(f"  and {found.unlisted:,} more that no report lists")
     return lines
+
+
+def in_brief(found: Verification, *, report_path: str | None = None) -> str:
+    """That something differs or is damaged, in one sentence."""
+    names = " = ".join(side.plugin for side in (found.source, found.sink) if side is not None)
+    where = f"see {report_path}" if report_path else "use --report FILE to see what"
+    return f"{names}: {_verdict(found)}; {where}"
 
 
 def _ended_early(found: Verification) -> bool:

@@ -24,7 +24,7 @@ from lgx.cli.meter import Meter
 from lgx.cli.options import EFFORT, EXTRAS, OUTPUT, THREADS
 from lgx.cli.session import Session
 from lgx.cli.signals import graceful_stop
-from lgx.cli.verdict import clean, verdict
+from lgx.cli.verdict import clean, in_brief, verdict
 from lgx.errors import LgxError, UsageError
 from lgx.progress import Progress
 from lgx.verification.reading import config_of
@@ -96,11 +96,14 @@ def _verify(ctx: click.Context, **given: Any) -> int:
     found = clean(found, session.redact)
     if given["report"] is not None:
         write_report(given["report"], found)
+    path = given["report"] and str(given["report"])
     if given["json"]:
         click.echo(found.to_json(), nl=False)
     elif not given["quiet"]:
-        for line in verdict(found, report_path=given["report"] and str(given["report"])):
+        for line in verdict(found, report_path=path):
             click.echo(line)
+    if given["quiet"] and found.exit_code == 1:
+        session.say(in_brief(found, report_path=path))
     if found.aborted is not None:
         session.say(f"error: {found.aborted}")
     return found.exit_code
@@ -135,9 +138,11 @@ async def _compare(spec: VerifySpec, session: Session, *, quiet: bool) -> Verifi
 
     stop = Stop()
     progress = Progress()
-    title = " = ".join(use.name for use in (spec.source, spec.sink) if use is not None)
+    sides = [use.name for use in (spec.source, spec.sink) if use is not None]
+    title = " = ".join(sides)
+    of = " of both sides" if len(sides) == 2 else ""
     with (
-        show_progress(Meter(progress), title, session, quiet=quiet) as erasing,
+        show_progress(Meter(progress, of=of), title, session, quiet=quiet) as erasing,
         graceful_stop(stop, session.say, erasing),
     ):
         await check_two_places(spec, session.registry)

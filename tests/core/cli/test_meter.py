@@ -181,3 +181,13 @@ def test_one_is_one() -> None:
     assert Meter(progress, clock=lambda: 0.0).line() == "1/1 thread, 1 checkpoint, 0 B, 1 retry"
     progress.total = None
     assert Meter(progress, clock=lambda: 0.0).threads() == "1 thread (0 found so far)"
+
+
+def test_threads_of_two_places_are_said_to_be_of_both() -> None:
+    """Where both are read there are twice as many as either has."""
+    progress = Progress()
+    progress.phase, progress.total, progress.written = "moving", 126, 64
+    meter = Meter(progress, clock=lambda: 0.0, of=" of both sides")
+    assert meter.threads() == "64/126 threads of both sides"
+    progress.total, progress.listed = None, 70
+    assert meter.threads() == "64 threads of both sides (70 found so far)"

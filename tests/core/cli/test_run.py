@@ -79,8 +79,19 @@ def test_json_prints_the_report_alone(lgx: Lgx) -> None:
     }
 
 
-def test_quiet_prints_nothing(lgx: Lgx) -> None:
+def test_quiet_prints_nothing_but_what_is_missing(lgx: Lgx) -> None:
+    """One line, where cron mails whatever it gets; nothing where all has arrived."""
+    losing = ("--source-trouble", "losses", "--quiet")
+
     assert lgx("run", *ENDS, "--quiet") == (0, "", "")
+    assert lgx("run", *ENDS, *losing) == (
+        3,
+        "",
+        "lgx: 3 threads arrived in part; use --report FILE to see all\n",
+    )
+    assert lgx("run", *ENDS, *losing, "--source-threads", "1", "--report", "r.json").err == (
+        "lgx: 1 thread arrived in part; see r.json\n"
+    )
 
 
 def test_the_report_is_for_its_owner_alone(lgx: Lgx, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lgx.cli.summary import summary
+from lgx.cli.summary import in_brief, summary
 from lgx.report import Counts, Failure, Note, Report, Unmoved
 from lgx.threads import Loss
 
@@ -79,6 +79,24 @@ def test_a_run_that_was_ended_says_what_it_did_not_reach() -> None:
     ]
     report.dry_run = True
     assert summary(report)[-1] == "  checkpoints  400 written"
+
+
+def test_what_is_missing_in_one_sentence() -> None:
+    """Threads, and what belongs to none; of a dry run it has not happened."""
+    failures = [
+        Failure(thread_id="a", what="thread", why="it is too large"),
+        Failure(thread_id="b", what="checkpoint", why="poisoned"),
+        Failure(thread_id=None, what="crons", why="the server answered 403"),
+    ]
+    report = Report(threads=Counts(listed=2, failed=1, partial=1), failures=failures)
+
+    assert in_brief(report, report_path="r.json") == (
+        "1 thread failed, 1 thread arrived in part, 1 failure of what belongs to no thread; "
+        "see r.json"
+    )
+    report = Report(dry_run=True, threads=Counts(listed=2, failed=2), failures=failures[:2])
+    assert in_brief(report) == "2 threads would fail; use --report FILE to see all"
+    assert in_brief(Report(failures=failures[:1])).startswith("1 failure; ")
 
 
 def test_an_endless_word_is_broken() -> None:

@@ -26,14 +26,17 @@ def test_programs_get_all_of_it_between_tabs() -> None:
 
 
 def test_on_a_terminal_each_thread_is_one_line() -> None:
-    """The id stays whole, and what tells least is shortened."""
+    """Under a header. The id stays whole, and what tells least is shortened."""
     lines = list(unmoved_lines(THREADS, 80))
 
     assert lines == [
+        f"{'thread':<36}  {'version':<32}  size",
         f"{OWN}  {TIME}  1.2 GB",
         f"{OWN}  {DIGEST[:38]}…  -",
         "red\\x1b[31m  7  5 B",
     ]
     assert max(map(len, lines)) == 80
-    (line,) = unmoved_lines([Unmoved(thread_id="x" * 300, version=TIME)], 80)
+    header, line = unmoved_lines([Unmoved(thread_id="x" * 300, version=TIME)], 80)
+    assert header.split() == ["thread", "version"]
     assert line == f"{'x' * 300}  2026-11…"
+    assert list(unmoved_lines([], 80)) == []

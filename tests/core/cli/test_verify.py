@@ -116,7 +116,12 @@ class TestOutput:
     ) -> None:
         """In place of an earlier one; nothing else is replaced."""
         for _ in range(2):
-            assert lgx("verify", *ends, "--report", "v.json", "--quiet") == (1, "", "")
+            assert lgx("verify", *ends, "--report", "v.json", "--quiet") == (
+                1,
+                "",
+                "lgx: ndjson = ndjson: different; see v.json\n",
+            )
+        assert lgx("verify", *ends[:4], "--quiet") == (0, "", "")
 
         path = tmp_path / "v.json"
         assert msgspec.json.decode(path.read_bytes(), type=Verification).threads.different == 1
@@ -165,6 +170,7 @@ class TestOutput:
         """By a seed."""
         first = lgx("verify", *ends, "--sample", "1").out
         (line,) = [line for line in first.splitlines() if line.startswith("  sample ")]
+        assert line.startswith("  sample        1 thread of the source; --seed ")
         seed = line.split("--seed ")[1].split()[0]
 
         again = lgx("verify", *ends, "--sample", "1", "--seed", seed).out
