@@ -109,6 +109,26 @@ async def test_questions_that_wait_in_a_backup_are_told(
         assert told == waiting, dry_run
 
 
+async def test_what_a_graph_lacks_is_told_before_threads_come_in_part(
+    target: str, backup: list[dict[str, Any]]
+) -> None:
+    """Once for the graph, with the remedy, by a dry run and by the run; and which threads."""
+    source = lgx.use("json", path=str(BACKUP))
+    sink = lgx.use("cloud", url=target, map_graph={"agent": "talk"})
+    reports = [await lgx.run_async(source, sink, dry_run=dry_run) for dry_run in (True, False)]
+    for report in reports:
+        told = [n.message for n in report.notes if n.message.startswith("graph 'talk' there has")]
+        for name in ("files", "n", "tool", "human", "sub"):
+            assert sum(f" '{name}'" in message for message in told) == 1, told
+        assert all("deploy the graph that wrote these threads" in message for message in told)
+        assert all("--sink-map-graph agent=GRAPH" in message for message in told)
+    dry, done = [{f.thread_id for f in report.failures} for report in reports]
+    assert dry == done
+    assert dry == {thread["thread_id"] for thread in backup if thread["history"]}
+    fits = await lgx.run_async(source, lgx.use("cloud", url=target, on_conflict="replace"))
+    assert not any("there has" in note.message for note in fits.notes)
+
+
 async def test_its_tables_in_postgresql_are_restored(
     target: str, backup: list[dict[str, Any]], postgres_server: PostgresServer, database: str
 ) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from lgx import Context, RetryableError, ThreadError
 from lgx_plugins.cloud.answers import RefusedError
 from lgx_plugins.cloud.client import Client
+from lgx_plugins.cloud.restore.belongings import system_id
 from lgx_plugins.replay import Edge, Topology
 
 __all__ = ["Graphs"]
@@ -21,6 +22,14 @@ _LIMIT = 500
 class _Row(Struct):
     graph_id: str
     assistant_id: str = ""
+
+
+class _Schema(Struct):
+    properties: dict[str, Raw] = {}
+
+
+class _Schemas(Struct):
+    state_schema: _Schema | None = None
 
 
 class _Node(Struct):
@@ -40,6 +49,7 @@ class _Graph(Struct):
 
 _rows = msgspec.json.Decoder(list[_Row])
 _graph = msgspec.json.Decoder(_Graph)
+_schemas = msgspec.json.Decoder(_Schemas)
 
 
 class Graphs:
@@ -165,6 +175,18 @@ class Graphs:
             return False
         self._known |= {graph}
         return True
+
+    async def channels(self, graph: str, context: Context) -> frozenset[str] | None:
+        """The channels of one of the target's graphs; None where they cannot be learnt."""
+        path = f"/assistants/{system_id(graph)}/schemas"
+        try:
+            answer = await self._client.light(
+                context, "GET", path, opening=b"{", what=f"schemas of graph {graph!r}"
+            )
+            schema = _schemas.decode(answer.body).state_schema
+        except (ThreadError, RetryableError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return frozenset(schema.properties) if schema is not None and schema.properties else None
 
     async def topology(self, graph: str, context: Context) -> Topology | None:
         """The nodes and edges of one of the target's graphs; None where it cannot be drawn."""

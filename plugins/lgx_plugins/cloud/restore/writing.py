@@ -30,6 +30,7 @@ from lgx_plugins.cloud.restore.conflicts import Course, Judge
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings, Place
 from lgx_plugins.cloud.restore.jobs import Job, job_of
+from lgx_plugins.cloud.restore.likeness import Likeness
 from lgx_plugins.cloud.restore.marking import Marking
 from lgx_plugins.cloud.restore.naming import Renamed
 from lgx_plugins.cloud.restore.room import Room
@@ -60,6 +61,7 @@ class ThreadWriter:
         self._history = HistoryReader(client, _HISTORY_PAGE, Budget(sys.maxsize))
         self._room = Room()
         self._judge = Judge(config.on_conflict)
+        self._likeness = Likeness(graphs)
         self._memory = Memory()
         self._learnt: set[str | None] = {None}  # threads without a graph have no history
         self._learning: dict[str | None, asyncio.Lock] = {}
@@ -92,7 +94,9 @@ class ThreadWriter:
             context.note(
                 "threads whose ids are no UUIDs get one that is made of the id, always the same"
             )
-        lacking = job.missing(expected(job.sent, job.tip), exact=True)
+        async with self._room.of(bundle, self._body_bytes, context):
+            unlike = await self._likeness.losses(job, context)
+        lacking = [*unlike, *job.missing(expected(job.sent, job.tip), exact=True)]
         return WriteOutcome(thread_id=bundle.thread_id, losses=(*foresee(bundle), *lacking))
 
     async def write(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
@@ -181,6 +185,7 @@ class ThreadWriter:
                     raise
             except ThreadError as error:
                 await self._remove(target, error)
+                await self._likeness.losses(job, context)
                 if job.mapped is None:
                     raise
                 raise ThreadError(
@@ -240,6 +245,8 @@ class ThreadWriter:
         built = await target.look()
         losses = (*outcome.losses, *job.missing(built, exact=outcome.exact))
         whole = not any(loss.holdable for loss in losses)
+        if not outcome.exact:
+            await self._likeness.losses(job, context)  # for its note, which tells why
         kept = origin if self._config.provenance else None
         await target.marking.finish(job.finished(outcome, built, whole=whole, origin=kept), built)
         if job.other is not None:

@@ -45,3 +45,23 @@ def build() -> Any:
 
 
 agent = build()
+
+
+class Talk(TypedDict, total=False):
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+def reply(state: Talk) -> dict[str, Any]:
+    return {"messages": [AIMessage("echo")]}
+
+
+def build_talk() -> Any:
+    """A graph of which the backup's threads have two channels and three nodes too many."""
+    graph = StateGraph(Talk)
+    graph.add_node("agent", reply)
+    graph.add_edge(START, "agent")
+    graph.add_edge("agent", END)
+    return graph.compile()
+
+
+talk = build_talk()
