@@ -69,8 +69,7 @@ def _send_otherwise(method: Method, index: int, place: Difference) -> bool:
     fix = method.fix(index)
     if index in method.told:
         # The results may be those of tasks that had finished, and not of the update.
-        fix.candidate += 1
-        return True
+        return method.take_others(index)
     changed = False
     for channel in () if place.given else place.channels:
         if channel in method.hopeless:
@@ -134,8 +133,7 @@ def _reroute(method: Method, index: int, place: Difference) -> bool:
     fix = method.fix(index)
     known = place.by_tasks and place.ran  # of others it is a guess which node made them
     if place.detached or (place.extra and not known):
-        if fix.candidate < _CANDIDATES:
-            fix.candidate += 1
+        if method.take_others(index, _CANDIDATES):
             return True
         if place.detached:
             return False  # a branch takes no commands

@@ -22,11 +22,15 @@ __all__ = [
     "Kind",
     "Memory",
     "Method",
+    "Taken",
 ]
 
 BY_VALUE, OVERWRITTEN, RENAMED = 2, 3, 4
 """Levels (see `GraphMemory`)."""
 
+
+Taken: TypeAlias = tuple[tuple[str, bool], ...]
+"""Nodes that a step is taken to be of, and whether each with what its task wrote."""
 
 Kind: TypeAlias = tuple[tuple[Hashable, ...], ...]
 """What a difference is, apart from where it is."""
@@ -50,7 +54,7 @@ class Fix(Struct):
     Attributes:
         forms: of single channels.
         gotos: where its last update leads, besides what the graph's edges say.
-        candidate: which of the nodes that may have written what no task tells is taken.
+        tried: what was taken for the nodes that wrote what no task tells, and were not.
         level: as in `GraphMemory.levels`, for this step alone.
         otherwise: whether it is staged where it would not be, and not where it would.
         by_edge: whether edges lead to all tasks of their own that come of it, though its
@@ -59,7 +63,7 @@ class Fix(Struct):
 
     forms: dict[str, Form] = field(default_factory=dict)
     gotos: tuple[Goto, ...] = ()
-    candidate: int = 0
+    tried: tuple[Taken, ...] = ()
     level: int = 0
     otherwise: bool = False
     by_edge: bool = False
@@ -150,6 +154,8 @@ class Method(Struct):
         exhausted: at how many steps nothing is left to try for a channel.
         hopeless: channels for which nothing is tried.
         alone: steps that are sent one by one, as a body with them was refused as a whole.
+        taken: of steps that may be of several nodes, those that they were sent under; which are
+            likely changes while threads of the graph are read.
         told: the updates that are taken for those of tasks with results.
         staged: the steps that are staged, as far as it is planned.
         due_again: nodes whose steps should be staged and cannot be: they stay due.
@@ -178,6 +184,7 @@ class Method(Struct):
     exhausted: Counter[str] = field(default_factory=Counter)
     hopeless: set[str] = field(default_factory=set)
     alone: set[int] = field(default_factory=set)
+    taken: dict[int, Taken] = field(default_factory=dict)
     told: set[int] = field(default_factory=set)
     staged: set[int] = field(default_factory=set)
     due_again: set[str] = field(default_factory=set)
@@ -212,6 +219,15 @@ class Method(Struct):
     def fix(self, index: int) -> Fix:
         """The changes at one step, to be changed."""
         return self.fixes.setdefault(index, Fix())
+
+    def take_others(self, index: int, most: int | None = None) -> bool:
+        """Takes a step for one of other nodes than so far; False where none are left, or `most`
+        were tried."""
+        taken, fix = self.taken.get(index), self.fix(index)
+        if taken is None or taken in fix.tried or len(fix.tried) == most:
+            return False
+        fix.tried = (*fix.tried, taken)
+        return True
 
     def copy(self) -> Method:
         """As it stands, untouched by later changes."""

@@ -27,8 +27,8 @@ from lgx_plugins.replay.actions import (
 from lgx_plugins.replay.joins import Arrived, Joins
 from lgx_plugins.replay.learning import learn
 from lgx_plugins.replay.messages import count_messages, messages_of
-from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method
-from lgx_plugins.replay.nodes import candidates, variants
+from lgx_plugins.replay.method import BY_VALUE, RENAMED, Fix, Method, Taken
+from lgx_plugins.replay.nodes import Named, candidates, variants
 from lgx_plugins.replay.outline import NONE, Outline
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.poison import poison
@@ -184,7 +184,7 @@ class _Planner:
     def _appended(self, step: Step, parent: Parent | None) -> Iterator[Action]:
         fix = self._method.fixes.get(step.index, _NOTHING)
         found = variants(step, parent, self._graph)
-        named = found[min(fix.candidate, len(found) - 1)]
+        named = self._take(step.index, found, fix)
         key = frozenset(name for name, _ in found[0])
         level = self._method.level(step.index, key)
         if step.source == "update" and any(writes for _, writes in named):
@@ -225,8 +225,17 @@ class _Planner:
 
     def _candidate(self, step: Step, parent: Parent | None, fix: Fix, level: int) -> str:
         """The node to send under what no task tells of, or under another name than the task's."""
-        found = candidates(step, parent, self._graph)
-        return found[min(fix.candidate + max(level - RENAMED + 1, 0), len(found) - 1)]
+        found: list[Named] = [((node, ()),) for node in candidates(step, parent, self._graph)]
+        [(node, _)] = self._take(step.index, found, fix, after=max(level - RENAMED + 1, 0))
+        return node
+
+    def _take(self, index: int, found: Sequence[Named], fix: Fix, *, after: int = 0) -> Named:
+        """The likeliest that was not tried, or one after it; the last where all were."""
+        left = [named for named in found if _taken(named) not in fix.tried]
+        named = left[min(after, len(left) - 1)] if left else found[-1]
+        if len(found) > 1:
+            self._method.taken[index] = _taken(named)
+        return named
 
     def _stages(self, parent: Parent, names: Sequence[str]) -> bool:
         """Whether a run's step is of nodes whose triggers stay set after an update."""
@@ -283,6 +292,10 @@ class _Planner:
         if not count_messages(value):
             return False
         return messages_of(value) is None or channel in self._method.data
+
+
+def _taken(named: Named) -> Taken:
+    return tuple((node, bool(writes)) for node, writes in named)
 
 
 def _input(step: Step) -> Writes | None:

@@ -203,6 +203,7 @@ class _Replay:
             return improve_refused(method, index, keys[index], why)
         made = attempt.method
         method.staged, method.told, method.written = made.staged, made.told, made.written
+        method.taken = made.taken
         method.exhausted = self._exhausted = Counter()
         return improve(method, attempt.found.differences)
 
