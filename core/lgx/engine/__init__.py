@@ -6,7 +6,7 @@ gathering   one thread on its way to its spool    run_context     what plugins a
 passage     one thread on its way to the sink     tally           every thread counted once
 treatment   transforms and validators             pipeline        one run, all of it
 admission   what a violation costs                stop            ending it early
-delivery    batches into the sink
+delivery    batches into the sink                 connecting      which side is not heard
 """
 
 from __future__ import annotations

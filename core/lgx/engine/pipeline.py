@@ -17,6 +17,7 @@ from lgx.budget import Budget
 from lgx.contracts import RunInfo, Source, StreamSource
 from lgx.engine.admission import Admission
 from lgx.engine.collector import calm_collector
+from lgx.engine.connecting import connecting
 from lgx.engine.delivery import Delivery
 from lgx.engine.extras import Extras
 from lgx.engine.intake import Intake
@@ -56,7 +57,10 @@ async def execute(
         LgxError: source or sink cannot be opened; nothing was written.
     """
     plan = make_plan(spec, registry)
-    return await carry_out(spec, plan, progress=progress, stop=stop)
+    source, sink = f"the source, {spec.source.name}", f"the sink, {spec.sink.name}"
+    return await _Execution(
+        spec, plan, progress or Progress(), stop or Stop(), source=source, sink=sink
+    ).run()
 
 
 async def carry_out(
@@ -67,9 +71,20 @@ async def carry_out(
 
 
 class _Execution:
-    """The state of one run."""
+    """The state of one run; `source` and `sink` are said in front of what keeps it from
+    connecting."""
 
-    def __init__(self, spec: RunSpec, plan: Plan, progress: Progress, stop: Stop) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        plan: Plan,
+        progress: Progress,
+        stop: Stop,
+        *,
+        source: str = "",
+        sink: str = "",
+    ) -> None:
+        self._source, self._sink = source, sink
         self._spec = spec
         self._plan = plan
         self._progress = progress
@@ -112,8 +127,10 @@ class _Execution:
         moving = False
         try:
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(self._plan.source)
-                await stack.enter_async_context(self._plan.sink)
+                with connecting(self._source):
+                    await stack.enter_async_context(self._plan.source)
+                with connecting(self._sink):
+                    await stack.enter_async_context(self._plan.sink)
                 fingerprint = await self._unless_stopped(self._begin())
                 moving = True
                 with calm_collector():
@@ -184,24 +201,28 @@ class _Execution:
     async def _begin(self) -> str:
         """Opens the target for this run, and returns the fingerprint of its copies."""
         plan, report = self._plan, self._report
-        versions = await plan.source.versions(self._context)
+        with connecting(self._source):
+            versions = await plan.source.versions(self._context)
+            identity = await plan.source.identity()
         report.versions = {"lgx": lgx.__version__, **versions}
-        identity = await plan.source.identity()
         fingerprint = plan.fingerprint(identity)
-        await plan.sink.begin(
-            RunInfo(
-                source=identity,
-                started_at=report.started_at,
-                fingerprint=fingerprint,
-                source_name=report.source,
-                kinds=plan.kinds,
-                versions=report.versions,
-                merge=self._spec.merge,
-                dry_run=self._spec.dry_run,
-            ),
-            self._context,
-        )
-        expected, limit = await plan.source.expected(plan.query, self._context), plan.query.limit
+        with connecting(self._sink):
+            await plan.sink.begin(
+                RunInfo(
+                    source=identity,
+                    started_at=report.started_at,
+                    fingerprint=fingerprint,
+                    source_name=report.source,
+                    kinds=plan.kinds,
+                    versions=report.versions,
+                    merge=self._spec.merge,
+                    dry_run=self._spec.dry_run,
+                ),
+                self._context,
+            )
+        with connecting(self._source):
+            expected = await plan.source.expected(plan.query, self._context)
+        limit = plan.query.limit
         if expected is not None and limit is not None:
             expected = min(expected, limit)
         self._progress.total = expected

@@ -311,6 +311,25 @@ async def test_a_run_that_is_stopped_without_a_signal_says_so(bench: Any) -> Non
     assert "finish" not in bench.world.calls
 
 
+@pytest.mark.parametrize("role", ["source", "sink"])
+async def test_a_connection_that_cannot_be_made_is_of_one_side(
+    bench: Any, kit: Any, role: str
+) -> None:
+    """Both may be servers of one sort on one host."""
+    lost = RetryableError("the list of threads failed after 1 try: no answer", outage=True)
+
+    async def refuse(*_: Any) -> None:
+        raise kit.fatal("it cannot be reached") from lost
+
+    part = (kit.source, "versions") if role == "source" else (kit.sink, "begin")
+    bench.parts[f"{role}_memory"] = type("E", (part[0],), {"world": bench.world, part[1]: refuse})
+
+    with pytest.raises(FatalError) as told:
+        await bench.run()
+
+    assert str(told.value) == f"the {role}, memory: it cannot be reached"
+
+
 @pytest.mark.parametrize("where", ["read", "write"])
 async def test_a_cancellation_that_a_plugin_leaks_is_no_success(
     bench: Any, kit: Any, where: str
