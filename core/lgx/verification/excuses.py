@@ -11,7 +11,7 @@ __all__ = ["Excuses"]
 
 _WHY = {
     "checkpoints of subgraphs": "servers take none of other namespaces",
-    "parents of copies": "servers put a copy beside its original, not below it",
+    "parents of copies": "a copy comes after its original at the source, and beside it there",
     "parents of checkpoints whose own did not come": "they stand upon what came before them",
     "checkpoints made for a first input to come upon": "the history begins with it, in the middle",
     "step numbers": "the history begins in the middle or leaves numbers out; servers count from "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
@@ -14,11 +14,15 @@ from lgx_plugins.replay.differences import Differences
 from lgx_plugins.replay.kinds import kinds_of
 from lgx_plugins.replay.messages import MOVED, moved
 from lgx_plugins.replay.method import GraphMemory, Method
-from lgx_plugins.replay.outline import Outline, outline_of
+from lgx_plugins.replay.outline import NONE, Outline, outline_of
 from lgx_plugins.replay.steps import ROOT, root_checkpoints, values_of
 
 __all__ = ["foresee", "losses_of"]
 
+_BESIDE = (
+    "a run that begins anew at an older checkpoint copies it: at the source the copy comes after "
+    "that checkpoint, there beside it; what it holds is equal"
+)
 _EXCUSES = {
     "usage_metadata": ("usage_metadata", "servers move it into additional_kwargs"),
     "invalid_tool_calls": ("invalid_tool_calls", "servers move them into additional_kwargs"),
@@ -34,27 +38,45 @@ _EXCUSES = {
         "the step number",
         "the history begins in the middle or leaves numbers out; servers count from the beginning",
     ),
-    "fork": ("the parent", "servers put a copy beside its original, not below it"),
+    "fork": ("what copies hang from", _BESIDE),
 }
 """What servers cannot be given, and why, by the name under which it is excused."""
 
 
-def foresee(bundle: Bundle) -> Iterator[Loss]:
+def foresee(bundle: Bundle, graph: GraphMemory | None = None) -> Iterator[Loss]:
     """What will be lost of a thread whatever its target is, told from its records alone.
+
+    Args:
+        graph: what is told of the thread's graph already: then what is told once for all of its
+            threads is told as well.
 
     Raises:
         ThreadError: a record is not what an API gives.
     """
-    yield from _unwritable(outline_of(bundle), bundle.thread_id)
-    found: set[str] = set()
+    outline = outline_of(bundle)
+    yield from _unwritable(outline, bundle.thread_id)
+    found = _unlinked(outline)
     for record in root_checkpoints(bundle):
         for value in values_of(record.values).values():
             found.update(moved(value))
-        if found == MOVED.keys():
+        if found >= MOVED.keys():
             break
     for name in sorted(found):
         what, why = _EXCUSES[name]
         yield Loss(what=what, why=why, thread_id=bundle.thread_id, holdable=False)
+    if graph is not None:
+        yield from _made_data(bundle, graph)
+        yield from _untracked(bundle, graph)
+
+
+def _unlinked(outline: Outline) -> set[str]:
+    """What follows from how a thread's checkpoints hang together, as it is excused later."""
+    found: set[str] = set()
+    if any(outline.parents[index] == base for index, base in outline.copied.items()):
+        found.add("fork")
+    if any(outline.base(index) != NONE for index in outline.jumps):
+        found.add("step")
+    return found
 
 
 def losses_of(
@@ -73,13 +95,14 @@ def losses_of(
     yield from _unwritable(outline, thread_id)
     if method is not None:
         yield from _of_method(outline, method, thread_id)
-        yield from _made_data(bundle, method)
-        yield from _untracked(bundle, method)
+        yield from _made_data(bundle, method.graph, method.plain)
+        yield from _untracked(bundle, method.graph)
         yield from _put_in_place(bundle, method)
     if differences is None:
         return
-    for name in sorted(differences.excused):
-        what, why = _EXCUSES.get(name, (name, "servers move them into additional_kwargs"))
+    found = {name for excused in differences.excused for name in excused.split(" and ")}
+    for name in sorted(found):
+        what, why = _EXCUSES[name]
         yield Loss(what=what, why=why, thread_id=thread_id, holdable=False)
     yield from _differing(differences, thread_id)
 
@@ -115,12 +138,15 @@ def _of_method(outline: Outline, method: Method, thread_id: str) -> Iterator[Los
         yield _lost(_checkpoints(count), "the target refused them", thread_id, count)
 
 
-def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
-    """What stays data, told once for a channel: what is true of one thread is of the others."""
+def _made_data(bundle: Bundle, graph: GraphMemory, plain: Iterable[str] = ()) -> Iterator[Loss]:
+    """What stays data, told once for a channel: what is true of one thread is of the others.
+
+    Args:
+        plain: channels with messages of which nothing there makes messages.
+    """
     values, kept = _states(bundle)
-    found = {(channel, "messages") for channel in method.plain}
+    found = {(channel, "messages") for channel in plain}
     found.update(kinds_of(values, kept))
-    graph = method.graph
     new = [item for item in sorted(found) if _first_told(item, bundle, graph)]
     for channel, items in groupby(new, key=itemgetter(0)):
         kinds = " and ".join(kind for _, kind in items)
@@ -132,10 +158,9 @@ def _made_data(bundle: Bundle, method: Method) -> Iterator[Loss]:
         )
 
 
-def _untracked(bundle: Bundle, method: Method) -> Iterator[Loss]:
+def _untracked(bundle: Bundle, graph: GraphMemory) -> Iterator[Loss]:
     """Channels that only the thread itself has, told once."""
     values, kept = map(values_of, _states(bundle))
-    graph = method.graph
     for channel in sorted(kept.keys() - values.keys() - {ROOT} if values else ()):
         if _first_told((channel, "untracked"), bundle, graph):
             yield Loss(

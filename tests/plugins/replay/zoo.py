@@ -587,7 +587,7 @@ class _Functional:
 
 
 CUT = "what an input dropped"
-FORK = "the parent"
+FORK = "what copies hang from"
 SENT = "the input"
 PLAIN = "messages"
 STEPS = "steps"

@@ -54,7 +54,6 @@ async def test_it_tells_all_that_threads_lose_whatever_comes_of_them(
     assert told == {
         (loss.thread_id, loss.what, loss.why) for loss in done.losses if not loss.holdable
     }
-    assert not any("assistant_id" in note.message for note in done.notes)
 
 
 async def test_it_tells_conflicts(source: Filled, target: str) -> None:
@@ -112,3 +111,29 @@ async def test_steps_that_are_too_large_are_told(
     [why] = named(done, thread_id)
     assert "needs a request of" in why
     assert thread_id not in await contents(target)
+
+
+UNTOLD = {"what an input dropped", "the step number", "status idle"}
+"""Of what single threads lose: what in some cases only a look at the copy tells."""
+
+
+async def test_what_is_told_of_any_thread_is_what_comes_of_it(source: Filled, target: str) -> None:
+    """Whatever the graphs there are like: no thread is said to lose what it keeps, and of what it
+    loses next to nothing comes as a surprise."""
+    dry, done = [await move(source.url, target, dry_run=dry_run) for dry_run in (True, False)]
+    told, came = [
+        {f.thread_id for f in report.failures if f.thread_id is not None} for report in (dry, done)
+    ]
+    assert told <= came
+    [why] = named(dry, source.threads["renamed-plain"])
+    assert why.startswith("thread: it would come in part, as graph 'renamed' there has not all of")
+    foreseen, lost = [
+        {
+            (loss.thread_id, loss.what)
+            for loss in report.losses
+            if not loss.holdable and loss.thread_id is not None
+        }
+        for report in (dry, done)
+    ]
+    assert foreseen <= lost
+    assert {what for _, what in lost - foreseen} <= UNTOLD

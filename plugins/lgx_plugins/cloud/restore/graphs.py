@@ -186,7 +186,9 @@ class Graphs:
             schema = _schemas.decode(answer.body).state_schema
         except (ThreadError, RetryableError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return frozenset(schema.properties) if schema is not None and schema.properties else None
+        names = () if schema is None else schema.properties
+        own = frozenset(name for name in names if not name.startswith("__"))
+        return own or None  # functions have none, and nor have lists
 
     async def topology(self, graph: str, context: Context) -> Topology | None:
         """The nodes and edges of one of the target's graphs; None where it cannot be drawn."""

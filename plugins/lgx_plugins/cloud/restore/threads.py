@@ -105,9 +105,12 @@ def tip_of(newest: Checkpoint | None) -> Tip:
     return Tip(due, _says(newest.interrupts) or any(_says(task.interrupts) for task in tasks))
 
 
-def expected(sent: Sent, tip: Tip) -> Built:
-    """A thread's record as a server will have it, as far as the source tells."""
+def expected(thread: Thread | None, sent: Sent, tip: Tip) -> Built:
+    """A thread's record as a server will have it, as far as the source tells: not where a node
+    is due of which no history tells."""
     status = None if tip.due is None else "interrupted" if tip.due else "idle"
+    if thread is not None and thread.status == "interrupted" and not tip.due:
+        status = None
     return Built(status=status, metadata=raw(sent.fields))
 
 

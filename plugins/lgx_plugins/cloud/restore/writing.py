@@ -96,7 +96,7 @@ class ThreadWriter:
             )
         async with self._room.of(bundle, self._body_bytes, context):
             unlike = await self._likeness.losses(job, context)
-        lacking = [*unlike, *job.missing(expected(job.sent, job.tip), exact=True)]
+        lacking = [*unlike, *job.missing(expected(job.thread, job.sent, job.tip), exact=True)]
         return WriteOutcome(thread_id=bundle.thread_id, losses=(*foresee(bundle), *lacking))
 
     async def write(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
