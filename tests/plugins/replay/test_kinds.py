@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from lgx import Bundle, Thread, raw
 from lgx.testing import make_bundle, make_context
-from lgx_plugins.replay import GraphMemory, Memory, Outcome, replay_thread
+from lgx_plugins.replay import GraphMemory, Memory, Outcome, foresee, replay_thread
 
 from .local import LocalTarget, Place
 from .zoo import CASES, graph
@@ -159,3 +159,18 @@ async def test_a_message_that_no_server_makes_is_told(messages: list[Any]) -> No
     assert outcome.losses[0].what == "messages of channel 'messages' of graph 'g' as such"
     told = {loss.what.partition(" of ")[0] for loss in outcome.losses}
     assert told == {"messages", "steps"}
+
+
+async def test_it_is_foreseen_in_the_same_words() -> None:
+    """Once, too; where nothing is known of a graph what is true of all its threads is no
+    thread's to tell."""
+    bundle = await _exported(STATE, "one")
+    outcome = await _replayed(bundle, Memory().of("agent"))
+    memory = Memory().of("agent")
+
+    foreseen = list(foresee(bundle, memory))
+
+    assert foreseen == list(outcome.losses)
+    assert len(foreseen) > 3
+    assert list(foresee(await _exported(STATE, "two"), memory)) == []
+    assert list(foresee(bundle)) == []

@@ -24,8 +24,8 @@ _HEADERS = option(
 )
 
 _BODY = Meta(
-    description="MiB of one request at most; servers refuse more than 300. A longer thread is "
-    "created with its first steps and continued.",
+    description="MiB of steps that are sent together, of which there are 200 and 8 MiB at most; "
+    "what follows is sent with other requests. A larger step goes alone: servers take 300 MiB.",
     ge=1,
     le=290,
 )

@@ -25,7 +25,6 @@ from lgx_plugins.replay import Topology
 __all__ = ["HttpTarget"]
 
 _PATIENCE = 2  # internal errors that a thread's updates may cause before they count as refused
-_STEPS = 200  # of one request: a server takes milliseconds for each, and is silent meanwhile
 
 
 class _Place(Struct):
@@ -94,8 +93,7 @@ class HttpTarget:
         """
         self._attempt.begin()
         self.marking.before = None
-        first, *rest = _portions(supersteps) or [()]
-        content = self._body("raise", first)
+        content = self._body("raise", supersteps)
         what = f"creation of thread {self._thread_id}"
         tries = 0
 
@@ -121,18 +119,12 @@ class HttpTarget:
         answer = await self._context.request(call, what=what, bulk=True)
         self._attempt.exposed = True
         self._check(answer)
-        for portion in rest:
-            await self._continue(portion)
 
     async def _remove_made(self) -> None:
         if await self._attempt.remove_made() is not None:
             self.retried = True
 
     async def go_on(self, supersteps: Sequence[bytes]) -> None:
-        for portion in _portions(supersteps):
-            await self._continue(portion)
-
-    async def _continue(self, supersteps: Sequence[bytes]) -> None:
         # With all that creating it takes: should it have gone, what comes of this is labelled.
         content = self._body("do_nothing", supersteps)
         self._check(await self._send("/threads", content, "continuation"))
@@ -248,10 +240,6 @@ class HttpTarget:
         if self._graph_id is None:
             return None
         return await self._graphs.topology(self._graph_id, self._context)
-
-
-def _portions(supersteps: Sequence[bytes]) -> list[Sequence[bytes]]:
-    return [supersteps[at : at + _STEPS] for at in range(0, len(supersteps), _STEPS)]
 
 
 def _refusal(error: RefusedError) -> ThreadError:

@@ -37,6 +37,7 @@ from lgx_plugins.cloud.restore.room import Room
 from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.target import HttpTarget
 from lgx_plugins.cloud.restore.threads import expected, thread_ttl
+from lgx_plugins.cloud.restore.unkept import Unkept
 from lgx_plugins.replay import Memory, Outcome, foresee, replay_thread
 
 __all__ = ["ThreadWriter"]
@@ -69,6 +70,7 @@ class ThreadWriter:
         """Where nothing stood when it was looked at, by the ids of threads to come: creating one
         tells whether that has changed."""
         self.renamed = Renamed()
+        self._unkept = Unkept()
 
     # -- what comes of a thread ---------------------------------------------------------
 
@@ -97,7 +99,9 @@ class ThreadWriter:
         async with self._room.of(bundle, self._body_bytes, context):
             unlike = await self._likeness.losses(job, context)
         lacking = [*unlike, *job.missing(expected(job.thread, job.sent, job.tip), exact=True)]
-        return WriteOutcome(thread_id=bundle.thread_id, losses=(*foresee(bundle), *lacking))
+        self._unkept.tell(bundle, context)
+        foreseen = foresee(bundle, self._memory.of(job.graph_id))
+        return WriteOutcome(thread_id=bundle.thread_id, losses=(*foreseen, *lacking))
 
     async def write(self, bundle: Bundle, run: RunInfo, context: Context) -> WriteOutcome:
         """
@@ -249,6 +253,7 @@ class ThreadWriter:
             await self._likeness.losses(job, context)  # for its note, which tells why
         kept = origin if self._config.provenance else None
         await target.marking.finish(job.finished(outcome, built, whole=whole, origin=kept), built)
+        self._unkept.tell(bundle, context)
         if job.other is not None:
             self.renamed.add(job.other, job.thread_id)
         return WriteOutcome(
