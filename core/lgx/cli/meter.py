@@ -19,12 +19,19 @@ class Meter:
 
     Args:
         of: is said behind the number of threads, where it is not plain what they are of.
+        failed: what is said of threads that fail.
     """
 
     def __init__(
-        self, progress: Progress, clock: Callable[[], float] = time.monotonic, *, of: str = ""
+        self,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        of: str = "",
+        failed: str = "failed",
     ) -> None:
         self.progress = progress
+        self._failed = failed
         self._of = of
         self._clock = clock
         self._looks: deque[tuple[float, int, int]] = deque()
@@ -98,7 +105,7 @@ class Meter:
             ("to be written", progress.waiting),
             ("unchanged", progress.unchanged),
             ("partial", progress.partial),
-            ("failed", progress.failed),
+            (self._failed, progress.failed),
             ("gone", progress.gone),
         ):
             if count:

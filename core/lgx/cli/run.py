@@ -220,8 +220,9 @@ async def _move(spec: RunSpec, session: Session, progress: Progress, *, quiet: b
 
     stop = Stop()
     title = f"{spec.source.name} → {spec.sink.name}"
+    meter = Meter(progress, failed="would fail" if spec.dry_run else "failed")
     with (
-        show_progress(Meter(progress), title, session, quiet=quiet) as erasing,
+        show_progress(meter, title, session, quiet=quiet) as erasing,
         graceful_stop(stop, session.say, erasing),
     ):
         return await run_spec(spec, session.registry, progress=progress, stop=stop)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from msgspec import UNSET, Raw
 
 from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
-from lgx.forms import form_of, kinds_of, takers, words
+from lgx.forms import Form, form_of, kinds_of, takers, words
 from lgx.records import ANY_KIND, CHECKPOINT_KINDS, Checkpoint, Record
 from lgx.spool import Spool
 
@@ -16,6 +17,7 @@ __all__ = ["Gathering"]
 
 _TOGETHER = 100  # records encoded at once …
 _TOGETHER_BYTES = 1 << 20  # … or fewer, where they are large
+_OTHER: Mapping[Form, Form] = {"raw": "state", "state": "raw"}
 
 
 class Gathering:
@@ -99,13 +101,17 @@ class Gathering:
         form, sink = form_of(left), self._plan.sink
         for kind in kinds_of(form):
             del self.unheld[kind]  # told with the thread
+        others = self.checkpoints
         self.checkpoints += sum(left.values())
         if sink.accepts == ANY_KIND or sink.accepts & left.keys():
             why = f"which this run leaves out; move them with --fidelity {form}"
         else:
             why = f"which the {sink.name} sink does not take; what does is {takers(form)}"
+            if others:
+                why += f"; those in the other form are moved with --fidelity {_OTHER[form]}"
         if self.error is None:
-            self.error = f"its checkpoints are {words(form)}, {why}"
+            which = "some of its" if others else "its"
+            self.error = f"{which} checkpoints are {words(form)}, {why}"
 
     def flush(self) -> None:
         """Brings what came so far into the spool."""

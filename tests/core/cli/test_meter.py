@@ -189,5 +189,7 @@ def test_threads_of_two_places_are_said_to_be_of_both() -> None:
     progress.phase, progress.total, progress.written = "moving", 126, 64
     meter = Meter(progress, clock=lambda: 0.0, of=" of both sides")
     assert meter.threads() == "64/126 threads of both sides"
-    progress.total, progress.listed = None, 70
+    progress.total, progress.listed, progress.failed = None, 70, 2
+    assert "2 would fail" in Meter(progress, clock=lambda: 0.0, failed="would fail").details()
+    progress.failed = 0
     assert meter.threads() == "64 threads of both sides (70 found so far)"

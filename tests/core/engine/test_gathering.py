@@ -157,4 +157,8 @@ async def test_a_thread_in_both_forms_goes_in_the_one_that_was_chosen(
     monkeypatch.setitem(THREADS, "rows", rows("rows") + states("rows"))
 
     assert (await mixed(ANY_KIND, fidelity="state")).failures == []
-    assert [failure.thread_id for failure in (await mixed(THREAD_AND_STATES)).failures] == ["rows"]
+    (failure,) = (await mixed(THREAD_AND_STATES)).failures
+    assert failure.why == (
+        f"some of {TO_STATES}; those in the other form are moved with --fidelity state"
+    )
+    assert (await mixed(THREAD_AND_STATES, fidelity="state")).failures == []
