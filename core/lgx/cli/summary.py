@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ _COLUMNS = 80
 _SHOWN = 10
 _NAMED = 3  # of threads, or things of a thread, in one entry
 _TELLING = 8  # characters of an id that is not part of a word by chance
+_NUMBERED = re.compile(r"(?P<number>\d+) (?P<noun>\w+?)s?(?P<rest>( .*)?)", re.DOTALL)
 _Fact: TypeAlias = tuple[str | None, str, str]  # thread, what, why
 _STATES = (
     ("written", "written"),
@@ -65,7 +67,7 @@ def summary(
     lines += section("missing", missing, report_path)
     lines += _advice(report, report_path)
     lines += section("left as it stands there", left, report_path)
-    lines += section("cannot be held there", unheld, report_path)
+    lines += section("cannot be held there", unheld, report_path, by_kind=True)
     lines += section("notes", notes, report_path)
     return lines
 
@@ -141,22 +143,61 @@ def _fact(loss: Loss) -> _Fact:
 
 
 def section(
-    title: str, facts: Sequence[_Fact], report_path: str | None, *, shown: int = _SHOWN
+    title: str,
+    facts: Sequence[_Fact],
+    report_path: str | None,
+    *,
+    shown: int = _SHOWN,
+    by_kind: bool = False,
 ) -> list[str]:
     """A list with its first entries; what is said of many threads is said once.
 
     Args:
         facts: thread (None: of none), what, and why; each in words, or empty.
+        by_kind: whether what is of one kind stands together, with its sum, rather than all that
+            is said of a thread.
     """
     if not facts:
         return []
-    entries = list(_grouped(facts))
+    entries = list(_summed(facts) if by_kind else _grouped(facts))
     lines = [f"{title} ({len(entries):,}):"]
     for text in entries[:shown]:
         lines += _wrap("  - ", printable(text))
     if (left := len(entries) - shown) > 0:
         lines.append(f"  and {left:,} more; {_pointer(report_path)}")
     return lines
+
+
+def _summed(facts: Sequence[_Fact]) -> Iterator[str]:
+    """Sentences: `96 checkpoints of subgraphs in 15 threads`. What only one thread has stands
+    with all else that it alone has."""
+    kinds: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for thread_id, what, why in facts:
+        if thread_id is not None:
+            kinds.setdefault((_kind(what), why), {}).setdefault(thread_id, []).append(what)
+    shared = {kind: whats for kind, whats in kinds.items() if len(whats) > 1}
+    yield from _grouped([fact for fact in facts if fact[0] is None])
+    for (_, why), threads in shared.items():
+        text = _sum([what for whats in threads.values() for what in whats])
+        said = f"{text} in {len(threads):,} threads ({_first(list(threads))})"
+        yield ": ".join(part for part in (said, why) if part)
+    yield from _grouped(
+        [f for f in facts if f[0] is not None and (_kind(f[1]), f[2]) not in shared]
+    )
+
+
+def _kind(what: str) -> str:
+    """What a number of things are: the same for one of them."""
+    found = _NUMBERED.fullmatch(what)
+    return what if found is None else f"# {found['noun']}{found['rest']}"
+
+
+def _sum(whats: Sequence[str]) -> str:
+    """Those of one kind as one."""
+    found = [_NUMBERED.fullmatch(what) for what in whats]
+    total = sum(int(match["number"]) for match in found if match is not None)
+    first = found[0]
+    return whats[0] if first is None else f"{counted(total, first['noun'])}{first['rest']}"
 
 
 def _grouped(facts: Sequence[_Fact]) -> Iterator[str]:

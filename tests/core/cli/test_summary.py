@@ -144,6 +144,30 @@ def test_a_thread_is_named_once() -> None:
     ]
 
 
+def test_losses_of_one_kind_are_summed() -> None:
+    """Whatever else their threads lack; what one thread alone lacks stands with that thread."""
+    numbers = {"a": 1, "b": 4, "c": 8, "d": 83}
+    losses = [
+        *(loss(i, f"{n} checkpoint{'s' * (n > 1)} of subgraphs", "no") for i, n in numbers.items()),
+        *(loss(i, "its pending interrupts", "asked again") for i in "bd"),
+        loss("a", "status error", "none takes it"),
+        loss("a", "2 things", "why"),
+        loss(None, "channel 'x'", "it stays data"),
+    ]
+
+    assert summary(Report(losses=losses))[3:] == [
+        "cannot be held there (4):",
+        "  - channel 'x': it stays data",
+        "  - 96 checkpoints of subgraphs in 4 threads (a, b, c and 1 more): no",
+        "  - its pending interrupts in 2 threads (b, d): asked again",
+        "  - thread a: status error: none takes it; 2 things: why",
+    ]
+
+
+def loss(thread_id: str | None, what: str, why: str) -> Loss:
+    return Loss(thread_id=thread_id, what=what, why=why, holdable=False)
+
+
 def test_a_sentence_about_a_thread_reads_well_of_several() -> None:
     notes = [Note(message="it has no history: its graph is gone", thread_id=i) for i in "ab"]
 
