@@ -181,12 +181,14 @@ class PostgresSource(Source[PostgresSourceConfig]):
         moment = await self._reach(None)
         async with moment.keeper() as keeper:
             with explained(self._place):
+                key = None
                 if self._found().own:
                     key = await keeper.fetchval(
                         f"SELECT value FROM {names('info')} WHERE key = 'database_id'"
                     )
+                if key is not None:
                     identity = f"postgres:{key}"
-                else:
+                else:  # made by others, or somebody has emptied that table
                     identity = await tables_identity(keeper, address, names)
         return identity if self.config.origin is None else f"{identity}#{self.config.origin}"
 

@@ -7,11 +7,11 @@ from typing import TypeAlias
 from lgx_plugins.replay.actions import Writes
 from lgx_plugins.replay.method import GraphMemory
 from lgx_plugins.replay.parent import Parent
-from lgx_plugins.replay.steps import Step
+from lgx_plugins.replay.steps import END, Step
 
 __all__ = ["Named", "candidates", "unseen", "variants"]
 
-END, START = "__end__", "__start__"
+START = "__start__"
 
 Named: TypeAlias = tuple[tuple[str, Writes | None], ...]
 """The nodes of a step, and what each wrote."""

@@ -10,12 +10,15 @@ from msgspec import Meta, Raw, Struct, UnsetType
 
 from lgx import Checkpoint, Json, Record, ThreadError, split_array, split_object
 
-__all__ = ["ROOT", "Step", "Task", "Values", "root_checkpoints", "step_of", "values_of"]
+__all__ = ["END", "ROOT", "Step", "Task", "Values", "root_checkpoints", "step_of", "values_of"]
 
 Values: TypeAlias = dict[str, Raw]
 """A state by channel. One that is no object has the single channel `ROOT`."""
 
 ROOT = "__root__"
+
+END = "__end__"
+"""Where a graph ends; an update can be made as it, and no task runs there."""
 
 _NULL = Raw(b"null")
 _MOST = 1 << 53  # steps that anybody counts
@@ -144,11 +147,17 @@ def tasks_of(record: Checkpoint) -> tuple[Task, ...]:
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             found = [_slow_task(item) for item in split_array(record.tasks, "the tasks")]
         return tuple(map(_task, found))
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, _NoTaskError) as error:
         raise _malformed(record, "tasks", error) from error
 
 
+class _NoTaskError(Exception):
+    """What is called so runs nowhere."""
+
+
 def _task(task: _Task) -> Task:
+    if task.name == END:
+        raise _NoTaskError(f"no task is named {END!r}")
     path = _path_decoder.decode(task.path)
     pushed = path[:1] == ("__pregel_push",)
     result = None if task.result == _NULL else values_of(task.result)

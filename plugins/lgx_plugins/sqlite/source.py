@@ -149,10 +149,11 @@ class SqliteSource(Source[SqliteSourceConfig]):
         identity = f"sqlite://{self._path}"
         if self._layout is not None and self._layout.own:
             with explained(self._path):
-                ((key,),) = await self._open().execute_fetchall(
+                rows = await self._open().execute_fetchall(
                     f"SELECT value FROM {self._names('info')} WHERE key = 'database_id'"
                 )
-            identity = f"sqlite:{key.decode()}"
+            for (key,) in rows:  # none where somebody has emptied that table
+                identity = f"sqlite:{key.decode()}"
         if self.config.origin is None:
             return identity
         return f"{identity}#{self.config.origin}"

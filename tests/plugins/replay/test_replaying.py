@@ -531,8 +531,9 @@ async def test_threads_of_which_only_the_ends_of_runs_were_kept_are_rebuilt() ->
         ("metadata", b'{"source":' + b"[" * 2000 + b"]" * 2000 + b"}"),
         ("tasks", b'[{"name":"a","path":' + b"[" * 800 + b"]" * 800 + b"}]"),
         ("tasks", b'[{"name":"a","path":' + b"[" * 2000 + b"]" * 2000 + b"}]"),
+        ("tasks", b'[{"name":"__end__","path":["__pregel_pull","__end__"],"result":{"log":[1]}}]'),
     ],
-    ids=["number that nobody counts", "deep metadata", "deep path", "deeper path"],
+    ids=["number that nobody counts", "deep metadata", "deep path", "deeper path", "no node"],
 )
 async def test_what_no_api_gives_is_an_error_of_its_thread(field: str, text: bytes) -> None:
     """It names the checkpoint, and ends nothing else."""
@@ -589,3 +590,17 @@ async def test_without_the_graphs_drawing_what_tasks_tell_is_enough() -> None:
         source, there = await _played(name)
         outcome = await replay_thread(await source.export(), Undrawn(there), Memory().of("g"))
         assert outcome.exact, name
+
+
+@pytest.mark.parametrize("due", [b'["__end__"]', b'["__start__"]', b'["a","__end__"]', b'[""]'])
+async def test_a_place_that_is_no_node_is_told_where_it_is_due(due: bytes) -> None:
+    """Whatever a file says, a thread comes as far as it can."""
+    source, there = await _played("line")
+    thread, *states = await source.export()
+    states[4] = structs.replace(states[4], next=Raw(due), tasks=Raw(b"[]"))
+    bundle = make_bundle(make_context(), [thread, *states])
+
+    outcome = await replay_thread(bundle, LocalTarget(there), Memory().of("g"))
+
+    assert not outcome.exact
+    assert outcome.losses

@@ -209,6 +209,14 @@ async def test_the_identity_belongs_to_the_database(shop: Any) -> None:
         assert await source.identity() != identity
 
 
+async def test_a_database_that_has_lost_its_identity_is_known_by_its_place(shop: Any) -> None:
+    """Somebody has emptied the table that keeps it: the threads are read all the same."""
+    await shop.write(shop.thread("a"))
+    shop.query("DELETE FROM langgraph_info WHERE key = 'database_id'")
+    async with shop.source() as source:
+        assert await source.identity() == f"sqlite://{shop.path}"
+
+
 async def test_merged_sources_are_read_one_at_a_time(shop: Any) -> None:
     """One id may stand for two threads: the origin says which is meant."""
     await shop.write(shop.thread("a", note="one"))

@@ -491,6 +491,19 @@ async def test_the_identity_belongs_to_the_database(shop: Any) -> None:
         assert await source.identity() != identity
 
 
+async def test_tables_that_have_lost_their_identity_are_known_by_their_place(shop: Any) -> None:
+    """Somebody has emptied the table that keeps it: two such databases are still two."""
+    await shop.write(shop.thread("a"))
+    await shop.write(shop.thread("a"), table_prefix="other_")
+    identities = set()
+    for prefix in ("langgraph_", "other_"):
+        shop.query(f"DELETE FROM {prefix}info WHERE key = 'database_id'")
+        async with shop.source(table_prefix=prefix) as source:
+            identities.add(await source.identity())
+    assert len(identities) == 2
+    assert all(not identity.endswith("None") for identity in identities)
+
+
 async def test_merged_sources_are_read_one_at_a_time(shop: Any) -> None:
     """One id may stand for two threads: the origin says which is meant."""
     await shop.write(shop.thread("a", note="one"))
