@@ -106,6 +106,11 @@ class Graphs:
         return tuple(sorted(self._known))
 
     @property
+    def used(self) -> tuple[str, ...]:
+        """Those of the source's that something was of, whether they are mapped or not."""
+        return tuple(sorted(self._used))
+
+    @property
     def idle(self) -> tuple[str, ...]:
         """Those of the source's that are mapped, and that nothing was of."""
         return tuple(sorted(self._mapped.keys() - self._used))

@@ -189,8 +189,9 @@ class CloudSink(Sink[CloudSinkConfig]):
             context.note(renamed)
 
     def _note_mapping(self, context: Context) -> None:
-        for old in self._graphs.idle:
-            context.note(f"--sink-map-graph {old}=… was never used: nothing is of that graph")
+        came = ", ".join(self._graphs.used)
+        for old in self._graphs.idle if came else ():
+            context.note(f"--sink-map-graph {old}=… was of no use: graphs are {came} at the source")
 
     def _begun(self) -> tuple[RunInfo, Context]:
         assert self._run is not None, "used before it was begun"
