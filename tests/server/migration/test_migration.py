@@ -269,6 +269,41 @@ async def test_threads_need_not_be_read_back(
     assert report.exit_code == 0
 
 
+async def test_what_was_not_compared_is_no_copy_for_a_run_that_compares(
+    source: Filled, target: str
+) -> None:
+    """It is said of such a run that it compared nothing, and the next one makes up for it."""
+    thread_id = source.threads["loop-turns"]
+    first, again = [await move(source.url, target, [thread_id], verify="none") for _ in range(2)]
+    compares, last = [await move(source.url, target, [thread_id]) for _ in range(2)]
+
+    told = [["not compared" in note.message for note in report.notes] for report in (first, last)]
+    assert (told[0].count(True), told[1].count(True)) == (1, 0)
+    assert (first.threads.written, again.threads.unchanged) == (1, 1)
+    assert (compares.threads.written, last.threads.unchanged) == (1, 1)
+
+
+async def test_a_thread_gets_another_graph_where_its_name_is_mapped_anew(
+    source: Filled, target: str
+) -> None:
+    """Also one that stands there already; and nothing is said of names that were of no use."""
+    mapped = {"loop": "relay"}
+    async with Server(source.url) as server:
+        thread = await server.post("/threads", {"metadata": {"graph_id": "loop"}})
+        thread_id = thread["thread_id"]
+        await move(source.url, target, [thread_id])
+        reports = [await move(source.url, target, [thread_id], map_graph=mapped) for _ in range(2)]
+        await server.delete(f"/threads/{thread_id}")
+
+    assert [report.threads.written for report in reports] == [1, 0], reports[0].failures
+    assert [
+        note for report in reports for note in report.notes if "map-graph" in note.message
+    ] == []
+    async with Server(target) as server:
+        thread = await server.get(f"/threads/{thread_id}")
+    assert thread["metadata"]["graph_id"] == "relay"
+
+
 async def test_a_graph_may_have_another_name(source: Filled, target: str) -> None:
     """Threads then belong to the other, and are otherwise the same."""
     thread_id = source.threads["gone-plain"]

@@ -30,11 +30,13 @@ class Holding(Struct, frozen=True):
 
     Attributes:
         label: None where lgx did not write it.
+        graph_id: of its graph here.
     """
 
     thread_id: str
     label: Label | None
     created_at: str | None = None
+    graph_id: str | None = None
 
     def is_copy(self, thread_id: str, run: RunInfo) -> bool:
         """Whether it is a copy of this thread of the run's source, or an attempt at one."""
@@ -116,7 +118,10 @@ class Holdings:
         if rows:
             each = size // len(rows) + 1
             self._together = max(1, min(_TOGETHER, _ANSWER // each))
-        return {row.thread_id: Holding(row.thread_id, row.label, row.created_at) for row in rows}
+        return {
+            row.thread_id: Holding(row.thread_id, row.label, row.created_at, row.graph_id)
+            for row in rows
+        }
 
     async def look(self, thread_id: str) -> Built | None:
         """A thread's record; None where it is not there. In one request that is not tried again.

@@ -73,13 +73,20 @@ class Job(Struct, frozen=True):
         return Label(source=self.run.source, thread_id=self.other, graph_id=self.mapped)
 
     def finished(
-        self, outcome: Outcome, built: Built, *, whole: bool, origin: ThreadOrigin | None
+        self,
+        outcome: Outcome,
+        built: Built,
+        *,
+        whole: bool,
+        compared: bool,
+        origin: ThreadOrigin | None,
     ) -> Label:
         """The label once it stands.
 
         Args:
             built: it as it stands.
-            whole: nothing that could be held is missing.
+            whole: nothing that could be held is missing, as far as is known.
+            compared: whether that is known.
             origin: what it was, where that is to be kept there.
         """
         mark = self.bundle.mark if whole else None
@@ -92,6 +99,7 @@ class Job(Struct, frozen=True):
             head=outcome.head,
             state_at=built.state_updated_at,
             metadata=built.metadata_digest,
+            compared=compared,
             thread_id=self.other,
             graph_id=self.mapped,
             provenance=origin,

@@ -31,6 +31,8 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
             metadata without this, when the copy was finished; for the same purpose.
         unfinished: it is being written, or was when that was cut short, by `attempt`. Such a
             thread is no copy of anything, and the next run replaces it.
+        compared: whether it was read back and compared. A run that compares all does not
+            take another copy for its own.
         thread_id, graph_id: those at the source, where it has others here.
         provenance: what it was there, where that was asked for.
     """
@@ -45,6 +47,7 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: str | None = None
     unfinished: bool = False
     attempt: str | None = None
+    compared: bool = True
     thread_id: str | None = None
     graph_id: str | None = None
     provenance: ThreadOrigin | None = None

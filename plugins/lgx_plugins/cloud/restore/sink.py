@@ -32,7 +32,7 @@ from lgx_plugins.cloud.restore.config import CloudSinkConfig, CloudTargetConfig
 from lgx_plugins.cloud.restore.crons import CronRestorer
 from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.graphs import Graphs
-from lgx_plugins.cloud.restore.holdings import Holdings
+from lgx_plugins.cloud.restore.holdings import Holding, Holdings
 from lgx_plugins.cloud.restore.leftovers import Leftovers
 from lgx_plugins.cloud.restore.store import restore_items
 from lgx_plugins.cloud.restore.writing import ThreadWriter
@@ -121,10 +121,20 @@ class CloudSink(Sink[CloudSinkConfig]):
             if holding is None:
                 self._writer.absent[thread_id] = place
             elif holding.is_copy(thread_id, run):
-                mark = holding.label.mark if holding.label else None
+                mark = self._mark(holding)
                 if mark is not None:
                     marks[thread_id] = mark
         return marks
+
+    def _mark(self, holding: Holding) -> Mark | None:
+        """The mark of a copy; None where this run would have made another of it."""
+        label = holding.label
+        if label is None or not (label.compared or self.config.verify != "all"):
+            return None
+        graph_id = label.graph_id or holding.graph_id
+        if graph_id is not None and self._graphs.mapped(graph_id) != holding.graph_id:
+            return None
+        return label.mark
 
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
         run, _ = self._begun()

@@ -50,6 +50,13 @@ class Built(Struct, frozen=True):
         return label_of(split_object(self.metadata))
 
     @property
+    def graph_id(self) -> str | None:
+        text = split_object(self.metadata).get("graph_id", Raw(b"null"))
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(text, type=str | None)
+        return None
+
+    @property
     def own_metadata(self) -> dict[str, Raw]:
         """Without what servers and lgx keep there for themselves."""
         fields = split_object(self.metadata)

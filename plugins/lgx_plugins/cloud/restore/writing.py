@@ -168,17 +168,16 @@ class ThreadWriter:
         cut = False
         for tried in range(1, _TRIES + 1):
             try:
+                compares = cut or self._compares(job)
                 async with self._in_turn(job.graph_id):
                     memory = self._memory.of(job.graph_id)
-                    outcome = await replay_thread(
-                        job.bundle, target, memory, verify=cut or self._compares(job)
-                    )
+                    outcome = await replay_thread(job.bundle, target, memory, verify=compares)
                 cut = cut or target.retried
                 if cut and not outcome.exact and tried < _TRIES:
                     # What was cut off may have gone on at the server, into this one.
                     await target.remove()
                     continue
-                return await self._finish(job, target, outcome, context)
+                return await self._finish(job, target, outcome, context, compared=compares)
             except TakenError as error:
                 await self._disown(target, error)  # and not this run's to remove
                 raise
@@ -242,7 +241,13 @@ class ThreadWriter:
             ) from error
 
     async def _finish(
-        self, job: Job, target: HttpTarget, outcome: Outcome, context: Context
+        self,
+        job: Job,
+        target: HttpTarget,
+        outcome: Outcome,
+        context: Context,
+        *,
+        compared: bool = True,
     ) -> WriteOutcome:
         """Marks a thread as whole, where it is, and tells what it lacks."""
         bundle, origin = job.bundle, job.origin()
@@ -252,7 +257,13 @@ class ThreadWriter:
         if not outcome.exact:
             await self._likeness.losses(job, context)  # for its note, which tells why
         kept = origin if self._config.provenance else None
-        await target.marking.finish(job.finished(outcome, built, whole=whole, origin=kept), built)
+        label = job.finished(outcome, built, whole=whole, compared=compared, origin=kept)
+        await target.marking.finish(label, built)
+        if not compared:
+            context.note(
+                f"threads were not compared with what was written (--sink-verify "
+                f"{self._config.verify}); lgx verify does, and so does a run that compares all"
+            )
         self._unkept.tell(bundle, context)
         if job.other is not None:
             self.renamed.add(job.other, job.thread_id)
