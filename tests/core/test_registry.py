@@ -22,6 +22,7 @@ BUILTIN = [
     "postgres",
     "postgres-saver",
     "s3",
+    "saver",
     "sqlite",
     "sqlite-saver",
 ]

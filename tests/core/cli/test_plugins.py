@@ -30,6 +30,7 @@ class TestList:
                 "postgres        source, sink                        lgx 0.1.0\n"
                 "postgres-saver  source, sink                        lgx 0.1.0\n"
                 "s3              source, sink                        lgx 0.1.0\n"
+                "saver           source, sink                        lgx 0.1.0\n"
                 "sqlite          source, sink                        lgx 0.1.0\n"
                 "sqlite-saver    source, sink                        lgx 0.1.0\n"
                 "tiny            source, sink, transform, validator  lgx-tiny 1.0\n"
