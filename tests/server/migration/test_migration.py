@@ -123,15 +123,22 @@ def test_statuses_arrive_where_a_server_can_be_given_them(migrated: Migrated) ->
 def test_metadata_arrives(migrated: Migrated) -> None:
     """All of it that servers do not set by themselves, `owner` and strange keys included."""
     assert [n for n, t in migrated.found.threads.items() if t.of("metadata")] == []
-    kept_back = [n.message for n in migrated.report.notes if "by itself" in n.message]
-    assert len(kept_back) == 1
-    assert "assistant_id" in kept_back[0]
+    told = [(loss.what, loss.holdable) for loss in migrated.of("loop-strange")]
+    assert ("metadata 'assistant_id'", False) in told
 
 
 def test_settings_of_threads_are_told(migrated: Migrated) -> None:
     """Runs leave them there, and nobody else can."""
-    [note] = [n.message for n in migrated.report.notes if "did not take `config`" in n.message]
-    assert int(note.split()[1]) > 10
+    for name, configured in {"loop-configured": True, "bare-graph": False}.items():
+        told = [(loss.what, loss.holdable) for loss in migrated.of(name)]
+        assert (("its config", False) in told) is configured, name
+
+
+def test_what_servers_take_from_no_checkpoint_is_told_once(migrated: Migrated) -> None:
+    """Errors and questions of the past, and what runs put into the metadata."""
+    messages = [note.message for note in migrated.report.notes if note.thread_id is None]
+    assert len([m for m in messages if m.startswith("errors and interrupts of tasks")]) == 1
+    assert len([m for m in messages if m.startswith("of the metadata of checkpoints")]) == 1
 
 
 def test_nothing_is_different_that_is_not_told(migrated: Migrated) -> None:
