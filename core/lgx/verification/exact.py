@@ -25,6 +25,7 @@ __all__ = ["Pair", "What", "compare_exactly", "compare_pair", "either", "order"]
 What: TypeAlias = Literal["different", "missing", "additional"]
 Pair: TypeAlias = tuple[Row | None, Row | None]
 
+_LABEL = "metadata.lgx"  # what lgx keeps there is none of the thread's
 _SIDES = ("source", "sink")
 
 
@@ -74,7 +75,10 @@ def _compare_own(scope: Scope, entries: tuple[Entry, Entry], findings: Findings)
     right = scope.within("thread", others, entries[1].digests)
     if left != right:
         fields = differing(*left, *right)
-        findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
+        if entries[0].mark != entries[1].mark:
+            fields = tuple(name for name in fields if name != _LABEL)
+        if fields:
+            findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
 
 
 def compare_pair(

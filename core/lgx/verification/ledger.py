@@ -50,6 +50,7 @@ _RECORD = (
 _RECORDS = f"{_RECORD} WHERE thread = ? ORDER BY kind, place, id, copy"
 _ROOT = "WHERE thread = ? AND kind = 'checkpoint' AND place = x'' AND id"
 _STATE = f"{_RECORD} {_ROOT} = ?"
+_IDS = f"SELECT id FROM record {_ROOT} > x'' ORDER BY id LIMIT ?"  # noqa: S608
 _BEFORE = f"SELECT count(*) FROM record {_ROOT} < ?"  # noqa: S608
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
@@ -209,6 +210,11 @@ class Ledger:
         with self._room():
             row = self._database.execute(_STATE, (number, own)).fetchone()
             return None if row is None else self._row(row)
+
+    def ids(self, number: int, most: int) -> list[bytes]:
+        """The first checkpoints of the root namespace of a thread."""
+        with self._room():
+            return [own for (own,) in self._database.execute(_IDS, (number, most))]
 
     def before(self, number: int, own: bytes) -> int:
         """How many checkpoints of the root namespace of a thread have a smaller id."""

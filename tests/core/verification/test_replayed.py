@@ -23,7 +23,7 @@ LABEL = {
 STATE = {"n": 1, "messages": [{"type": "human", "content": "hi"}]}
 
 
-def rebuilt(records: list[Record], **label: Any) -> list[Record]:
+def rebuilt(records: list[Record], *, ids: str = "d", **label: Any) -> list[Record]:
     """The thread as a server would give it that was made to rebuild it."""
     head, *states = records
     assert isinstance(head.metadata, Raw)  # type: ignore[attr-defined]
@@ -43,8 +43,8 @@ def rebuilt(records: list[Record], **label: Any) -> list[Record]:
         made.append(
             msgspec.structs.replace(
                 state,
-                checkpoint_id=f"d{number:04}",
-                parent_checkpoint_id=f"d{number - 1:04}" if number else None,
+                checkpoint_id=f"{ids}{number:04}",
+                parent_checkpoint_id=f"{ids}{number - 1:04}" if number else None,
                 created_at="2026-11-20T00:00:00+00:00",
                 tasks=raw([{"id": "other"}]),
                 metadata=raw({"source": source, "step": known["step"], "thread_id": "t"}),
@@ -269,6 +269,30 @@ async def test_two_copies_of_one_rebuilt_thread_are_compared_exactly(pair: Any, 
     assert (found.differences[0].fidelity, found.replayed) == (None, {})
 
 
+async def test_a_thread_with_a_label_and_one_without_are_compared_exactly_where_ids_are_the_same(
+    pair: Any, make: Any
+) -> None:
+    """A server that was a target once, and a copy of what it has: neither was made of the other
+    by a server. The label itself is lgx's own, and does not count."""
+    records = rebuilt(make.history("t"))
+    head = records[0]
+    bare = msgspec.json.decode(head.metadata)  # type: ignore[attr-defined]
+    del bare["lgx"]
+    pair.put(records, [msgspec.structs.replace(head, metadata=raw(bare)), *records[1:]])
+    assert ((found := await pair.verify()).equal, found.replayed) == (True, {})
+
+    other = [
+        msgspec.structs.replace(head, metadata=msgspec.UNSET, created_at="1999-01-01T00:00:00Z"),
+        msgspec.structs.replace(records[1], tasks=raw([])),
+        *records[2:],
+    ]
+    pair.put(records, other)
+    found = await pair.verify()
+    assert [(d.first, d.fidelity) for d in found.differences] == [
+        ("checkpoint 1 (d0000) of namespace '': tasks differs", None)
+    ]
+
+
 MADE = "6c677800-7468-5265-a164-732d69647321"
 
 
@@ -327,7 +351,7 @@ class TestOtherIds:
     ) -> None:
         """It was brought there under another id, and from there to here under its own."""
         records = rebuilt(make.history("t"), thread_id="user/7", fidelity="values")
-        pair.put(records, rebuilt(records))
+        pair.put(records, rebuilt(records, ids="e"))
 
         found = await pair.verify()
 
