@@ -14,7 +14,7 @@ from lgx_plugins.replay.messages import (
     replacement,
     rewritten,
 )
-from lgx_plugins.replay.method import OVERWRITTEN, Fix, Form, GraphMemory, Method
+from lgx_plugins.replay.method import OVERWRITTEN, RENAMED, Fix, Form, GraphMemory, Method
 from lgx_plugins.replay.parent import Parent
 from lgx_plugins.replay.steps import Step
 
@@ -80,7 +80,9 @@ def _form(
     if told and not stale and level == 0:
         return known or Form.MESSAGES
     if known is None or known in (Form.WRITTEN, Form.MESSAGES):
-        if level >= OVERWRITTEN:
+        found = messages_of(step.values[channel]) if level == RENAMED else None
+        # What the node's name alone stood in the way of, a reducer takes under another.
+        if level >= OVERWRITTEN and not (found is not None and found.items):
             return Form.OVERWRITE
         return _absolute(step.values[channel], channel, parent, method.graph)
     return known

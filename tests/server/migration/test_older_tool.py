@@ -129,6 +129,24 @@ async def test_what_a_graph_lacks_is_told_before_threads_come_in_part(
     assert not any("there has" in note.message for note in fits.notes)
 
 
+async def test_messages_are_made_messages_under_other_nodes(
+    target: str, backup: list[dict[str, Any]]
+) -> None:
+    """A graph that has none of the nodes, and whose channel makes messages: they are not put in
+    place as data, nor are they said to be."""
+    thread = next(thread for thread in backup if len(thread["history"]) > 3)
+    sink = lgx.use("cloud", url=target, map_graph={"agent": "strange"})
+    some = (thread["thread_id"],)
+    report = await lgx.run_async(lgx.use("json", path=str(BACKUP)), sink, thread_ids=some)
+    assert report.threads.partial == 1
+    assert not any("messages" in failure.what for failure in report.failures)
+    assert not any("messages of channel" in loss.what for loss in report.losses)
+    async with Server(target) as server:
+        for state in await server.history(thread["thread_id"]):
+            written = [(task.get("result") or {}).get("messages") for task in state["tasks"]]
+            assert "__overwrite__" not in json.dumps(written)
+
+
 async def test_its_tables_in_postgresql_are_restored(
     target: str, backup: list[dict[str, Any]], postgres_server: PostgresServer, database: str
 ) -> None:

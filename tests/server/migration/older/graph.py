@@ -55,13 +55,14 @@ def reply(state: Talk) -> dict[str, Any]:
     return {"messages": [AIMessage("echo")]}
 
 
-def build_talk() -> Any:
-    """A graph of which the backup's threads have two channels and three nodes too many."""
+def build_talk(node: str) -> Any:
+    """A graph of which the backup's threads have two channels too many, and nodes."""
     graph = StateGraph(Talk)
-    graph.add_node("agent", reply)
-    graph.add_edge(START, "agent")
-    graph.add_edge("agent", END)
+    graph.add_node(node, reply)
+    graph.add_edge(START, node)
+    graph.add_edge(node, END)
     return graph.compile()
 
 
-talk = build_talk()
+talk = build_talk("agent")
+strange = build_talk("nobody")
