@@ -27,7 +27,9 @@ def improve(method: Method, differences: Differences) -> bool:
     _know_hopeless(method, differences)
     for index in wrong:
         place = differences.places[index]
-        if index not in method.staged or not place.still:
+        sent = method.fixes.get(index)
+        if index not in method.staged or not place.still or sent is None or not sent.forms:
+            # A hidden node may have written besides, and a task what was there before.
             changed |= _send_otherwise(method, index, place)
         elif not astray or astray[0] >= index:
             changed |= _unstage(method, index)

@@ -17,6 +17,9 @@ def learn(step: Step, parent: Parent | None, method: Method) -> None:
     graph.seen.update(task.name for task in step.tasks)
     if parent is None or step.source != "loop":
         return
+    if parent.hidden:  # others may have written to the same channels, and led elsewhere
+        method.written.update({channel for task in parent.tasks for channel in task.result or ()})
+        return
     if len(parent.tasks) == 1:
         graph.successors[parent.tasks[0].name] = step.next
     writes = [write for task in parent.tasks for write in task.writes or ()]

@@ -111,6 +111,21 @@ def _joined() -> Any:
     return graph(State, nodes, edges)
 
 
+def _rejoined() -> Any:
+    """The join runs beside one that it has waited for, and writes where that does."""
+
+    class Shared(TypedDict, total=False):
+        any: Annotated[Any, AnyValue(Any)]
+        log: Annotated[list[Any], operator.add]
+
+    def writes(name: str) -> Any:
+        return lambda s: {"any": name}
+
+    nodes = {"a": lambda s: {}, "b": writes("b"), "c": writes("c")}
+    edges = [(START, "a"), (START, "b"), ("a", "b"), (["a", "b"], "c")]
+    return graph(Shared, nodes, edges)
+
+
 async def _asked_twice(place: Place) -> None:
     for number in range(2):
         await place.graph.ainvoke({"log": [str(number)], "x": 5}, place.head())
@@ -606,6 +621,7 @@ CASES = (
     Case("deferred", _deferred, turns(3)),
     Case("deferred join", _deferred_join, turns(3)),
     Case("join in a loop", _looped_join, _looped, (CUT,)),
+    Case("join beside what it waited for", _rejoined, turns(1, {"any": "in"})),
     Case("two joins at once", _two_joins, turns(3)),
     Case("join of sends", _joined_sends, turns(3)),
     Case("messages", _talking, _talked),
