@@ -1,6 +1,10 @@
-"""Graphs that have another name on the target."""
+"""Graphs of the target, and those that have another name there."""
 
 from __future__ import annotations
+
+from lgx.testing import make_context
+from lgx_plugins.cloud.restore.config import CloudSinkConfig
+from lgx_plugins.cloud.restore.sink import CloudSink
 
 from .fill import Filled
 from .moving import move
@@ -14,3 +18,11 @@ async def test_a_name_that_nothing_has_is_told(source: Filled, target: str) -> N
     assert [n.message for n in report.notes if "--sink-map-graph" in n.message] == [
         "--sink-map-graph lop=… was of no use: graphs are loop, relay at the source"
     ]
+
+
+async def test_doctor_tells_what_graphs_consist_of(target: str) -> None:
+    """As far as the server tells: a function has no channels."""
+    async with CloudSink(CloudSinkConfig(url=target)) as sink:
+        facts = {fact.name: fact.value for fact in (await sink.probe(make_context())).facts}
+    assert facts["graph loop"] == "channels count, rounds; nodes turn"
+    assert facts["graph functional"] == "nodes functional"

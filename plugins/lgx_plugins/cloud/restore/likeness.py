@@ -7,12 +7,14 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from lgx import Bundle, Context, Loss
+from lgx import Bundle, Context, Fact, Loss
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.jobs import Job
 from lgx_plugins.replay.steps import next_of, root_checkpoints, values_of
 
 __all__ = ["Likeness"]
+
+_SHOWN = 10
 
 
 class _Shape(Struct, frozen=True):
@@ -55,6 +57,20 @@ class Likeness:
             "nodes that it uses"
         )
         return [Loss(what="thread", why=why, thread_id=job.bundle.thread_id)]
+
+    async def facts(self, context: Context) -> list[Fact]:
+        """What the first few graphs consist of, for whoever has threads for them."""
+        found = []
+        for graph in self._graphs.known[:_SHOWN]:
+            shape = await self._shape(graph, context)
+            parts = [
+                f"{what} {', '.join(sorted(names))}"
+                for what, there in (("channels", shape.channels), ("nodes", shape.nodes))
+                if (names := [name for name in there or () if not name.startswith("__")])
+            ]
+            if parts:
+                found.append(Fact(name=f"graph {graph}", value="; ".join(parts)))
+        return found
 
     async def _shape(self, graph: str, context: Context) -> _Shape:
         async with self._asking:

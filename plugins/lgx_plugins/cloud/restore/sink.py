@@ -34,6 +34,7 @@ from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holding, Holdings
 from lgx_plugins.cloud.restore.leftovers import Leftovers
+from lgx_plugins.cloud.restore.likeness import Likeness
 from lgx_plugins.cloud.restore.store import restore_items
 from lgx_plugins.cloud.restore.writing import ThreadWriter
 from lgx_plugins.cloud.storage import StorageReader
@@ -91,7 +92,9 @@ class CloudSink(Sink[CloudSinkConfig]):
             graphs = Fact(name="graphs", value=", ".join(self._graphs.known) or "none are listed")
         except (RetryableError, ThreadError) as error:
             graphs = Fact(name="graphs", value=f"cannot be listed: {error}", level="warn")
-        return Probe(facts=(*found.facts, graphs, await self._leftovers.fact(context)))
+        shapes = await Likeness(self._graphs).facts(context)
+        unfinished = await self._leftovers.fact(context)
+        return Probe(facts=(*found.facts, graphs, *shapes, unfinished))
 
     async def clean(self, context: Context) -> Sequence[str]:
         return await self._leftovers.clean(context)
