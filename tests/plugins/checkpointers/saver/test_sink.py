@@ -17,7 +17,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 import lgx
-from lgx import CheckpointWrite, RawCheckpoint, UsageError
+from lgx import CheckpointWrite, RawCheckpoint, ThreadError, UsageError
+from lgx_plugins.checkpointers.rows.encryption import Cipher
+from lgx_plugins.checkpointers.saver.loading import Allowed, Loader
 
 
 class Recording(InMemorySaver):
@@ -303,6 +305,16 @@ async def test_what_data_names_is_not_imported_unless_it_is_allowed(
         assert "--sink-allow-modules os" in outcome.error
         assert zoo.held(saver) == {}
         assert not touched.exists()
+
+
+def test_nothing_is_loaded_that_was_not_looked_at(tmp_path: Path) -> None:
+    """Whoever asks for a value without asking for its names first gets an error."""
+    touched = tmp_path / "touched"
+    record = hostile("os", "mkdir", str(touched))
+    loader = Loader(Allowed(()), Cipher(None), JsonPlusSerializer())
+    with pytest.raises(ThreadError, match=r"it names os\.mkdir, which may not be imported"):
+        loader.value(record.type, record.blob, "it")
+    assert not touched.exists()
 
 
 async def test_classes_of_modules_that_are_allowed_come_as_they_are(
