@@ -17,8 +17,8 @@ _WORDS: dict[Form, str] = {
     "state": "states as the API shows them",
 }
 _TAKERS: dict[Form, str] = {
-    "raw": "a checkpointer's sink (sqlite-saver, postgres-saver)",
-    "state": "a server's sink (cloud)",
+    "raw": "the sink of a checkpointer",
+    "state": "the sink of a server",
 }
 
 
@@ -38,5 +38,5 @@ def words(form: Form) -> str:
 
 
 def takers(form: Form) -> str:
-    """The sinks that take checkpoints of that form."""
-    return f"{_TAKERS[form]}, or one that keeps every form (archive, ndjson, sqlite, postgres)"
+    """What sort of sink takes checkpoints of that form; which there are only plugins know."""
+    return f"{_TAKERS[form]}, or one that keeps every form, as files and tables of lgx's own do"

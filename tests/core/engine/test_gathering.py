@@ -24,13 +24,13 @@ THREAD_AND_STATES = frozenset({"thread", "checkpoint"})
 ROWS = frozenset({"raw_checkpoint", "channel_blob", "checkpoint_write"})
 TO_STATES = (
     "its checkpoints are a checkpointer's own rows, which the memory sink does not take; what "
-    "does is a checkpointer's sink (sqlite-saver, postgres-saver), or one that keeps every form "
-    "(archive, ndjson, sqlite, postgres)"
+    "does is the sink of a checkpointer, or one that keeps every form, as files and tables of "
+    "lgx's own do"
 )
 TO_ROWS = (
     "its checkpoints are states as the API shows them, which the memory sink does not take; what "
-    "does is a server's sink (cloud), or one that keeps every form (archive, ndjson, sqlite, "
-    "postgres)"
+    "does is the sink of a server, or one that keeps every form, as files and tables of lgx's "
+    "own do"
 )
 
 

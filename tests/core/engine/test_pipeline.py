@@ -474,8 +474,8 @@ async def test_ends_without_a_common_form_of_checkpoints_are_refused(bench: Any,
 
     assert str(raised.value) == (
         "no checkpoints can be moved from memory to memory: those of memory are a checkpointer's "
-        "own rows, which memory does not take; what does is a checkpointer's sink (sqlite-saver, "
-        "postgres-saver), or one that keeps every form (archive, ndjson, sqlite, postgres)"
+        "own rows, which memory does not take; what does is the sink of a checkpointer, or one "
+        "that keeps every form, as files and tables of lgx's own do"
     )
 
 
