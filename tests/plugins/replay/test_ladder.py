@@ -313,3 +313,25 @@ async def test_the_last_state_climbs_as_the_others_do() -> None:
 
     assert (outcome.fidelity, outcome.checkpoints) == ("latest", 1)
     assert await _values(there, target.thread_id) == (await _values(source, bundle.thread_id))[:1]
+
+
+async def test_no_node_is_tried_twice_for_what_somebody_updated() -> None:
+    """Nor passed over: which ones are likely changes while threads beside it are read."""
+    nodes: dict[str, Any] = {name: lambda s: {} for name in "abcde"}
+    choices = (("b", lambda s: "d"), ("c", lambda s: "e"))
+    source, there = (Place(graph(Source, nodes, [(START, "a")], choices)) for _ in range(2))
+    await source.graph.ainvoke({"log": ["in"]}, source.head())
+    past = source.at(await source.id_of(step=0))
+    await source.graph.aupdate_state(past, {"x": 1}, as_node="c")
+    memory = Memory().of("g")
+    memory.equal["x"] = 1
+
+    class Among(LocalTarget):
+        async def remove(self) -> None:
+            await super().remove()
+            names = "bdc" if self.calls.count("remove") < 3 else "cbd"
+            memory.successors = dict.fromkeys(names, ("elsewhere",))
+
+    outcome = await replay_thread(await source.export(), Among(there), memory)
+
+    assert (outcome.exact, outcome.losses) == (True, ())
