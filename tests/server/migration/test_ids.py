@@ -107,7 +107,10 @@ async def test_two_sources_are_kept_apart(path: Path, other: Path, target: str) 
     assert first.threads.written == len(ODD)
     refused = await lgx.run_async(lgx.use("ndjson", path=str(other)), lgx.use("cloud", url=target))
     assert refused.threads.failed == len(ODD)
-    assert all("with --merge this one would get an id of its own" in failure.why for failure in refused.failures)
+    assert all(
+        "with --merge this one would get an id of its own" in failure.why
+        for failure in refused.failures
+    )
     merged = await lgx.run_async(
         lgx.use("ndjson", path=str(other)), lgx.use("cloud", url=target), merge=True
     )
