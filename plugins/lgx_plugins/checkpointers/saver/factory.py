@@ -60,7 +60,7 @@ def is_saver(found: object) -> bool:
 def missing_package() -> UsageError:
     return UsageError(
         "the package langgraph-checkpoint is not installed, without which there is no "
-        "checkpointer; pip install it beside lgx"
+        "checkpointer; install it into the environment of lgx"
     )
 
 
