@@ -21,6 +21,9 @@ BUILD = PROJECT["build-system"]["requires"]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*python_versions(PROJECT), HERE}, key=lambda text: int(text.split(".")[1]))
 
+# Most tests wait for a server, a disk or a clock; those of one file share what they start.
+AT_ONCE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+
 nox.options.sessions = ["lint", "types", f"tests-{HERE}", "package"]
 
 
@@ -52,15 +55,18 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests but the nightly ones, with branch coverage; takes pytest's arguments."""
+    """All tests but the nightly ones; takes pytest's arguments."""
     install_all(session)
-    floor = [] if session.posargs else ["--cov-fail-under=88"]
-    # Most of them wait for a server, a disk or a clock; those of one file share what they start.
-    at_once = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+    session.run("pytest", "-m", "not nightly", *AT_ONCE, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The same tests with branch coverage, which takes them a good part longer."""
+    install_all(session)
     session.run(
-        *("pytest", "-m", "not nightly", "--cov", "--cov-report=term:skip-covered", *floor),
-        *at_once,
-        *session.posargs,
+        *("pytest", "-m", "not nightly", "--cov", "--cov-report=term:skip-covered"),
+        *("--cov-fail-under=88", *AT_ONCE, *session.posargs),
     )
 
 
