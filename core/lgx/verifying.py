@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VerifyOptions",
-    "check_two_places",
     "make_verify_spec",
     "verify",
     "verify_async",
@@ -59,7 +58,7 @@ def verify(
         **options: which threads and how: see `VerifyOptions`.
 
     Raises:
-        UsageError: nothing was begun, for the reason given.
+        UsageError: nothing was begun, for the reason given: both sides are one place, for one.
         LgxError: a side cannot be opened. What happens after that is in the result: see
             `Verification.exit_code`, `aborted` and `differences`.
     """
@@ -98,10 +97,11 @@ async def verify_spec(
     from lgx.verification.execution import compare
 
     plugins = registry or Registry.from_environment()
+    await _check_two_places(spec, plugins)
     return await compare(spec, plugins, progress=progress, stop=stop)
 
 
-async def check_two_places(spec: VerifySpec, registry: Registry) -> None:
+async def _check_two_places(spec: VerifySpec, registry: Registry) -> None:
     """
     Raises:
         UsageError: both sides are one place, read at one moment; or as `verify`.

@@ -17,7 +17,6 @@ from lgx import (
     Probe,
     Query,
     Record,
-    Registry,
     Secret,
     StreamSource,
     Thread,
@@ -27,7 +26,6 @@ from lgx import (
     option,
 )
 from lgx.sameness import refuse_one_place
-from lgx.verifying import check_two_places, make_verify_spec
 
 
 class ServerConfig(Config, frozen=True, kw_only=True):
@@ -121,23 +119,21 @@ async def test_a_file_and_a_link_to_it_are_one_place_and_its_copy_is_another(
     path.write_bytes(encode_line(Thread(thread_id="t")) + b"\n")
     link.symlink_to(path)
     shutil.copy(path, copy)
-    source, registry = lgx.use("ndjson", path=str(path)), Registry()
+    source = lgx.use("ndjson", path=str(path))
 
-    with pytest.raises(UsageError, match=r"both .*a\.ndjson, which .* --sink-path$"):
-        await check_two_places(
-            make_verify_spec(source, lgx.use("ndjson", path=str(link))), registry
-        )
-    await check_two_places(make_verify_spec(source, lgx.use("ndjson", path=str(copy))), registry)
+    for other in (source, lgx.use("ndjson", path=str(link))):
+        with pytest.raises(UsageError, match=r"both .*a\.ndjson, which .* --sink-path$"):
+            await lgx.verify_async(source, other)
+    assert (await lgx.verify_async(source, lgx.use("ndjson", path=str(copy)))).equal
 
 
 async def test_an_archive_is_compared_with_what_it_was_before(tmp_path: Path) -> None:
     """One place, at two moments."""
     path = tmp_path / "a.ndjson"
     path.write_bytes(encode_line(Thread(thread_id="t")) + b"\n")
-    archive, registry = lgx.use("archive", path=str(tmp_path / "copies")), Registry()
+    archive = lgx.use("archive", path=str(tmp_path / "copies"))
     await lgx.run_async(lgx.use("ndjson", path=str(path)), archive)
 
     with pytest.raises(UsageError, match="source and sink are both"):
-        await check_two_places(make_verify_spec(archive, archive), registry)
-    before = make_verify_spec(archive, archive, as_of="2999-01-01T00:00:00Z")
-    await check_two_places(before, registry)
+        await lgx.verify_async(archive, archive)
+    assert (await lgx.verify_async(archive, archive, as_of="2999-01-01T00:00:00Z")).equal

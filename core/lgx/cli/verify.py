@@ -30,7 +30,7 @@ from lgx.progress import Progress
 from lgx.verification.reading import config_of
 from lgx.verification.report import Verification
 from lgx.verification.spec import VerifySpec
-from lgx.verifying import check_two_places, make_verify_spec, verify_spec
+from lgx.verifying import make_verify_spec, verify_spec
 
 __all__ = ["verify"]
 
@@ -145,7 +145,6 @@ async def _compare(spec: VerifySpec, session: Session, *, quiet: bool) -> Verifi
         show_progress(Meter(progress, of=of), title, session, quiet=quiet) as erasing,
         graceful_stop(stop, session.say, erasing),
     ):
-        await check_two_places(spec, session.registry)
         return await verify_spec(spec, session.registry, progress=progress, stop=stop)
 
 
