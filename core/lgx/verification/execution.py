@@ -17,6 +17,7 @@ from lgx.engine import Stop
 from lgx.engine.requests import Requests
 from lgx.engine.run_context import RunContext
 from lgx.errors import UsageError
+from lgx.forms import form_of, words
 from lgx.progress import Progress
 from lgx.query import Query
 from lgx.registry import Registry
@@ -103,9 +104,11 @@ class _Execution:
                 "the present one; read from an archive"
             )
         if len(sources) == 2 and not may_be_compared([source.offers for source in sources]):
+            here, there = (words(form_of(source.offers)) for source in sources)
             raise UsageError(
-                f"{sources[0].name} and {sources[1].name} cannot be compared: the one has "
-                "checkpoints in a form that the other does not give"
+                f"nothing can be compared: the source, {sources[0].name}, has {here}, and the "
+                f"sink, {sources[1].name}, {there}; compare each with a copy that was written in "
+                "its own form"
             )
 
     def _check_forms(self, parts: Sequence[Part]) -> bool:
