@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 from lgx.verification.report import LeftOut
 
-__all__ = ["Excuses"]
+__all__ = ["THE_THREADS", "Excuses"]
+
+THE_THREADS = "the thread's "
+"""What the names begin with of keys of a thread's metadata that copies cannot have."""
 
 _WHY = {
     "checkpoints of subgraphs": "servers take none of other namespaces",
@@ -29,6 +32,7 @@ _WHY = {
 }
 _ELSE = "servers take none from others"
 _ADDED = "servers add to it"
+_KEPT = "servers and lgx keep it for themselves"
 
 
 class Excuses(Counter[str]):
@@ -57,4 +61,5 @@ class Excuses(Counter[str]):
                     what=f"{what} that only rebuilt threads have ({number:,})", why=_ADDED
                 )
             else:
-                yield LeftOut(what=f"{what} ({number:,})", why=_WHY.get(what, _ELSE))
+                why = _KEPT if what.startswith(THE_THREADS) else _WHY.get(what, _ELSE)
+                yield LeftOut(what=f"{what} ({number:,})", why=why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lgx.verification.entries import Entry, Row
-from lgx.verification.excuses import Excuses
+from lgx.verification.excuses import THE_THREADS, Excuses
 from lgx.verification.fingerprint import NOTHING, SIZE, field_of, shown
 from lgx.verification.marks import RESERVED
 from lgx.verification.scope import Scope
@@ -13,6 +13,7 @@ from lgx.verification.scope import Scope
 __all__ = ["compare_own", "digests_of"]
 
 _GRAPH = "metadata.graph_id"
+_LABEL = "metadata.lgx"
 
 
 def compare_own(
@@ -59,11 +60,25 @@ def _counted(
     names: tuple[str, ...], digests: bytes, row: Row | Entry, field: str
 ) -> Iterator[tuple[str, bytes]]:
     for at, name in enumerate(names):
-        if field_of(name) != field or (field == "metadata" and name[1:] in RESERVED):
+        if field_of(name) != field or _is_reserved(name):
             continue
         digest = row.settled.get(name) or digests[at * SIZE : (at + 1) * SIZE]
         if digest not in NOTHING or shown(name) != field:
             yield name, digest
+
+
+def _reserved(scope: Scope, entry: Entry) -> dict[str, bytes]:
+    """The digests of those keys of the metadata that `digests_of` passes over."""
+    names, digests = scope.within("thread", entry.names or (), entry.digests)
+    return {
+        name: digests[at * SIZE : (at + 1) * SIZE]
+        for at, name in enumerate(names)
+        if _is_reserved(name)
+    }
+
+
+def _is_reserved(name: str) -> bool:
+    return field_of(name) == "metadata" and name[1:] in RESERVED
 
 
 def _values(
@@ -97,6 +112,11 @@ def _values(
 
 def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Excuses) -> list[str]:
     one, other = (digests_of(scope, "thread", entry, "metadata") for entry in (original, copy))
+    kept, theirs = (_reserved(scope, entry) for entry in (original, copy))
+    for key, digest in kept.items():
+        # A label at the source is not the thread's either.
+        if theirs.get(key) != digest and (shown(key) != _LABEL or original.mark is None):
+            excused[f"{THE_THREADS}{shown(key)}"] += 1
     fields = []
     for key in sorted(one.keys() | other.keys()):
         name = shown(key)

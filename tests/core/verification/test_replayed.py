@@ -76,7 +76,38 @@ async def test_ids_times_and_what_servers_reserve_do_not_count(pair: Any, make: 
         ),
         "checkpoints of subgraphs (1): servers take none of other namespaces",
         "run records (1): servers take none from others",
+        "the thread's metadata.assistant_id (1): servers and lgx keep it for themselves",
     ]
+
+
+async def test_keys_that_servers_and_lgx_keep_for_themselves_are_told(pair: Any, make: Any) -> None:
+    """Where they are not the same on both sides: by each key, with the number of threads; what
+    lgx itself keeps in a copy is none of the thread's."""
+    keys = ("thread_id", "run_id", "cron_id", "counters_since_delta_snapshot")
+    for number, own in enumerate("tuv"):
+        metadata: dict[str, Any] = {"graph_id": "a", **dict.fromkeys(keys[: number + 1], own)}
+        thread = make.thread(own, metadata=raw({**metadata, "lgx": "mine"} if number else metadata))
+        copy = rebuilt([thread])
+        for key in keys[1:]:
+            copy = without(copy, key)
+        pair.put([thread], copy)
+
+    found = await pair.verify()
+
+    assert (found.equal, found.replayed) == (True, {"replayed": 3})
+    assert told(found)[1:] == [
+        "the thread's metadata.cron_id (1)",
+        "the thread's metadata.lgx (2)",
+        "the thread's metadata.run_id (2)",
+    ]
+
+
+def without(records: list[Record], key: str) -> list[Record]:
+    """The thread without one key of its metadata."""
+    head: Any = records[0]
+    metadata = msgspec.json.decode(head.metadata)
+    metadata.pop(key, None)
+    return [msgspec.structs.replace(head, metadata=raw(metadata)), *records[1:]]
 
 
 CHANGES = [
