@@ -3,14 +3,31 @@ checkpoint runs what it names."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lgx import Fact, ThreadError
 from lgx_plugins.checkpointers.rows.encryption import is_encrypted
-from lgx_plugins.checkpointers.serde import UNTOLD, Name, environment_key, names, unsafe
+from lgx_plugins.checkpointers.serde import UNTOLD, Document, Name, environment_key, unsafe
 
-__all__ = ["Imports"]
+__all__ = ["HARMLESS_TYPES", "Imports"]
+
+HARMLESS_TYPES = ("null", "empty", "bytes", "bytearray")
+"""Values of these name nothing, and need not be looked into."""
 
 _MOST = 200
 """So many names are shown; data may hold any number."""
+
+_KEPT = 50_000
+"""So many are kept."""
+
+_LONGEST = 100
+"""Characters of a name that are shown."""
+
+_LOADED = "is imported when the data is loaded"
+_LOADED_ONCE = (
+    "is imported when the metadata is loaded by a saver from before "
+    "langgraph-checkpoint-postgres 2.0.23 or langgraph-checkpoint-sqlite 3.0"
+)
 
 
 class Imports:
@@ -23,6 +40,7 @@ class Imports:
         """
         self._key = environment_key()
         self._names: set[Name] = set()
+        self._of_metadata: set[Name] = set()
         self._encrypted = 0
         self._unreadable = 0
         self._why = ""
@@ -32,38 +50,58 @@ class Imports:
         if is_encrypted(type_) and self._key is None:
             self._encrypted += 1
             return
+        self._look(lambda: Document.parse(type_, blob, self._key), self._names)
+
+    def add_metadata(self, text: bytes) -> None:
+        """Looks into the metadata of one checkpoint, which older savers load as they do values of
+        the type "json"."""
+        if b'"lc"' in text or b"\\u00" in text:
+            self._look(lambda: Document.parse("json", text), self._of_metadata)
+
+    def _look(self, parse: Callable[[], Document], names: set[Name]) -> None:
+        found: set[Name] = set()
         try:
-            self._names |= names(type_, blob, self._key)
+            parse().gather_names(found)
         except ThreadError as error:
             self._unreadable += 1
             self._why = self._why or str(error)
+        if len(names) < _KEPT:
+            names |= found
 
     def facts(self) -> tuple[Fact, ...]:
         """Of what was found: a warning for each name that LangGraph does not know to be harmless,
         and for values that could not be looked into."""
-        strange = unsafe(self._names)
-        known = len(self._names) - len(strange)
+        shown = [(name, _LOADED) for name in unsafe(self._names)]
+        known = len(self._names) - len(shown)
+        shown += [(name, _LOADED_ONCE) for name in unsafe(self._of_metadata - self._names)]
         facts = [Fact(name="imports", value=f"{known} names that LangGraph knows to be harmless")]
-        facts += [
-            Fact(name="imports", value=_shown(name), level="warn") for name in strange[:_MOST]
-        ]
-        if len(strange) > _MOST:
-            more = f"{len(strange) - _MOST} more names"
-            facts.append(Fact(name="imports", value=more, level="warn"))
+        facts += [_warning(_text(name, when)) for name, when in shown[:_MOST]]
+        if len(shown) > _MOST:
+            least = "at least " if len(self._names) >= _KEPT else ""
+            facts.append(_warning(f"{least}{len(shown) - _MOST} more names"))
         if self._encrypted:
-            value = (
-                f"{self._encrypted} values are encrypted, and were not looked into; set "
-                "LANGGRAPH_AES_KEY to their key"
+            facts.append(
+                _warning(
+                    f"{self._encrypted} values are encrypted, and were not looked into; set "
+                    "LANGGRAPH_AES_KEY to their key"
+                )
             )
-            facts.append(Fact(name="imports", value=value, level="warn"))
         if self._unreadable:
-            value = f"{self._unreadable} values cannot be read: {self._why}"
-            facts.append(Fact(name="imports", value=value, level="warn"))
+            facts.append(_warning(f"{self._unreadable} values cannot be read: {self._why}"))
         return tuple(facts)
 
 
-def _shown(name: Name) -> str:
+def _warning(value: str) -> Fact:
+    return Fact(name="imports", value=value, level="warn")
+
+
+def _text(name: Name, when: str) -> str:
     if name == UNTOLD:
         return "a constructor that LangGraph does not write: what it imports cannot be told"
-    module, attribute = (repr(part)[1:-1] for part in name)
-    return f"{module}.{attribute} is imported when the data is loaded"
+    module, attribute = (_shown(part) for part in name)
+    return f"{module}.{attribute} {when}"
+
+
+def _shown(part: str) -> str:
+    text = repr(part[:_LONGEST])[1:-1]
+    return text if len(part) <= _LONGEST else f"{text}…"

@@ -81,9 +81,17 @@ class Document:
 
     def names(self) -> set[imports.Name]:
         """The modules and names that loading the value would make LangGraph import."""
+        found: set[imports.Name] = set()
+        self.gather_names(found)
+        return found
+
+    def gather_names(self, found: set[imports.Name]) -> None:
+        """Adds them to those found, and raises only then: of a damaged value LangGraph imports
+        what it comes to before the damage, and beside it."""
         if self._inner == "msgpack":
-            return imports.named(self._data)
-        return set(jsonform.named(self._data)) if self._inner == "json" else set()
+            imports.gather(self._data, found)
+        elif self._inner == "json":
+            jsonform.gather(self._data, found)
 
     def strings(self) -> Iterator[Text]:
         """All texts in the order of the bytes, keys included."""

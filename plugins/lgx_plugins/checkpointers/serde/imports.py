@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from lgx import ThreadError
 from lgx_plugins.checkpointers.serde import messages
 from lgx_plugins.checkpointers.serde.reading import LEVELS
 from lgx_plugins.checkpointers.serde.scanning import (
     ARRAY,
+    CODES,
     DEEPEST,
     END,
-    EXTENSION,
     MAP,
+    OPAQUE,
     TEXT,
     tokens,
 )
 
-__all__ = ["SAFE", "UNTOLD", "Name", "named", "unsafe"]
+__all__ = ["SAFE", "UNTOLD", "Name", "gather", "unsafe"]
 
 Name: TypeAlias = tuple[str, str]
 
@@ -62,15 +64,21 @@ def unsafe(names: set[Name]) -> list[Name]:
     return sorted(names - SAFE)
 
 
-def named(blob: bytes) -> set[Name]:
-    """The names in a msgpack value; of a method other than the one that LangGraph writes, the
-    name is `Class.method`.
+def gather(blob: bytes, found: set[Name]) -> None:
+    """Adds the names in a msgpack value to those found; of a method other than the one that
+    LangGraph writes, the name is `Class.method`.
+
+    LangGraph builds a value while it reads: what stands before damage is imported, and what
+    stands beside it in another extension, too. So these are found before anything is raised.
 
     Raises:
         ThreadError: the bytes are not one msgpack value.
     """
-    found = _Collector().collect(blob)
-    return _walk(blob) if found is None else found
+    quick = _Collector().collect(blob)
+    if quick is None:
+        _walk(blob, found)
+    else:
+        found |= quick
 
 
 class _Collector:
@@ -93,7 +101,7 @@ class _Collector:
         return self._found
 
     def _extension(self, code: int, data: bytes) -> None:
-        if code not in _CALLS and code != 7:
+        if code not in CODES:
             return
         levels = min(len(data), DEEPEST)
         self._levels -= levels
@@ -101,7 +109,7 @@ class _Collector:
             raise ValueError("too deep for this road")
         payload = self._unpack(data, ext_hook=self._extension, option=self._option)
         self._levels += levels
-        if code != 7:
+        if code in _CALLS:
             self._found.add(_name(code, payload))
 
 
@@ -115,39 +123,36 @@ def _name(code: int, payload: Any) -> Name:
         return module, name
     if len(payload) < 4 or type(payload[3]) is not str:
         return UNTOLD
-    return (
-        (module, name)
-        if (*payload[:2], payload[3]) == _METHOD
-        else (
-            module,
-            f"{name}.{payload[3]}",
-        )
-    )
+    if (module, name, payload[3]) == _METHOD:
+        return module, name
+    return module, f"{name}.{payload[3]}"
 
 
-def _walk(blob: bytes) -> set[Name]:
-    """Without recursion, and without keeping more of a payload than its first elements."""
-    found: set[Name] = set()
-    # What is open: for an extension its code, for its array what the elements are, else None.
-    stack: list[int | list[Any] | None] = []
-    for kind, _, _, _, value in tokens(blob):
-        if kind == END:
-            closed = stack.pop()
-            if type(closed) is list:
-                code = stack[-1]
-                assert type(code) is int
-                found.add(_name(code, closed))
-            continue
-        outer = stack[-1] if stack else None
-        if type(outer) is list:
-            if len(outer) < 4:
-                outer.append(value if kind == TEXT else None)
-        elif type(outer) is int and outer in _CALLS and kind != ARRAY:
-            found.add(UNTOLD)
-        if kind == EXTENSION:
-            stack.append(value)
-        elif kind == ARRAY and type(outer) is int and outer in _CALLS:
-            stack.append([])
-        elif kind in (ARRAY, MAP):
-            stack.append(None)
-    return found
+def _walk(blob: bytes, found: set[Name]) -> None:
+    """Without recursion, each payload by itself: LangGraph passes over those that are damaged."""
+    damage: ThreadError | None = None
+    waiting: list[tuple[int | None, memoryview]] = [(None, memoryview(blob))]
+    while waiting:
+        code, data = waiting.pop()
+        parts: list[object] | None = None  # the first of a payload's array
+        depth = 0
+        try:
+            for kind, _, body, end, value in tokens(data, follow=False):
+                if kind == OPAQUE and value in CODES:
+                    waiting.append((value, data[body:end]))
+                if kind == END:
+                    depth -= 1
+                elif depth == 1 and parts is not None and len(parts) < 4:
+                    parts.append(value if kind == TEXT else None)
+                elif depth == 0 and kind == ARRAY:
+                    parts = []
+                if kind in (ARRAY, MAP):
+                    depth += 1
+        except ThreadError as error:
+            damage = damage or error
+            if parts is None or len(parts) < 2:
+                continue  # LangGraph does not get as far as to a name
+        if code is not None and code in _CALLS:
+            found.add(_name(code, parts))
+    if damage is not None:
+        raise damage

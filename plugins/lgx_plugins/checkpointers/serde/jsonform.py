@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from lgx import ThreadError
@@ -14,7 +15,7 @@ from lgx_plugins.checkpointers.serde import messages, tags
 from lgx_plugins.checkpointers.serde.strings import Path, Text
 from lgx_plugins.checkpointers.serde.text import encode_tree, json_tokens, quoted
 
-__all__ = ["named", "replaced", "strings", "to_json"]
+__all__ = ["gather", "replaced", "strings", "to_json"]
 
 _SHORT = 18  # digits that surely make no more than 64 bits
 _KEYS = frozenset({"lc", "type", "id", "args", "kwargs", "method"})
@@ -29,18 +30,26 @@ def to_json(blob: bytes) -> bytes:
     return encode_tree(_load(blob, _neutral))
 
 
-def named(blob: bytes) -> Iterator[tuple[str, str]]:
-    """The module and name in each constructor."""
-    found: list[tuple[str, str]] = []
+def gather(blob: bytes, found: set[tuple[str, str]]) -> None:
+    """Adds the module and name in each constructor to those found, those before damage included.
+
+    Raises:
+        ThreadError: the bytes are not JSON that LangGraph could load.
+    """
 
     def look(fields: dict[str, Any]) -> dict[str, Any]:
         place = _place(fields)
         if place is not None:
-            found.append(place)
+            found.add(place)
         return fields
 
-    _load(blob, look)
-    yield from found
+    with _told():
+        # As LangGraph reads it, with all encodings that Python knows of: 2.0 is 2 to it.
+        json.loads(blob, object_hook=look, parse_int=_small, parse_constant=str)
+
+
+def _small(text: str) -> int | None:
+    return int(text) if len(text) <= _SHORT else None
 
 
 def _load(blob: bytes, hook: Any) -> object:
@@ -49,7 +58,7 @@ def _load(blob: bytes, hook: Any) -> object:
     def integer(text: str) -> object:
         return int(text) if len(text) <= _SHORT else orjson.Fragment(text.encode())
 
-    try:
+    with _told():
         return json.loads(
             _text(blob),
             object_hook=hook,
@@ -57,6 +66,12 @@ def _load(blob: bytes, hook: Any) -> object:
             parse_float=lambda text: orjson.Fragment(text.encode()),  # its digits stay
             parse_constant=lambda word: tags.not_finite(float(word)),
         )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except RecursionError:
         raise ThreadError(
             'a value of the type "json" is nested too deeply for LangGraph to load it; '

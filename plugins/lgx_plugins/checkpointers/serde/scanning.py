@@ -15,6 +15,7 @@ from lgx import ThreadError
 __all__ = [
     "ARRAY",
     "BINARY",
+    "CODES",
     "DEEPEST",
     "END",
     "EXTENSION",
@@ -30,7 +31,8 @@ __all__ = [
 DEEPEST = 1024
 """Levels of nesting that are followed; LangGraph's own reader gives up there as well."""
 
-_CODES = range(8)  # of the extensions that hold msgpack
+CODES = range(8)
+"""Of the extensions that LangGraph writes: what they hold is msgpack."""
 
 _WORDS: dict[int, object] = {0xC0: None, 0xC2: False, 0xC3: True}
 _NUMBERS = {
@@ -89,8 +91,11 @@ _NESTED = frozenset({ARRAY, MAP, EXTENSION})
 _Level: TypeAlias = tuple[str, int, int]  # what is open, values still to come, the end of room
 
 
-def tokens(blob: bytes) -> Iterator[Token]:
+def tokens(blob: bytes | memoryview, *, follow: bool = True) -> Iterator[Token]:
     """The tokens of the one value that the bytes are.
+
+    Args:
+        follow: whether into the payloads of extensions, too; otherwise each is `OPAQUE`.
 
     Raises:
         ThreadError: the bytes are not one msgpack value, or it is nested too deeply.
@@ -117,12 +122,16 @@ def tokens(blob: bytes) -> Iterator[Token]:
             end = body + first - 0xA0
             try:
                 if end <= room:
-                    yield TEXT, at, body, end, blob[body:end].decode()
+                    yield TEXT, at, body, end, str(blob[body:end], "utf-8")
                     at = end
                     continue
             except UnicodeDecodeError:
                 pass  # told below
         kind, _, body, end, value = token = token_at(blob, at, room)
+        if kind == EXTENSION and not follow:
+            yield OPAQUE, at, body, end, value
+            at = end
+            continue
         if kind in _NESTED:
             stack.append((inside, left, room))
             if len(stack) > DEEPEST:
@@ -143,7 +152,7 @@ def tokens(blob: bytes) -> Iterator[Token]:
         at = end
 
 
-def token_at(blob: bytes, at: int, room: int) -> Token:
+def token_at(blob: bytes | memoryview, at: int, room: int) -> Token:
     """The token that begins there, if its room ends where it is said to."""
     first = blob[at]
     body = at + 1
@@ -183,21 +192,21 @@ def token_at(blob: bytes, at: int, room: int) -> Token:
     return kind, at, body, body, size
 
 
-def _text(blob: bytes, at: int, body: int, end: int, room: int) -> Token:
+def _text(blob: bytes | memoryview, at: int, body: int, end: int, room: int) -> Token:
     if end > room:
         raise _damaged(f"a text of {end - body} bytes is announced and {room - body} follow", at)
     try:
-        return TEXT, at, body, end, blob[body:end].decode()
+        return TEXT, at, body, end, str(blob[body:end], "utf-8")
     except UnicodeDecodeError as error:
         raise _damaged("a text is not UTF-8", body + error.start) from None
 
 
-def _extension(blob: bytes, at: int, body: int, size: int, room: int) -> Token:
+def _extension(blob: bytes | memoryview, at: int, body: int, size: int, room: int) -> Token:
     end = body + 1 + size
     if end > room:
         raise _damaged(f"an extension of {size} bytes is announced and {room - body} follow", at)
     code = blob[body] if blob[body] < 0x80 else blob[body] - 0x100
-    kind = EXTENSION if code in _CODES else OPAQUE
+    kind = EXTENSION if code in CODES else OPAQUE
     return kind, at, body + 1, end, code
 
 

@@ -13,7 +13,8 @@ from langgraph.checkpoint.serde.event_hooks import register_serde_event_listener
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Send
 
-from lgx_plugins.checkpointers.serde import SAFE, UNTOLD, names, packing, unsafe
+from lgx import ThreadError
+from lgx_plugins.checkpointers.serde import SAFE, UNTOLD, Document, names, packing, unsafe
 
 Dump = Callable[[Any], tuple[str, bytes]]
 
@@ -90,6 +91,8 @@ def test_they_are_those_that_langgraph_itself_reports(
         (b"\x91" * 900 + call(0, ["os", "system", "id"]), ("os", "system")),
         (b"\x81" + call(0, ["os", "system", "id"]) + b"\xc0", ("os", "system")),
         (call(7, call(0, ["os", "system", "id"])), ("os", "system")),
+        (call(6, b"\x94\xa1a" + call(0, ["os", "system", "id"]) + b"\xc0\xc0"), ("os", "system")),
+        (b"\x91" + call(0, pack(["os", "system", "id"]) + b"\xc1"), ("os", "system")),
     ],
 )
 def test_a_name_cannot_hide(blob: bytes, expected: tuple[str, str]) -> None:
@@ -98,6 +101,70 @@ def test_a_name_cannot_hide(blob: bytes, expected: tuple[str, str]) -> None:
 
     assert expected in found
     assert expected in unsafe(found)
+
+
+EVIL = call(0, ["os", "system", "id"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "blob"),
+    [
+        ("msgpack", b"\x92" + EVIL + b"\xc1"),
+        ("msgpack", b"\x93" + call(0, b"\x93\xa2os") + EVIL + b"\xc0\xc1"),
+        ("msgpack", b"\x92" + EVIL),
+        ("msgpack", b"\x92" + call(0, b"\x92" + EVIL) + b"\xc1"),
+        ("msgpack", b"\x92" + call(0, b"\x94\xa2os\xa6system\xa2id") + b"\xc1"),
+        ("msgpack", b"\x92" + EVIL + b"\x91" * 2000 + b"\xc0"),
+        ("json", b'[{"lc": 2, "type": "constructor", "id": ["os", "system"]}, '),
+        ("json", b'[{"lc": 2, "type": "constructor", "id": ["os", "system"]},' + b"[" * 99_999),
+    ],
+)
+def test_names_before_and_beside_damage_are_told(kind: str, blob: bytes) -> None:
+    """LangGraph imports while it reads: when it comes to the damage, it has done so."""
+    found: set[tuple[str, str]] = set()
+
+    with pytest.raises(ThreadError):
+        Document.parse(kind, blob).gather_names(found)
+
+    assert found == {("os", "system")}
+
+
+def test_langgraph_does_so(serializer: JsonPlusSerializer) -> None:
+    """What the test above rests on: the event is there, and then the error."""
+    events: list[tuple[str, str]] = []
+    remove = register_serde_event_listener(lambda e: events.append((e["module"], e["name"])))
+    value = call(0, ["builtins", "abs", -1])
+    try:
+        with pytest.raises(ValueError, match="invalid type"):
+            serializer.loads_typed(("msgpack", b"\x92" + value + b"\xc1"))
+        serializer.loads_typed(("msgpack", b"\x92" + call(0, b"\x93\xa2os") + value))
+        serializer.loads_typed(("msgpack", call(6, b"\x91" + value)))
+    finally:
+        remove()
+
+    assert events == [("builtins", "abs")] * 3
+
+
+def test_a_million_extensions_in_one_another_are_looked_into_at_once() -> None:
+    """In time that grows with the bytes alone."""
+    heads: list[bytes] = []
+    size = len(EVIL)
+    for _ in range(200_000):
+        heads.append(packing.extension_header(0, size))
+        size += len(heads[-1])
+
+    found = names("msgpack", b"".join(reversed(heads)) + EVIL)
+
+    assert found == {UNTOLD, ("os", "system")}
+
+
+@pytest.mark.parametrize("number", ["2", "2.0", "1", "1e0", "true"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be"])
+def test_json_is_looked_into_as_python_reads_it(number: str, encoding: str) -> None:
+    """Numbers by their value, in every encoding."""
+    text = f'{{"lc": {number}, "type": "constructor", "id": ["os", "system"], "n": {"9" * 5000}}}'
+
+    assert names("json", text.encode(encoding)) == {("os", "system")}
 
 
 def test_the_method_that_langgraph_writes_is_safe() -> None:
