@@ -13,4 +13,5 @@ messages    what servers move within messages report      what came of it
 marks       what lgx keeps on a server        listing     what differs, as it is reported
 ledger      the digests of one side, on disk  entries     its threads and records
 shapes      names of fields, each list once   choosing    how a side is asked for some threads
+counterparts  which thread is compared with which
 """

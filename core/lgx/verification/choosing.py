@@ -13,7 +13,7 @@ from lgx.verification.ledger import Ledger
 from lgx.verification.sampling import Sample
 from lgx.verification.taking import Wanted
 
-__all__ = ["counterparts_of", "sampled"]
+__all__ = ["counterparts_of", "renamed_beside", "sampled"]
 
 _BY_ID = 500  # threads that are asked for by their ids; of more, all are listed
 
@@ -49,6 +49,16 @@ def counterparts_of(held: Ledger, *, extras: bool) -> tuple[Query, Wanted]:
         return {name for name in thread_ids if _may_be_made(name) or known(id_bytes(name))}
 
     return query, wanted
+
+
+def renamed_beside(held: Ledger) -> Wanted:
+    """Which threads of a sink may be copies under other ids, beside those that were read."""
+    known = {text_of_id(entry.id) for entry in held.entries()}
+
+    def renamed(thread_ids: Sequence[str]) -> set[str]:
+        return {name for name in thread_ids if _may_be_made(name)} - known
+
+    return renamed
 
 
 def _by_id(query: Query, ids: Sequence[str]) -> Query:

@@ -11,6 +11,7 @@ from operator import itemgetter
 import msgspec
 
 from lgx.records import CHECKPOINT_KINDS
+from lgx.verification.counterparts import Counterparts
 from lgx.verification.entries import Entry, Row
 from lgx.verification.exact import compare_exactly
 from lgx.verification.excuses import Excuses
@@ -51,6 +52,7 @@ class Comparison:
         self._scope = scope
         self._ledgers = ledgers
         self._sides = sides
+        self._counterparts = Counterparts(ledgers, [side.identity for side in sides])
         self._listing = Listing(found, unread)
         self._found = found
         self._chosen = chosen
@@ -91,27 +93,14 @@ class Comparison:
     def _pair(self, left: list[Entry], right: list[Entry]) -> None:
         """Threads of one id. One that has no counterpart of its id may have been rebuilt under
         another."""
-        if left and not right:
-            partner = self._partner(0, left[0])
+        if left and right and self._counterparts.apart(left[0], right[0]):
+            self._pair(left, [])
+            self._pair([], right)
+        elif left and not right:
+            partner = self._counterparts.other(0, left[0])
             self._thread(left, [] if partner is None else [partner])
-        elif left or self._partner(1, right[0]) is None:  # else it comes with the other
+        elif left or self._counterparts.other(1, right[0]) is None:  # else it comes with that
             self._thread(left, right)
-
-    def _partner(self, number: int, entry: Entry) -> Entry | None:
-        """The thread of the other side that was made of this one, or of which this was made;
-        neither has another counterpart."""
-        found = self._candidate(number, entry)
-        if found is None or self._ledgers[number].named(found.id) is not None:
-            return None
-        back = self._candidate(1 - number, found)
-        return found if back is not None and back.id == entry.id else None
-
-    def _candidate(self, number: int, entry: Entry) -> Entry | None:
-        other = self._ledgers[1 - number]
-        found = other.made_of(entry.id, self._sides[number].identity)
-        if found is None and entry.origin is not None:
-            found = other.named(entry.origin)
-        return found
 
     def _thread(self, left: list[Entry], right: list[Entry]) -> None:
         if not left and self._chosen:

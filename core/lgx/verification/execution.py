@@ -22,8 +22,9 @@ from lgx.progress import Progress
 from lgx.query import Query
 from lgx.registry import Registry
 from lgx.report import Note
-from lgx.verification.choosing import counterparts_of, sampled
+from lgx.verification.choosing import counterparts_of, renamed_beside, sampled
 from lgx.verification.comparison import Comparison
+from lgx.verification.counterparts import Counterparts
 from lgx.verification.forms import forms_in, may_be_compared
 from lgx.verification.ledger import Ledger
 from lgx.verification.reading import source_of
@@ -145,8 +146,7 @@ class _Execution:
         elif self._spec.chooses:
             await self._read_first(parts[0])
             if self._may_go_on(parts[:1]):
-                extras = self._spec.query.extras
-                await self._read(parts[1:], *counterparts_of(parts[0].ledger, extras=extras))
+                await self._read_counterparts(*parts)
         else:
             await self._read(parts, self._spec.query)
         self._describe(parts)
@@ -191,6 +191,21 @@ class _Execution:
             sample.see(part.failed())
             part.wanted = sample.chosen
             part.ledger.keep(sample.ids)
+
+    async def _read_counterparts(self, source: Part, sink: Part) -> None:
+        """Reads what the sink has of the source's threads: where it may have copies under other
+        ids than it was asked for, in a second look."""
+        asked, wanted = counterparts_of(source.ledger, extras=self._spec.query.extras)
+        await self._read([sink], asked, wanted)
+        if not (asked.thread_ids and self._may_go_on([sink])):
+            return
+        identities = [part.side().identity for part in (source, sink)]
+        if Counterparts([source.ledger, sink.ledger], identities).doubtful():
+            sink.listing = sink.report
+            sink.source = source_of(sink.role, sink.use, self._registry)
+            renamed = renamed_beside(sink.ledger)
+            await self._read([sink], Query(extras=False), renamed)
+            sink.wanted = lambda thread_ids: wanted(thread_ids) | renamed(thread_ids)
 
     async def _read(
         self, parts: Sequence[Part], query: Query, wanted: Wanted | None = None

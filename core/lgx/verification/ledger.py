@@ -142,6 +142,12 @@ class Ledger:
                     (thread, found.kind, found.place, found.id),
                 )
 
+    def last(self) -> int:
+        """The highest number of a thread so far; 0 where there is none."""
+        with self._room():
+            ((number,),) = self._database.execute("SELECT coalesce(max(number), 0) FROM thread")
+        return int(number)
+
     # -- giving out -------------------------------------------------------------------
 
     def keep(self, ids: frozenset[bytes]) -> None:
