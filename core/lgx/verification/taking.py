@@ -56,7 +56,7 @@ class LedgerSink(Sink[Config]):
         self._source = source
         self._wanted = wanted
         self._fingerprint = ""
-        self._number = 0
+        self._number = ledger.last()
         self.identity = ""
         self.coverage = Coverage()
 
