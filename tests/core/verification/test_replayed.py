@@ -325,6 +325,8 @@ async def test_a_thread_with_a_label_and_one_without_are_compared_exactly_where_
 
 
 MADE = "6c677800-7468-5265-a164-732d69647321"
+OWN = "00000000-0000-4000-8000-000000000001"
+FREE = "00000000-0000-4000-8000-000000000002"
 
 
 async def identity(pair: Any) -> str:
@@ -407,6 +409,58 @@ class TestOtherIds:
         assert "threads that the target has of its own (1)" in [o.what for o in found.left_out]
         back = await pair.verify("there", "here")
         assert back.threads == Compared(equal=1, missing=1)
+
+
+class TestMergedTargets:
+    """Where --merge kept the copy of a thread apart from one of another source with its id."""
+
+    @pytest.fixture(params=["copy of another source", "of its own"])
+    async def merged(self, pair: Any, make: Any, request: pytest.FixtureRequest) -> Any:
+        """Two threads of the source, both copied; the id of one stood for another already."""
+        records = make.history(OWN)
+        other = [*records[:-1], make.state(OWN, 2, values=raw({"n": "another"}))]
+        source = await identity(pair)
+        pair.put(under(FREE, records), rebuilt(under(FREE, records), source=source))
+        pair.put(records, rebuilt(other) if "copy" in request.param else other)
+        pair.sink.put(under(MADE, rebuilt(records, thread_id=OWN, source=source)))
+        return pair
+
+    async def test_the_copy_is_compared_and_not_what_has_its_id(self, merged: Any) -> None:
+        """In both directions; the other one is the target's own, as any that stands there."""
+        found = await merged.verify()
+        back = await merged.verify("there", "here")
+
+        assert (found.threads, found.exit_code) == (Compared(equal=2), 0)
+        assert "threads that the target has of its own (1)" in told(found)
+        assert back.threads == Compared(equal=2, missing=1)
+        assert [d.thread_id for d in back.differences] == [OWN]
+
+    async def test_so_it_is_where_threads_are_chosen(self, merged: Any) -> None:
+        """Though nothing tells before the target was asked that the copy has another id."""
+        reads = merged.there()
+        found = [
+            await merged.verify(sample=2, seed="a"),
+            await merged.verify(thread_ids=[OWN, FREE]),
+            await merged.verify(metadata={"owner": "zoe"}),
+        ]
+
+        assert [(one.threads, one.exit_code) for one in found] == [(Compared(equal=2), 0)] * 3
+        assert sorted(reads) == sorted([OWN, FREE, MADE] * 3)
+
+    async def test_an_older_copy_beside_the_present_one_does_not_count(
+        self, merged: Any, make: Any
+    ) -> None:
+        """The one that bears the thread's own id is the one that runs keep up."""
+        records = make.history(OWN)
+        merged.sink.put(rebuilt(records, source=await identity(merged)))
+        wrong = [*records[:-1], make.state(OWN, 2, values=raw({"n": "old"}))]
+        old = rebuilt(wrong, thread_id=OWN, source=await identity(merged))
+        merged.sink.put(under(MADE, old))
+
+        found = await merged.verify()
+
+        assert found.threads == Compared(equal=2, additional=1)
+        assert [d.thread_id for d in found.differences] == [MADE]
 
 
 async def test_what_a_target_has_of_its_own_is_told_and_is_no_difference(
