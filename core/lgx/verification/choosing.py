@@ -42,9 +42,10 @@ def counterparts_of(held: Ledger, *, extras: bool) -> tuple[Query, Wanted]:
 
     def wanted(thread_ids: Sequence[str]) -> set[str]:
         # A server has a thread whose id is no UUID under one that is made of it, and only
-        # its metadata tell which it is.
+        # its metadata tell which it is; UUIDs it writes in small letters.
         def known(own: bytes) -> bool:
-            return held.named(own) is not None or held.made_of(own, "") is not None
+            named = held.named(own) or held.named(own.upper())
+            return named is not None or held.made_of(own, "") is not None
 
         return {name for name in thread_ids if _may_be_made(name) or known(id_bytes(name))}
 
