@@ -371,6 +371,19 @@ class TestOtherIds:
                 found = await pair.verify(source, sink, **options)
                 assert (found.equal, found.threads) == (True, Compared(equal=1))
 
+    async def test_one_whose_id_a_server_spells_otherwise_is_found(
+        self, pair: Any, make: Any
+    ) -> None:
+        """Servers write UUIDs in small letters."""
+        own = "0000000A-0000-4000-8000-000000000001"
+        records = make.history(own)
+        pair.source.put(records)
+        pair.sink.put(under(own.lower(), rebuilt(records, thread_id=own)))
+
+        for options in ({}, {"thread_ids": [own]}, {"sample": 1}):
+            found = await pair.verify(**options)
+            assert (found.equal, found.threads) == (True, Compared(equal=1))
+
     async def test_two_copies_of_it_are_compared_by_the_ids_that_they_have(
         self, pair: Any, make: Any
     ) -> None:
