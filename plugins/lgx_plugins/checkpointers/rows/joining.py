@@ -18,6 +18,7 @@ from lgx_plugins.checkpointers.rows.values import Key, Typed, Values
 
 __all__ = ["Joiner"]
 
+_BLOB = b'{"kind":"channel_blob",'
 _TASKS = "__pregel_tasks"
 _NAME = _TASKS.encode()
 _SENDS_IN_CHANNELS = 4
@@ -45,7 +46,8 @@ _raw = msgspec.json.Decoder(Raw)
 class Joiner:
     """Joins the checkpoints of one thread after the other. Closed by its maker.
 
-    `begin` each thread, then `keep` its blobs, then `join` its checkpoints.
+    `begin` each thread, then `keep` its blobs and `join` its checkpoints, best in that order: where
+    a checkpoint comes before blobs of the thread, the bundle is read for those once more.
     """
 
     def __init__(self, cipher: Cipher) -> None:
@@ -54,6 +56,8 @@ class Joiner:
         self._bundle: Bundle | None = None
         self._sends: dict[str, list[Typed]] | None = None
         self._damaged: dict[Key, str] = {}
+        self._count = 0  # of the blobs that came
+        self._complete = False
 
     def begin(self, bundle: Bundle) -> None:
         """Forgets the thread before. The bundle is read once more where its checkpoints are so
@@ -62,9 +66,14 @@ class Joiner:
         self._damaged.clear()
         self._bundle = bundle
         self._sends = None
+        self._count = 0
+        self._complete = False
 
     def keep(self, blob: ChannelBlob) -> None:
         """Takes a value; memory holds little of a large thread's."""
+        if self._complete:
+            return
+        self._count += 1
         key = self._values.keep(blob)
         if blob.type == "msgpack" and blob.blob is not None:
             # Once for all checkpoints that share it.
@@ -109,12 +118,27 @@ class Joiner:
         for channel, version in versions.items():
             key = (ns, channel, _text(version))
             value = self._values.find(key)
+            if value is None and not self._complete:
+                self._keep_all()
+                value = self._values.find(key)
             if value is None or value[0] == "empty":
                 continue
             if key in self._damaged:
                 raise ThreadError(f"channel {channel!r} of {name} {self._damaged[key]}")
             found[channel] = value
         return found
+
+    def _keep_all(self) -> None:
+        """Takes the values that stand behind the checkpoint in hand."""
+        assert self._bundle is not None, "joined before a thread was begun"
+        if self._count != sum(map(_blobs_in, self._bundle.blocks())):
+            for line in self._bundle.lines():
+                if line.startswith(_BLOB):
+                    blob = decode_line(line)
+                    assert isinstance(blob, ChannelBlob), "its line says so"
+                    if not self._values.has((blob.checkpoint_ns, blob.channel, blob.version)):
+                        self.keep(blob)
+        self._complete = True
 
     def _opened(self, typed: Typed, channel: str, name: str) -> Typed:
         type_, blob = typed
@@ -178,6 +202,10 @@ def _sends(bundle: Bundle) -> dict[str, list[Typed]]:
                 one = (record.type or "", record.blob)
                 found.setdefault(record.checkpoint_id, []).append((order, one))
     return {key: [one for _, one in sorted(rows)] for key, rows in found.items()}
+
+
+def _blobs_in(block: bytes) -> int:
+    return block.startswith(_BLOB) + block.count(b"\n" + _BLOB)
 
 
 def _may_hold_sends(text: bytes) -> bool:

@@ -39,6 +39,7 @@ class Values:
     def keep(self, blob: ChannelBlob) -> Key:
         """Takes a value; of several with one key the first stands."""
         key = (blob.checkpoint_ns, blob.channel, blob.version)
+        self._last.clear()
         self._kept.setdefault(key, (blob.type, blob.blob))
         self._size += len(blob.blob or b"") + sum(map(len, key))
         if self._size > _KEEP:
@@ -52,6 +53,12 @@ class Values:
             self._used.clear()
             self._size = 0
         return key
+
+    def has(self, key: Key) -> bool:
+        """Whether there is such a value; it does not count as found."""
+        if key in self._kept:
+            return True
+        return self._database is not None and self._database.row(_FIND, key) is not None
 
     def find(self, key: Key) -> Typed | None:
         """Type and bytes; None where there is no such value."""

@@ -235,6 +235,35 @@ async def test_a_large_thread_lies_on_disk(joiner: Joiner) -> None:
     assert joiner.unused == 1
 
 
+@pytest.mark.parametrize("size", [1, 3_000_000], ids=["small", "large"])
+async def test_the_order_of_blobs_and_checkpoints_is_of_no_matter(
+    size: int, joiner: Joiner
+) -> None:
+    """Sources give checkpoints first, or values, or some of them."""
+    first, second = (
+        {
+            "v": 4,
+            "id": name,
+            "channel_values": {"a": [name], "b": b"x" * size, "n": 1},
+            "channel_versions": {"a": name, "b": "1", "n": "1", "none": "1"},
+        }
+        for name in ("one", "two")
+    )
+    (a1, b1, c1), (a2, _, c2) = _split(first), _split(second)
+
+    wanted = _join(joiner, [a1, b1, a2, c1, c2])
+
+    assert [_SERDE.loads_typed((one.type, one.blob))["channel_values"] for one in wanted] == [
+        first["channel_values"],
+        second["channel_values"],
+    ]
+    for records in ([c1, c2, a1, a2, b1], [a1, c1, b1, c2, a2], [a2, b1, c1, a1, c2]):
+        assert _join(joiner, records) == wanted
+        assert joiner.unused == 0
+    _join(joiner, [c1, a1, b1, a2])
+    assert joiner.unused == 1
+
+
 async def test_sends_of_old_checkpoints_come_from_the_parents_writes(joiner: Joiner) -> None:
     """Before version 4 they are what PostgresSaver puts there when it reads: a value in the order
     of path, task and index, under the highest version."""
