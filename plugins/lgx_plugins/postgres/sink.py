@@ -56,7 +56,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     """
 
     name = "postgres"
-    summary = "Tables of a PostgreSQL database, to be queried with SQL."
+    summary = "tables of a PostgreSQL database, to be queried with SQL"
     config_type = PostgresSinkConfig
     read_config_type = PostgresTargetConfig
     accepts = ANY_KIND
