@@ -62,7 +62,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
     """
 
     name = "postgres"
-    summary = "Tables of a PostgreSQL database that the postgres sink wrote."
+    summary = "tables of a PostgreSQL database, to be queried with SQL"
     config_type = PostgresSourceConfig
     offers = ANY_KIND
     ordered: ClassVar[bool] = True
