@@ -51,7 +51,7 @@ class SqliteSink(Sink[SqliteConfig]):
     """
 
     name = "sqlite"
-    summary = "Tables of a SQLite database, to be queried with sqlite3 or Datasette."
+    summary = "tables of a SQLite database, to be queried with sqlite3 or Datasette"
     config_type = SqliteConfig
     accepts = ANY_KIND
 
