@@ -70,7 +70,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
     """
 
     name = "sqlite"
-    summary = "Tables of a SQLite database that the sqlite sink wrote."
+    summary = "tables of a SQLite database, to be queried with sqlite3 or Datasette"
     config_type = SqliteSourceConfig
     offers = ANY_KIND
     ordered: ClassVar[bool] = True
