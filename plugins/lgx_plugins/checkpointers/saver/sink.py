@@ -46,7 +46,7 @@ class SaverSink(Sink[SaverSinkConfig]):
     """
 
     name = "saver"
-    summary = "Any checkpointer of LangGraph's (BaseCheckpointSaver), given by a factory."
+    summary = "any checkpointer of LangGraph's (BaseCheckpointSaver), given by a factory"
     config_type = SaverSinkConfig
     accepts = KINDS
     previews: ClassVar[bool] = True
