@@ -45,7 +45,7 @@ class SaverSource(Source[SaverSourceConfig]):
     """
 
     name = "saver"
-    summary = "Any checkpointer of LangGraph's (BaseCheckpointSaver), given by a factory."
+    summary = "any checkpointer of LangGraph's (BaseCheckpointSaver), given by a factory"
     config_type = SaverSourceConfig
     offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind})
     ordered: ClassVar[bool] = True
