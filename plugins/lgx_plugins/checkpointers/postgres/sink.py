@@ -59,7 +59,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     """
 
     name = "postgres-saver"
-    summary = "Tables in PostgreSQL on which PostgresSaver goes on where the source stopped."
+    summary = "tables in PostgreSQL on which PostgresSaver goes on where the source stopped"
     config_type = PostgresSaverSinkConfig
     read_config_type = PostgresSaverConfig
     accepts = KINDS
