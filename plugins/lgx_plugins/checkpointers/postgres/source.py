@@ -47,7 +47,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     """
 
     name = "postgres-saver"
-    summary = "LangGraph's own checkpoints in PostgreSQL, as PostgresSaver keeps them."
+    summary = "LangGraph's own checkpoints in PostgreSQL, as PostgresSaver keeps them"
     config_type = PostgresSaverConfig
     offers = KINDS
     ordered: ClassVar[bool] = True
