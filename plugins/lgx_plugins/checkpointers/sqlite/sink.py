@@ -53,7 +53,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     """
 
     name = "sqlite-saver"
-    summary = "A file that LangGraph's SqliteSaver and AsyncSqliteSaver go on with."
+    summary = "a file that LangGraph's SqliteSaver and AsyncSqliteSaver go on with"
     config_type = SqliteSaverSinkConfig
     accepts = KINDS
     previews: ClassVar[bool] = True
