@@ -55,7 +55,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     """
 
     name = "sqlite-saver"
-    summary = "LangGraph's own checkpoints in a file of SqliteSaver, byte by byte."
+    summary = "LangGraph's own checkpoints in a file of SqliteSaver"
     config_type = SqliteSaverConfig
     offers = KINDS
     ordered: ClassVar[bool] = True
