@@ -253,7 +253,7 @@ async def test_the_order_of_blobs_and_checkpoints_is_of_no_matter(
 
     wanted = _join(joiner, [a1, b1, a2, c1, c2])
 
-    assert [_SERDE.loads_typed((one.type, one.blob))["channel_values"] for one in wanted] == [
+    assert [_loaded(one)["channel_values"] for one in wanted] == [
         first["channel_values"],
         second["channel_values"],
     ]
