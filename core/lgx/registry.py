@@ -14,7 +14,7 @@ from lgx.contracts import Component, Sink, SourceBase, Transform, Validator
 from lgx.errors import PluginConflictError, PluginLoadError, UsageError
 from lgx.hints import closest
 from lgx.loading import Role, import_object, load_components
-from lgx.static import static_roles, static_summary
+from lgx.static import static_component_summary, static_roles, static_summary
 
 __all__ = ["Listed", "Registry"]
 
@@ -119,6 +119,10 @@ class Registry:
     def command_summary(self, listed: Listed) -> str:
         """The first line of a command's docstring, read from its source without importing it."""
         return static_summary(listed.target) or f"from {listed.owner}"
+
+    def summary(self, listed: Listed) -> str | None:
+        """What a component says of itself, read likewise; None where that cannot be seen."""
+        return static_component_summary(listed.target, listed.name)
 
     def roles(self, listed: Listed) -> tuple[Role, ...] | None:
         """What a plugin registers, read from its source without importing it; None where that

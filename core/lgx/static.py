@@ -11,7 +11,7 @@ from pkgutil import get_importer
 
 from lgx.loading import ROLES, Role
 
-__all__ = ["static_roles", "static_summary"]
+__all__ = ["static_component_summary", "static_roles", "static_summary"]
 
 
 def static_roles(target: str) -> tuple[Role, ...] | None:
@@ -35,6 +35,34 @@ def static_summary(target: str) -> str | None:
     its modules.
     """
     module, _, attribute = (part.strip() for part in target.partition(":"))
+    found = _definition(module, attribute)
+    return None if found is None else _first_line(found[1])
+
+
+def static_component_summary(target: str, name: str) -> str | None:
+    """What the first component of that name which a module registers says of itself; None where
+    that cannot be seen."""
+    tree = None if ":" in target else _parse(target.strip())
+    if tree is None:
+        return None
+    for role in ROLES:
+        hook = _definition(target.strip(), f"lgx_register_{role}s")
+        if hook is None or not isinstance(hook[1], ast.FunctionDef):
+            continue
+        for returned in (node for node in ast.walk(hook[1]) if isinstance(node, ast.Name)):
+            found = _definition(hook[0], returned.id)
+            if found is not None and isinstance(found[1], ast.ClassDef):
+                texts = _texts(found[1])
+                if texts.get("name", name) == name and texts.get("summary"):
+                    return texts["summary"]
+    return None
+
+
+def _definition(
+    module: str, attribute: str
+) -> tuple[str, ast.Module | ast.FunctionDef | ast.ClassDef] | None:
+    """What a module has under that name, also where it takes it from another, and which one that
+    is; the last module where that is neither a function nor a class."""
     seen: set[str] = set()
     while module not in seen:
         seen.add(module)
@@ -44,14 +72,27 @@ def static_summary(target: str) -> str | None:
         moved = False
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == attribute:
-                return _first_line(node)
+                return module, node
             if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 for alias in node.names:
                     if (alias.asname or alias.name) == attribute:
                         module, attribute, moved = node.module, alias.name, True
         if not moved:
-            return _first_line(tree)
+            return module, tree
     return None
+
+
+def _texts(node: ast.ClassDef) -> dict[str, str]:
+    """The texts that a class has under names of its own."""
+    found = {}
+    for item in node.body:
+        targets = item.targets if isinstance(item, ast.Assign) else []
+        if isinstance(item, ast.AnnAssign):
+            targets = [item.target]
+        value = item.value if isinstance(item, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            found.update({t.id: value.value for t in targets if isinstance(t, ast.Name)})
+    return found
 
 
 def _first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from msgspec import Struct
 from lgx.cli.flags import option_help
 from lgx.cli.root import CORE_COMMANDS
 from lgx.cli.session import Session, printable
+from lgx.cli.wrapping import columns_of, wrapped
 from lgx.config import OptionInfo, describe
 from lgx.contracts import Component
 from lgx.errors import LgxError
@@ -23,7 +25,7 @@ __all__ = ["plugins"]
 
 
 class _Row(Struct, kw_only=True):
-    """One line of the list; `problem` and `summary` are known after `--check` only, and `roles`
+    """One line of the list; `problem` is known after `--check` only, `roles` and `summary`
     without it where they can be read from the source."""
 
     name: str
@@ -42,9 +44,9 @@ class _Row(Struct, kw_only=True):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def plugins(ctx: click.Context, check: bool, as_json: bool) -> int:
-    """Lists the plugins that are installed, and from which distribution.
+    """Lists the plugins that are installed, from which distribution, and what each is.
 
-    None of them is imported: whether one is a source or a sink is read from its source, with ?
+    None of them is imported: whether one is a source or a sink is read from its code, with ?
     where that does not tell. With --check each is imported, and one that cannot be used is told
     with the reason, and makes the exit code 1.
     """
@@ -81,6 +83,9 @@ def _rows(registry: Registry, *, check: bool) -> list[_Row]:
             if kind == "plugin" and not check:
                 roles = registry.roles(item)
                 row.roles = None if roles is None else list(roles)
+                row.summary = registry.summary(item)
+            elif kind == "command" and not check:
+                row.summary = registry.command_summary(item)
             if kind == "command" and item.name in CORE_COMMANDS:
                 row.problem = (
                     f"command {item.name!r} of {item.owner} is refused: lgx has one of that name"
@@ -106,17 +111,23 @@ def _check(row: _Row, item: Listed, registry: Registry) -> None:
 def _print_table(rows: list[_Row], *, check: bool) -> None:
     cells = []
     for row in rows:
-        state = "cannot be used" if row.problem else ""
         what = "command" if row.kind == "command" else ", ".join(row.roles or ("?",))
-        owner = f"{row.distribution} {row.version}"
-        cells.append((row.name, (state or what) if check else what, owner, "" if check else state))
+        summary = row.summary or ""
+        if row.problem:
+            what, summary = ("cannot be used", "") if check else (what, "cannot be used")
+        cells.append((row.name, what, f"{row.distribution} {row.version}", printable(summary)))
     if not cells:
         click.echo("no plugin is installed", err=True)
         return
     widths = [max(len(line[column]) for line in cells) for column in range(3)]
+    columns = columns_of(sys.stdout)
     for line in cells:
-        text = "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=False))
-        click.echo(f"{text}  {line[3]}".rstrip())
+        lead = "".join(f"{cell:<{width}}  " for cell, width in zip(line, widths, strict=False))
+        if columns is None:
+            click.echo(f"{lead}{line[3]}".rstrip())
+            continue
+        for text in wrapped(line[3], columns, first=lead, rest=" " * len(lead)):
+            click.echo(text.rstrip())
 
 
 @plugins.command(short_help="Shows a plugin's options.")

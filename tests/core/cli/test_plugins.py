@@ -16,29 +16,59 @@ from lgx.cli.session import Session
 Lgx = Callable[..., Any]
 Install = Callable[..., list[Path]]
 
+BUILT_IN = (
+    *("archive", "cloud", "json", "ndjson", "postgres", "postgres-saver", "s3", "saver", "sqlite"),
+    "sqlite-saver",
+)
+
 
 class TestList:
-    def test_shows_owner_and_roles(self, lgx: Lgx) -> None:
-        """Everything that is installed, with its distribution; components, then commands."""
-        assert lgx("plugins") == (
-            0,
-            (
-                "archive         source, sink                        lgx 0.1.0\n"
-                "cloud           source, sink                        lgx 0.1.0\n"
-                "json            source, sink                        lgx 0.1.0\n"
-                "ndjson          source, sink                        lgx 0.1.0\n"
-                "postgres        source, sink                        lgx 0.1.0\n"
-                "postgres-saver  source, sink                        lgx 0.1.0\n"
-                "s3              source, sink                        lgx 0.1.0\n"
-                "saver           source, sink                        lgx 0.1.0\n"
-                "sqlite          source, sink                        lgx 0.1.0\n"
-                "sqlite-saver    source, sink                        lgx 0.1.0\n"
-                "tiny            source, sink, transform, validator  lgx-tiny 1.0\n"
-                "demo            command                             lgx 0.1.0\n"
-                "hello           command                             lgx-tiny 1.0\n"
-                "init            command                             lgx 0.1.0\n"
-            ),
-            "",
+    def test_shows_what_each_is_and_whose(self, lgx: Lgx) -> None:
+        """Everything that is installed, with its distribution and what it says of itself;
+        components, then commands."""
+        code, out, err = lgx("plugins")
+
+        assert (code, err) == (0, "")
+        assert [line[:66].split() for line in out.splitlines()] == [
+            *([n, "source,", "sink", "lgx", "0.1.0"] for n in BUILT_IN),
+            ["tiny", "source,", "sink,", "transform,", "validator", "lgx-tiny", "1.0"],
+            ["demo", "command", "lgx", "0.1.0"],
+            ["hello", "command", "lgx-tiny", "1.0"],
+            ["init", "command", "lgx", "0.1.0"],
+        ]
+        summaries = {line.split()[0]: line[66:] for line in out.splitlines()}
+        assert all(summaries.values())
+        assert summaries["cloud"] == "threads of a LangGraph server, hosted or your own"
+        assert summaries["tiny"] == "Threads out of thin air."
+        assert summaries["hello"] == "Greets NAME."
+
+    def test_what_is_told_without_importing_is_what_they_say(self, lgx: Lgx) -> None:
+        """With --check they are asked themselves."""
+        seen, asked = (
+            [(row["name"], row["roles"], row["summary"]) for row in json.loads(out)]
+            for out in (
+                lgx("--no-plugins", "plugins", "--json").out,
+                lgx("--no-plugins", "plugins", "--json", "--check").out,
+            )
+        )
+
+        assert seen == asked
+        assert all(summary for _, _, summary in seen)
+
+    @pytest.mark.parametrize("columns", [60, 80, 100])
+    def test_a_terminal_is_not_overrun(
+        self, lgx: Lgx, monkeypatch: pytest.MonkeyPatch, columns: int
+    ) -> None:
+        """What a plugin says of itself then takes several lines, within its column."""
+        monkeypatch.setattr("lgx.cli.plugins.columns_of", lambda _: columns)
+        monkeypatch.setenv("LGX_PLUGINS", "archive,postgres-saver")
+
+        lines = lgx("plugins").out.splitlines()
+
+        assert max(map(len, lines)) <= max(columns, 41 + 20)
+        assert " ".join(line[41:] for line in lines) == (
+            "directory of compressed, checksummed parts LangGraph's own checkpoints in PostgreSQL, "
+            "as PostgresSaver keeps them"
         )
 
     def test_marks_conflicts_and_refused_commands(
@@ -75,9 +105,10 @@ class TestList:
         assert code == 1
         assert out == (
             "broken  cannot be used                      lgx-broken 2.1\n"
-            "tiny    source, sink, transform, validator  lgx-tiny 1.0\n"
+            "tiny    source, sink, transform, validator  lgx-tiny 1.0      Threads out of thin "
+            "air.\n"
             "typo    cannot be used                      lgx-breaches 0.3\n"
-            "hello   command                             lgx-tiny 1.0\n"
+            "hello   command                             lgx-tiny 1.0      Greets NAME.\n"
         )
         assert err.splitlines() == [
             (
