@@ -11,9 +11,10 @@ from msgspec import UNSET, Raw
 
 from lgx import Context, FatalError, Loss, Query, Thread, ThreadError, ThreadRef, UsageError
 from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables
-from lgx_plugins.checkpointers.postgres.versions import threads_sql
+from lgx_plugins.checkpointers.postgres.versions import server_number, threads_sql
 from lgx_plugins.filters import admits
 from lgx_plugins.postgres.cursors import listed_rows
+from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.snapshot import Moment
 
 __all__ = ["Listing", "check_filters"]
@@ -38,6 +39,7 @@ class Listing:
         wanted = [one for one in query.thread_ids if _holdable(one)]
         if query.thread_ids and not wanted:
             return
+        server = await context.request(self._server, what="number of the server")
         rows = listed_rows(
             self._moment,
             self._place,
@@ -49,11 +51,16 @@ class Listing:
         try:
             async with aclosing(rows):
                 async for row in rows:
-                    found = _ref(row, query)
+                    found = _ref(row, query, server)
                     if found is not None:
                         yield found
         except ThreadError as error:  # none of them in particular
             raise FatalError(f"the threads in {self._place} cannot be listed: {error}") from error
+
+    async def _server(self) -> str:
+        async with self._moment.keeper() as keeper:
+            with explained(self._place, again=True):
+                return await server_number(keeper)
 
     def _sql(self, query: Query, wanted: list[str]) -> str:
         tables = self._tables
@@ -86,7 +93,7 @@ def check_filters(query: Query) -> None:
         )
 
 
-def _ref(row: Any, query: Query) -> ThreadRef | Loss | None:
+def _ref(row: Any, query: Query, server: str) -> ThreadRef | Loss | None:
     thread_id, version, size, time, metadata = row
     thread = Thread(
         thread_id=thread_id,
@@ -99,7 +106,7 @@ def _ref(row: Any, query: Query) -> ThreadRef | Loss | None:
     except ThreadError as error:
         return Loss(thread_id=thread_id, what="thread", why=str(error))
     # The text itself says nothing to anybody.
-    version = hashlib.blake2b(version.encode(), digest_size=16).hexdigest()
+    version = hashlib.blake2b(f"{server} {version}".encode(), digest_size=16).hexdigest()
     return ThreadRef(thread_id=thread_id, version=version, size_hint=size)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lgx_plugins.checkpointers.postgres.tables import BLOBS, CHECKPOINTS, WRITES, Tables
 
-__all__ = ["threads_sql"]
+if TYPE_CHECKING:
+    from asyncpg import Connection
+
+__all__ = ["server_number", "threads_sql"]
 
 _SHORT = {CHECKPOINTS: "c", BLOBS: "b", WRITES: "w"}
 _KEYS = {
@@ -12,6 +17,12 @@ _KEYS = {
     BLOBS: ("checkpoint_ns", "channel", "version"),
     WRITES: ("checkpoint_ns", "checkpoint_id", "task_id", "idx"),
 }
+
+_MAY_ASK = (
+    "SELECT has_function_privilege(pg_catalog.to_regprocedure("
+    "'pg_catalog.pg_control_system()'), 'EXECUTE')"
+)
+_ASK = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
 
 _LINE = 200
 """About how many bytes a row is as a record, besides its value."""
@@ -23,6 +34,12 @@ def threads_sql(tables: Tables, thread_ids: list[str]) -> str:
     Nothing of what is kept out of line is looked at. Whatever is written, a row is written
     anew by it, and with it the number of the transaction; a thread's version is the number of
     its rows in each table, and the sum of hashes of their keys, transactions and sizes.
+
+    The number stays with a row that is frozen or rewritten as it is (VACUUM, CLUSTER), and a
+    restored dump has new ones. It means something only beside the `server_number`: two servers
+    that were set up alike count alike. It would come again after four milliard transactions; and
+    after a recovery to an earlier moment those that followed it are counted anew, so that a row
+    which was changed by just the same number to just the same size would pass for unchanged.
 
     A thread is whatever has a row in any of the tables: writes may be there before their
     checkpoint is.
@@ -60,3 +77,11 @@ def _size(table: str) -> str:
     if table == CHECKPOINTS:  # packed, which costs nothing to know
         return f"3 * (pg_column_size(p.checkpoint) + pg_column_size(p.metadata)) + {_LINE}"
     return f"4 * coalesce(octet_length(p.blob), 0) / 3 + {_LINE}"
+
+
+async def server_number(connection: Connection) -> str:
+    """Tells apart the servers whose counts of transactions have nothing to do with each other;
+    a standby has that of its primary. Empty where the user may not know it."""
+    if not await connection.fetchval(_MAY_ASK):
+        return ""
+    return str(await connection.fetchval(_ASK))
