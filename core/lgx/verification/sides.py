@@ -192,7 +192,12 @@ async def _read(
         raise
     report = part.report
     part.report = msgspec.structs.replace(
-        report, aborted=None if report.aborted is None else _as_named(part, report.aborted)
+        report,
+        aborted=None if report.aborted is None else _as_named(part, report.aborted),
+        notes=[
+            msgspec.structs.replace(note, message=_as_named(part, note.message))
+            for note in report.notes
+        ],
     )
 
 

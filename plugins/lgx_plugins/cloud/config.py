@@ -82,8 +82,8 @@ class CloudSourceConfig(CloudConfig, frozen=True, kw_only=True):
     ttl: Annotated[
         bool | None,
         option(
-            "Ask for each thread's time to live, at one more request a thread; by default as "
-            "long as one of the first threads has one."
+            "Ask for each thread's time to live (TTL), at one more request a thread; by default "
+            "only where one of the first 16 threads has one."
         ),
     ] = None
     page_size: Annotated[int, _PAGE] = 1000

@@ -158,8 +158,8 @@ class Lookup:
         if self._ttl is None:
             self._ttl = False
             context.note(
-                f"none of the first {_TTL_SAMPLE} threads has a time to live, so the others "
-                "were not asked for theirs; --source-ttl asks each"
+                f"the first {_TTL_SAMPLE} threads have no time to live (TTL), so the others were "
+                "not asked for theirs; add --source-ttl to ask for each thread's"
             )
         self._decided.set()
 

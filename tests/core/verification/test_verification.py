@@ -372,11 +372,11 @@ async def test_progress_is_the_sum_of_both_sides(pair: Any, make: Any) -> None:
 
 
 async def test_notes_name_their_side(pair: Any, make: Any) -> None:
-    """The same may be told of both."""
+    """And the options of that side; the same may be told of both."""
     pair.put(make.history("t"))
 
     async def listing(self: Any, query: Any, context: Any) -> Any:
-        context.note("it has moved")
+        context.note("it has moved; see --source-place")
         async for ref in MemorySource.list(self, query, context):
             yield ref
 
@@ -384,8 +384,8 @@ async def test_notes_name_their_side(pair: Any, make: Any) -> None:
     pair.there(list=listing)
 
     assert [note.message for note in (await pair.verify()).notes] == [
-        "the source, here: it has moved",
-        "the sink, there: it has moved",
+        "the source, here: it has moved; see --source-place",
+        "the sink, there: it has moved; see --sink-place",
     ]
 
 

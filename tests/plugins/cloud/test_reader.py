@@ -268,6 +268,18 @@ async def test_a_time_to_live_is_kept_with_the_thread(read: Any) -> None:
     assert bytes(thread.extra["ttl"]) == dump(ttl)
 
 
+async def test_where_the_first_threads_have_none_that_is_told(read: Any) -> None:
+    """The others are then not asked, which a thread among them may be worth."""
+    deployment = Deployment.sample(threads=17, checkpoints=1, size=100)
+    async with StubServer(deployment) as stub:
+        result = await read(stub.url, ttl=None)
+
+    assert result.notes == [
+        "the first 16 threads have no time to live (TTL), so the others were not asked for "
+        "theirs; add --source-ttl to ask for each thread's"
+    ]
+
+
 async def test_large_steps_come_in_small_pages(read: Any) -> None:
     """No answer is much larger than 8 MiB, and the budget is never exceeded by a page."""
     deployment = Deployment.sample(threads=1, checkpoints=40, size=700_000)
