@@ -23,6 +23,7 @@ from lgx import (
 )
 from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig
 from lgx_plugins.checkpointers.postgres.facts import reading_facts
+from lgx_plugins.checkpointers.postgres.imports import imports_of
 from lgx_plugins.checkpointers.postgres.listing import Listing, check_filters
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
 from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables, find_tables, readable
@@ -136,7 +137,9 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         moment = await self._reach(context)
         async with moment.keeper() as keeper:
             with explained(self._place):
-                return Probe(facts=await reading_facts(keeper, self._place, self._found()))
+                facts = await reading_facts(keeper, self._place, self._found())
+        imports = await imports_of(moment, self._found(), self._place, context)
+        return Probe(facts=(*facts, *imports.facts()))
 
     async def identity(self) -> str:
         moment = await self._reach(None)

@@ -9,14 +9,15 @@ from lgx_plugins.checkpointers.postgres.tables import BLOBS, CHECKPOINTS, WRITES
 if TYPE_CHECKING:
     from asyncpg import Connection
 
-__all__ = ["server_number", "threads_sql"]
+__all__ = ["KEYS", "server_number", "threads_sql"]
 
 _SHORT = {CHECKPOINTS: "c", BLOBS: "b", WRITES: "w"}
-_KEYS = {
+KEYS = {
     CHECKPOINTS: ("checkpoint_ns", "checkpoint_id"),
     BLOBS: ("checkpoint_ns", "channel", "version"),
     WRITES: ("checkpoint_ns", "checkpoint_id", "task_id", "idx"),
 }
+"""Beside the thread's id, as far as tables have them."""
 
 _MAY_ASK = (
     "SELECT has_function_privilege(pg_catalog.to_regprocedure("
@@ -67,7 +68,7 @@ def _where(tables: Tables, table: str, thread_ids: list[str]) -> str:
 def _mix(tables: Tables, table: str) -> str:
     if not tables.keeps_rows(table):
         return "hashtextextended((p.*)::text, 0::bigint)"
-    held = [key for key in _KEYS[table] if tables.has(table, key)]
+    held = [key for key in KEYS[table] if tables.has(table, key)]
     value = "pg_column_size(p.checkpoint)" if table == CHECKPOINTS else "octet_length(p.blob)"
     cells = ", ".join((*(f'p."{key}"' for key in held), value))
     return f"hashtextextended(concat_ws(E'\\x01', {cells}), p.xmin::text::bigint)"
