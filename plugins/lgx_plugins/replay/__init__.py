@@ -11,11 +11,12 @@ from lgx_plugins.replay.losses import foresee
 from lgx_plugins.replay.method import GraphMemory, Memory
 from lgx_plugins.replay.outcome import Fidelity, Outcome
 from lgx_plugins.replay.replaying import compare_thread, replay_thread
-from lgx_plugins.replay.target import Edge, RefusedError, Target, Topology
+from lgx_plugins.replay.target import Edge, Follower, RefusedError, Target, Topology
 
 __all__ = [
     "Edge",
     "Fidelity",
+    "Follower",
     "GraphMemory",
     "Memory",
     "Outcome",

@@ -204,7 +204,7 @@ def _unwritable(outline: Outline, thread_id: str) -> Iterator[Loss]:
     if outline.elsewhere:
         yield Loss(
             what=f"{_checkpoints(outline.elsewhere)} of subgraphs",
-            why="servers take no checkpoints of other namespaces",
+            why="no update of a thread makes checkpoints of other namespaces",
             thread_id=thread_id,
             checkpoints=outline.elsewhere,
             holdable=False,

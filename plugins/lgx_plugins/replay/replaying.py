@@ -18,7 +18,7 @@ from lgx_plugins.replay.outline import Outline, outline_of
 from lgx_plugins.replay.performing import Performed, perform
 from lgx_plugins.replay.planner import plan
 from lgx_plugins.replay.steps import root_checkpoints
-from lgx_plugins.replay.target import Target
+from lgx_plugins.replay.target import Follower, Target
 from lgx_plugins.replay.vain import in_vain, note_tries
 
 __all__ = ["compare_thread", "replay_thread"]
@@ -173,6 +173,8 @@ class _Replay:
         self._attempts += 1
         method = method.copy()
         records, outline = self._records(method)
+        if isinstance(self._target, Follower):
+            self._target.follow(records, int(outline.based))
         actions = plan(outline, records, method)
         performed = await perform(actions, outline, self._target, method.alone)
         found = None

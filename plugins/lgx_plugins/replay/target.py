@@ -5,14 +5,14 @@ Replay knows no HTTP. Whoever has a server, or a graph in this process, gives it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from lgx import Checkpoint, ThreadError
 
-__all__ = ["Edge", "RefusedError", "Target", "Topology"]
+__all__ = ["Edge", "Follower", "RefusedError", "Target", "Topology"]
 
 
 class RefusedError(ThreadError):
@@ -116,5 +116,19 @@ class Target(Protocol):
         """The nodes and edges of the graph there; None where they cannot be learnt.
 
         Called seldom: only where a step has updates whose node the source does not tell.
+        """
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A target that can call what it makes as the source did."""
+
+    def follow(self, records: Iterable[Checkpoint], before: int) -> None:
+        """Called before each `create`: what is going to be made, one checkpoint after the other.
+
+        Args:
+            records: the source's, oldest first; may be read again and again.
+            before: how many checkpoints are made first that stand for none of these.
         """
         ...
