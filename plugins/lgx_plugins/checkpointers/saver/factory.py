@@ -10,11 +10,14 @@ from typing import Any
 
 from lgx import UsageError
 
-__all__ = ["is_saver", "load", "missing_package", "shown"]
+__all__ = ["attribute", "is_saver", "load", "missing_package", "shown"]
 
 
-def load(factory: str) -> Any:
+def load(factory: str, what: str = "factory") -> Any:
     """What the name stands for. The directory in which lgx was started is looked into last.
+
+    Args:
+        what: what the name is of, for messages.
 
     Raises:
         UsageError: there is nothing of that name.
@@ -22,7 +25,7 @@ def load(factory: str) -> Any:
     module, separator, name = factory.partition(":")
     if not (separator and module and name):
         raise UsageError(
-            f"factory {factory!r} is not of the form package.module:name, such as "
+            f"{what} {factory!r} is not of the form package.module:name, such as "
             "my_app.state:checkpointer"
         )
     here = str(Path.cwd())
@@ -32,15 +35,24 @@ def load(factory: str) -> Any:
         found: Any = importlib.import_module(module)
     except ImportError as error:
         raise UsageError(
-            f"module {module!r} of factory {factory!r} cannot be imported ({error}); install it "
+            f"module {module!r} of {what} {factory!r} cannot be imported ({error}); install it "
             "beside lgx, or start lgx in the directory that holds it"
         ) from error
+    return attribute(found, name, f"{what} {factory!r}")
+
+
+def attribute(found: Any, name: str, where: str) -> Any:
+    """What a module has under a name, which may have dots.
+
+    Raises:
+        UsageError: it has no such.
+    """
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
             raise UsageError(
-                f"factory {factory!r} names {part!r}, which {shown(found)} does not have"
+                f"{where} names {part!r}, which {shown(found)} does not have"
             ) from None
     return found
 
