@@ -90,9 +90,9 @@ class Reader(Pages):
         for table in self._parts:
             kind = "type" if self._tables.has(table, "type") else "NULL"
             value = "checkpoint" if table == CHECKPOINTS else "value"
-            async with aclosing(
-                self.pages(f"SELECT {kind}, {value} FROM {table}", (), context)
-            ) as pages:
+            metadata = "metadata" if self._tables.has(table, "metadata") else "NULL"
+            sql = f"SELECT {kind}, {value}, {metadata} FROM {table}"
+            async with aclosing(self.pages(sql, (), context)) as pages:
                 async for page in pages:
                     await run_blocking(_look_into, page, found)
         return found
@@ -156,6 +156,8 @@ def _in_order(table: str, thread_id: str, rows: Sequence[Cells], deferred: Defer
 
 
 def _look_into(rows: Sequence[Cells], found: Imports) -> None:
-    for kind, value in rows:
+    for kind, value, metadata in rows:
         type_ = kind.decode("utf-8", "replace") if isinstance(kind, bytes) else None
         found.add(type_, value if isinstance(value, bytes) else None)
+        if isinstance(metadata, bytes):
+            found.add_metadata(metadata)

@@ -253,6 +253,11 @@ async def test_doctor_tells_what_the_data_would_import(files: Any, sqlite_zoo: P
         "('chat', '', 'c', 't', '', 2, 'x', 'msgpack+aes', x'92')",
         (evil,),
     )
+    files.query(
+        sqlite_zoo,
+        """UPDATE checkpoints SET metadata = CAST('{"writes": {"lc": 2, "type": "constructor",
+            "id": ["turtle", "Pen"]}}' AS BLOB) WHERE thread_id = 'spread'""",
+    )
     async with files.source(sqlite_zoo) as source:
         facts = (await source.probe(make_context())).facts
     imports = [(fact.value, fact.level) for fact in facts if fact.name == "imports"]
@@ -263,6 +268,7 @@ async def test_doctor_tells_what_the_data_would_import(files: Any, sqlite_zoo: P
         (f"os.system {suffix}", "warn"),
         *((f"{module}.{name} {suffix}", "warn") for name in ("Colour", "Order", "Point")),
     ]
-    assert [level for _, level in imports[5:]] == ["warn", "warn"]
-    assert imports[5][0].startswith("1 values are encrypted")
-    assert imports[6][0].startswith("1 values cannot be read: ")
+    assert imports[5][0].startswith("turtle.Pen is imported when the metadata is loaded by a saver")
+    assert [level for _, level in imports[5:]] == ["warn"] * 3
+    assert imports[6][0].startswith("1 values are encrypted")
+    assert imports[7][0].startswith("1 values cannot be read: ")
