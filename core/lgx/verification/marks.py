@@ -35,6 +35,7 @@ class _Kept(Struct):
     source: str = ""
     unfinished: bool = False
     attempt: str = ""
+    here: str | None = None
     thread_id: str | None = None
     graph_id: str | None = None
 
@@ -64,8 +65,9 @@ _kept = msgspec.json.Decoder(_Kept)
 _kept_of_cron = msgspec.json.Decoder(_KeptOfCron)
 
 
-def label_of(metadata: Json) -> Label | None:
-    """The label in a thread's metadata; None where there is none of lgx's."""
+def label_of(metadata: Json, thread_id: str) -> Label | None:
+    """The label in a thread's metadata; None where there is none of lgx's, or another thread's,
+    of which this one is a server's own copy."""
     text = _text(metadata)
     try:
         kept = None if text is None else _kept.decode(text)
@@ -76,6 +78,8 @@ def label_of(metadata: Json) -> Label | None:
     unfinished = kept.unfinished and _ATTEMPT.fullmatch(kept.attempt) is not None
     if not (kept.source and (kept.fidelity in _REACHED or unfinished)):
         return None  # somebody else's
+    if kept.here not in (None, thread_id):
+        return None
     return Label(
         blake2b(canonical(text), digest_size=16).digest(),
         kept.fidelity,

@@ -120,7 +120,7 @@ class LedgerSink(Sink[Config]):
 def _entry(number: int, thread_id: str, own: Thread | None) -> Entry:
     if own is None:
         return Entry(id_bytes(thread_id), number)
-    label = label_of(own.metadata)
+    label = label_of(own.metadata, thread_id)
     found = fingerprint(own)
     entry = Entry(
         id_bytes(thread_id),

@@ -493,6 +493,22 @@ async def test_what_a_target_has_of_its_own_is_told_and_is_no_difference(
     assert (await pair.verify()).threads == Compared(equal=1, additional=1)
 
 
+@pytest.mark.parametrize("ends", [{}, {"fidelity": "", "unfinished": True, "attempt": "0" * 32}])
+async def test_a_servers_own_copy_of_a_copy_is_the_targets_own(
+    pair: Any, make: Any, ends: dict[str, Any]
+) -> None:
+    """It has the label of the thread that it was copied from, which names that one."""
+    records = make.history("t")
+    label = {"source": await identity(pair), "here": "t"}
+    pair.put(records, rebuilt(records, **label))
+    pair.sink.put(under("theirs", rebuilt(make.history("theirs"), **label, **ends)))
+
+    found = await pair.verify()
+
+    assert found.threads == Compared(equal=1)
+    assert "threads that the target has of its own (1)" in [o.what for o in found.left_out]
+
+
 async def test_an_unfinished_one_differs(pair: Any, make: Any) -> None:
     """Whatever it holds by then."""
     records = make.history("t")

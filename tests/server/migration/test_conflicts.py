@@ -283,6 +283,27 @@ async def test_a_run_whose_thread_was_cleaned_away_builds_it_anew(
     assert not found.differences
 
 
+async def test_copies_that_a_server_makes_of_copies_are_their_users(
+    source: Filled, target: str, thread_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have the label, too: of a whole copy, and of one that was cut short."""
+    await move(source.url, target, [thread_id])
+    half, label = str(uuid.uuid4()), {"unfinished": True, "attempt": "a" * 32, "source": "x"}
+    own = {"lgx": {**label, "here": half}, "graph_id": "loop"}
+    await occupy(target, half, metadata=own)
+    async with Server(target) as server:
+        copies = [await server.post(f"/threads/{i}/copy", None) for i in (thread_id, half)]
+    theirs = {copy["thread_id"] for copy in copies}
+
+    sides = lgx.use("cloud", url=source.url), lgx.use("cloud", url=target)
+    found = await lgx.verify_async(*sides, thread_ids=[thread_id, *theirs])
+    assert (found.equal, found.threads.equal, found.threads.additional) == (True, 1, 0)
+    monkeypatch.setattr("lgx_plugins.cloud.restore.leftovers._IDLE", -100.0)
+    async with CloudSink(CloudSinkConfig(url=target)) as sink:
+        assert await sink.clean(make_context()) == [f"unfinished thread {half}"]
+    assert (await labels(target)).keys() == {thread_id, *theirs}
+
+
 @pytest.mark.parametrize(
     "theirs", [{"unfinished": True}, {"unfinished": True, "attempt": "mine", "source": "x"}]
 )

@@ -65,11 +65,7 @@ class Place(Struct, frozen=True):
     holding: Holding | None
 
 
-class _Row(Built, frozen=True, kw_only=True):
-    thread_id: str
-
-
-_rows = msgspec.json.Decoder(list[_Row])
+_rows = msgspec.json.Decoder(list[Built])
 
 
 class Holdings:
@@ -149,7 +145,7 @@ class Holdings:
 
     async def _rows(
         self, thread_ids: Sequence[str], select: Sequence[str]
-    ) -> tuple[Sequence[_Row], int]:
+    ) -> tuple[Sequence[Built], int]:
         """The threads that are there of these, and the size of the answer."""
         answer = await self._client.ask(
             "POST",

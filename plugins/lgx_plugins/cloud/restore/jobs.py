@@ -70,7 +70,12 @@ class Job(Struct, frozen=True):
     @property
     def building(self) -> Label:
         """The label while it is being built, but for the attempt."""
-        return Label(source=self.run.source, thread_id=self.other, graph_id=self.mapped)
+        return Label(
+            source=self.run.source,
+            here=self.thread_id,
+            thread_id=self.other,
+            graph_id=self.mapped,
+        )
 
     def finished(
         self,
@@ -100,6 +105,7 @@ class Job(Struct, frozen=True):
             state_at=built.state_updated_at,
             metadata=built.metadata_digest,
             compared=compared,
+            here=self.thread_id,
             thread_id=self.other,
             graph_id=self.mapped,
             provenance=origin,

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from lgx import Mark, ThreadOrigin
 
-__all__ = ["KEY", "Label", "label_of"]
+__all__ = ["KEY", "Label", "is_labelled", "label_of"]
 
 KEY = "lgx"
 """The reserved key. What stands under it is never copied from server to server, nor compared;
@@ -33,6 +33,8 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
             thread is no copy of anything, and the next run replaces it.
         compared: whether it was read back and compared. A run that compares all does not
             take another copy for its own.
+        here: the thread's id on this server. A copy that a server makes of the thread has this
+            label, too, which is not its own; None: it was written by lgx before it said so.
         thread_id, graph_id: those at the source, where it has others here.
         provenance: what it was there, where that was asked for.
     """
@@ -48,6 +50,7 @@ class Label(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unfinished: bool = False
     attempt: str | None = None
     compared: bool = True
+    here: str | None = None
     thread_id: str | None = None
     graph_id: str | None = None
     provenance: ThreadOrigin | None = None
@@ -72,8 +75,18 @@ _ATTEMPT = re.compile("[0-9a-f]{32}")  # what is not in full is somebody else's
 _decoder = msgspec.json.Decoder(_Look)
 
 
-def label_of(metadata: Mapping[str, Raw]) -> Label | None:
-    """The label in a thread's metadata; None where there is none of lgx's."""
+def label_of(metadata: Mapping[str, Raw], thread_id: str) -> Label | None:
+    """The label in a thread's metadata; None where there is none of lgx's, or another thread's."""
+    label = _read(metadata)
+    return label if label is not None and label.here in (None, thread_id) else None
+
+
+def is_labelled(metadata: Mapping[str, Raw]) -> bool:
+    """Whether a label is there, be it another thread's."""
+    return _read(metadata) is not None
+
+
+def _read(metadata: Mapping[str, Raw]) -> Label | None:
     if KEY not in metadata:
         return None
     try:

@@ -132,7 +132,7 @@ class Leftovers:
                 ) from None
             now = http_date(answer.date) or datetime.now(UTC)
             for row in rows:
-                label = label_of(split_object(row.metadata))
+                label = label_of(split_object(row.metadata), row.thread_id)
                 if label is not None and label.unfinished:  # and not what somebody else has there
                     yield _Found(row.thread_id, label, _idle_seconds(row, now))
             if len(rows) < _PAGE:

@@ -15,7 +15,7 @@ from lgx_plugins.cloud.restore.attempt import Attempt
 from lgx_plugins.cloud.restore.bodies import fitting
 from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.graphs import Graphs
-from lgx_plugins.cloud.restore.label import KEY, label_of
+from lgx_plugins.cloud.restore.label import KEY
 from lgx_plugins.cloud.restore.marking import Marking
 from lgx_plugins.cloud.restore.standing import Standing
 from lgx_plugins.cloud.restore.threads import Built
@@ -193,8 +193,8 @@ class HttpTarget:
             said = f"the target answered with success, and said: {excerpt(answer.body)}"
             self._count_failure(said)
             raise UnknownFateError(said, status=None)
-        label = label_of(split_object(fields.get("metadata", Raw(b"{}"))))
-        self._attempt.recognise(label, decoded(answer.body, Built, "thread").created_at)
+        built = decoded(answer.body, Built, "thread")
+        self._attempt.recognise(built.label, built.created_at)
 
     # -- reading ----------------------------------------------------------------------
 

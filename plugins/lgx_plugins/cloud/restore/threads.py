@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from lgx import Checkpoint, Loss, Thread, ThreadError, canonical, digest, raw, split_object
-from lgx_plugins.cloud.restore.label import KEY, Label, label_of
+from lgx_plugins.cloud.restore.label import KEY, Label, is_labelled, label_of
 
 __all__ = [
     "RESERVED",
@@ -38,6 +38,7 @@ _NO_CONFIG = Raw(b'{"configurable":{}}')
 class Built(Struct, frozen=True):
     """A thread's record as the server gives it, but for its values."""
 
+    thread_id: str = ""
     status: str | None = None
     metadata: Raw = Raw(b"{}")
     interrupts: Raw = Raw(b"{}")
@@ -47,7 +48,7 @@ class Built(Struct, frozen=True):
     @property
     def label(self) -> Label | None:
         """What lgx keeps there; None where it has not written the thread."""
-        return label_of(split_object(self.metadata))
+        return label_of(split_object(self.metadata), self.thread_id)
 
     @property
     def graph_id(self) -> str | None:
@@ -146,13 +147,13 @@ def sent_of(thread: Thread | None, graph_id: str | None) -> Sent:
     if thread is not None and not isinstance(thread.metadata, UnsetType):
         fields = split_object(thread.metadata)
     kept_back = fields.keys() & RESERVED
-    label = label_of(fields)
+    label = None if thread is None else label_of(fields, thread.thread_id)
     if label is not None and label.unfinished:
         raise ThreadError(
             "it is labelled unfinished where it comes from: a run that built it there was cut "
             "short; complete that first"
         )
-    taken = KEY in fields and label is None
+    taken = KEY in fields and not is_labelled(fields)
     for name in (*kept_back, KEY):
         fields.pop(name, None)
     if graph_id is not None:

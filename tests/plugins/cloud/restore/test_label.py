@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from lgx import Mark, Origin, ThreadOrigin
-from lgx_plugins.cloud.restore.label import KEY, Label, label_of
+from lgx_plugins.cloud.restore.label import KEY, Label, is_labelled, label_of
 
 
 def read_back(label: Label) -> Label | None:
-    return label_of({KEY: msgspec.Raw(msgspec.json.encode(label))})
+    return label_of({KEY: msgspec.Raw(msgspec.json.encode(label))}, "t")
 
 
 def test_a_finished_copy_has_a_mark() -> None:
@@ -54,8 +54,18 @@ def test_what_is_not_whole_has_none(label: Label) -> None:
     ],
 )
 def test_what_somebody_else_keeps_there_is_no_label(other: str) -> None:
-    assert label_of({KEY: msgspec.Raw(other.encode())}) is None
-    assert label_of({}) is None
+    metadata = {KEY: msgspec.Raw(other.encode())}
+    assert label_of(metadata, "t") is None
+    assert not is_labelled(metadata)
+    assert label_of({}, "t") is None
+
+
+@pytest.mark.parametrize(("here", "own"), [(None, True), ("t", True), ("another", False)])
+def test_a_label_that_names_another_thread_is_that_threads(here: str | None, own: bool) -> None:
+    """A server's copy of the thread has it; older ones name none."""
+    label = Label(version="v", source="s", fidelity="replayed", here=here)
+    assert (read_back(label) is not None) is own
+    assert is_labelled({KEY: msgspec.Raw(msgspec.json.encode(label))})
 
 
 def test_provenance_is_not_read_where_labels_are_looked_up() -> None:

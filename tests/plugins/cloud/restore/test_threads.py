@@ -45,6 +45,14 @@ def test_reserved_keys_and_labels_are_kept_back() -> None:
     assert not sent.taken
 
 
+@pytest.mark.parametrize("ends", [{"fidelity": "replayed"}, {"unfinished": True}])
+def test_the_label_of_another_thread_goes_nowhere(ends: dict[str, Any]) -> None:
+    """A server's copy of a copy is a thread of its user's; nothing of theirs was under the key."""
+    label = {"source": "s", "here": "another", "attempt": "a" * 32, **ends}
+    sent = sent_of(thread(metadata={"owner": "ann", "lgx": label}), None)
+    assert (sent.fields, sent.taken) == ({"owner": raw("ann")}, False)
+
+
 def test_what_somebody_keeps_under_lgx_s_own_key_is_told() -> None:
     own = thread(metadata={"lgx": "mine"})
     sent = sent_of(own, None)
