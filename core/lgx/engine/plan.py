@@ -105,6 +105,8 @@ def make_plan(spec: RunSpec, registry: Registry) -> Plan:
     if not spec.query.extras:
         excluded |= set(EXTRA_KINDS)
     kinds, unheld = _meet(source.offers - excluded, sink.accepts)
+    if fidelity == "raw":
+        unheld -= {"thread"}  # a checkpointer has none, but for the sake of its states
     _check_handled(transforms, kinds, excluded)
     return Plan(
         source=source,

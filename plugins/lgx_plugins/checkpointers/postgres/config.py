@@ -24,11 +24,11 @@ class PostgresSaverConfig(Config, frozen=True, kw_only=True):
     connections: Annotated[
         int, option("How many connections to use at once.", at_least=1), Meta(le=64)
     ] = 4
+    aes_key: AesKey = None
 
 
 class PostgresSaverSinkConfig(PostgresSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
-    aes_key: AesKey = None
     lock: Annotated[
         Literal["wait", "fail"],
         option("What to do while another run writes to these tables: wait for its end, or stop."),

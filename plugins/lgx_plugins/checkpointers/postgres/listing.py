@@ -9,15 +9,16 @@ from typing import Any
 
 from msgspec import UNSET, Raw
 
-from lgx import Context, FatalError, Loss, Query, Thread, ThreadError, ThreadRef, UsageError
+from lgx import Context, FatalError, Loss, Query, Thread, ThreadError, ThreadRef
 from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables
 from lgx_plugins.checkpointers.postgres.versions import server_number, threads_sql
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.filters import admits
 from lgx_plugins.postgres.cursors import listed_rows
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.snapshot import Moment
 
-__all__ = ["Listing", "check_filters"]
+__all__ = ["Listing"]
 
 _AT_ONCE = 1000
 _AT_ONCE_WITH_METADATA = 100
@@ -78,18 +79,6 @@ class Listing:
         return (
             f"SELECT l.id, l.version, l.size, {time}, {metadata} FROM ({threads}) AS l {latest}"
             "ORDER BY convert_to(l.id, 'UTF8')"
-        )
-
-
-def check_filters(query: Query) -> None:
-    """
-    Raises:
-        UsageError: a checkpointer does not keep what a filter asks for.
-    """
-    if query.status:
-        raise UsageError(
-            f"--status {query.status} cannot be applied: a checkpointer keeps no status of its "
-            "threads; choose them by --thread-id, --metadata, --since or --until"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import ClassVar
@@ -24,11 +24,13 @@ from lgx import (
 from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig
 from lgx_plugins.checkpointers.postgres.facts import reading_facts
 from lgx_plugins.checkpointers.postgres.imports import imports_of
-from lgx_plugins.checkpointers.postgres.listing import Listing, check_filters
+from lgx_plugins.checkpointers.postgres.listing import Listing
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
 from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables, find_tables, readable
 from lgx_plugins.checkpointers.postgres.whereabouts import tables_identity
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.checkpointers.state import STATE_KINDS, Form
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.failures import explain, explained
 from lgx_plugins.postgres.names import Names
@@ -44,13 +46,13 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     JavaScript's PostgresSaver.
 
     Rows come as the bytes that they are, of one moment, that of the first use: what others
-    write meanwhile is not seen.
+    write meanwhile is not seen. States are made of them where these are to move.
     """
 
     name = "postgres-saver"
     summary = "LangGraph's own checkpoints in PostgreSQL, as PostgresSaver keeps them"
     config_type = PostgresSaverConfig
-    offers = KINDS
+    offers = KINDS | STATE_KINDS
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 100
 
@@ -62,6 +64,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         self._taking = asyncio.Lock()
         self._moment: Moment | None = None
         self._tables: Tables | None = None
+        self._form = Form(config.aes_key)
 
     async def __aenter__(self) -> PostgresSaverSource:
         return self
@@ -166,6 +169,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         return await context.request(count, what="number of threads")
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
+        self._form.choose(query, context)
         moment = await self._reach(context)
         tables = self._found()
         for column in tables.unknown():
@@ -174,9 +178,14 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
             async for ref in refs:
                 yield ref
 
-    async def read(
+    def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
+        return self._form.of(self._rows(refs, context))
+
+    async def _rows(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncGenerator[Record | ThreadEnd, None]:
         reader = Reader(await self._reach(context), self._found(), self._place)
         for group in groups(refs):
             waiting = dict.fromkeys(ref.thread_id for ref in group)

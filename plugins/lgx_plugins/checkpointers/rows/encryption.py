@@ -12,13 +12,13 @@ __all__ = ["AesKey", "Cipher", "is_encrypted"]
 AesKey: TypeAlias = Annotated[
     Secret | None,
     option(
-        "The key of encrypted checkpoints (16, 24 or 32 bytes), which only another layout of "
-        "tables asks for; others get the bytes as they are.",
+        "The key of encrypted checkpoints (16, 24 or 32 bytes), which another layout of tables "
+        "and states ask for; others get the bytes as they are.",
         example="env:LANGGRAPH_AES_KEY",
         env="LANGGRAPH_AES_KEY",
     ),
 ]
-"""The option of every sink that changes the form of checkpoints, `aes_key`."""
+"""The option of whatever changes the form of checkpoints, `aes_key`."""
 
 
 def is_encrypted(type_: str | None) -> bool:

@@ -29,6 +29,7 @@ class SaverConfig(Config, frozen=True, kw_only=True):
             "opens several; the factory's name otherwise."
         ),
     ] = None
+    aes_key: AesKey = None
 
 
 class SaverSourceConfig(SaverConfig, frozen=True, kw_only=True):
@@ -52,7 +53,6 @@ class SaverSinkConfig(SaverConfig, frozen=True, kw_only=True):
         ),
     ] = ()
     on_conflict: OnConflict = "fail"
-    aes_key: AesKey = None
 
 
 def identity_of(config: SaverConfig) -> str:

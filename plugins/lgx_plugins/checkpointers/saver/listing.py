@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from lgx import Context, LgxError, Loss, Query, Thread, ThreadError, ThreadRef, UsageError
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.rows.forms import metadata_of, stored_metadata
 from lgx_plugins.checkpointers.saver.access import Access, SaverError, Unlisted
 from lgx_plugins.checkpointers.saver.gathering import Key, version_of
@@ -140,11 +141,7 @@ class Listing:
             UsageError: the checkpointer cannot list its threads, or keeps nothing that a filter
                 asks for.
         """
-        if query.status:
-            raise UsageError(
-                f"--status {query.status} cannot be applied: a checkpointer keeps no status of "
-                "its threads; choose them by --thread-id, --metadata, --since or --until"
-            )
+        check_filters(query)
         wanted = query.thread_ids or self._ids
         if wanted is not None and query.thread_ids and self._ids is not None:
             wanted = [one for one in query.thread_ids if one in set(self._ids)]

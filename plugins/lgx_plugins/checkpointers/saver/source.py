@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from lgx import (
     ThreadEnd,
     ThreadRef,
 )
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.saver.access import Access, SaverError, Unlisted
 from lgx_plugins.checkpointers.saver.config import SaverSourceConfig, identity_of
 from lgx_plugins.checkpointers.saver.facts import PATHS, facts_of, note_of_serializer, versions_of
@@ -28,6 +29,7 @@ from lgx_plugins.checkpointers.saver.gathering import Gathered
 from lgx_plugins.checkpointers.saver.listing import Listing, Seen, read_ids
 from lgx_plugins.checkpointers.saver.walking import walk
 from lgx_plugins.checkpointers.saver.watching import Watch
+from lgx_plugins.checkpointers.state import PATHLESS, STATE_KINDS, Form
 
 __all__ = ["SaverSource"]
 
@@ -47,7 +49,7 @@ class SaverSource(Source[SaverSourceConfig]):
     name = "saver"
     summary = "any checkpointer of LangGraph's (BaseCheckpointSaver), given by a factory"
     config_type = SaverSourceConfig
-    offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind})
+    offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind}) | STATE_KINDS
     ordered: ClassVar[bool] = True
 
     def __init__(self, config: SaverSourceConfig) -> None:
@@ -57,6 +59,7 @@ class SaverSource(Source[SaverSourceConfig]):
         self._watching: Watch | None = None
         self._serde: Any = None
         self._ids: Sequence[str] | None = None
+        self._form = Form(config.aes_key)
 
     async def __aenter__(self) -> SaverSource:
         if self.config.thread_ids is not None:
@@ -98,9 +101,14 @@ class SaverSource(Source[SaverSourceConfig]):
         return identity_of(self.config)
 
     async def coverage(self) -> Coverage:
-        return Coverage(fields={CheckpointWrite.kind: _WITHOUT_PATHS})
+        return Coverage(fields={CheckpointWrite.kind: _WITHOUT_PATHS, **PATHLESS})
+
+    async def expected(self, query: Query, context: Context) -> int | None:
+        check_filters(query)  # a mistake is best told before anything moves
+        return None
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
+        self._form.choose(query, context)
         context.note(PATHS)
         foreign = note_of_serializer(self._serde)
         if foreign is not None:
@@ -108,9 +116,14 @@ class SaverSource(Source[SaverSourceConfig]):
         async for item in Listing(self._access, self._seen, self._ids).refs(query, context):
             yield item
 
-    async def read(
+    def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
+        return self._form.of(self._rows(refs, context))
+
+    async def _rows(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncGenerator[Record | ThreadEnd, None]:
         for ref in refs:
             with closing(Gathered(ref.thread_id, self._serde, self._watch.found)) as gathered:
                 try:

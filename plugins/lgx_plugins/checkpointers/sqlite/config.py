@@ -17,11 +17,11 @@ class SqliteSaverConfig(Config, frozen=True, kw_only=True):
     busy_seconds: Annotated[
         int, option("How long to wait for another program's transaction.", at_least=0)
     ] = 10
+    aes_key: AesKey = None
 
 
 class SqliteSaverSinkConfig(SqliteSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
-    aes_key: AesKey = None
 
 
 def identity_of(path: Path) -> str:

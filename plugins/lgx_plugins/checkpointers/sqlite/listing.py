@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from lgx import Context, Loss, Query, Thread, ThreadError, ThreadRef, UsageError
+from lgx import Context, Loss, Query, Thread, ThreadError, ThreadRef
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.rows.digests import RowDigest
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.rows.forms import metadata_of
 from lgx_plugins.checkpointers.sqlite.cells import add_cells
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
@@ -50,11 +51,7 @@ class Listing:
         Raises:
             UsageError: a checkpointer does not keep what a filter asks for.
         """
-        if query.status:
-            raise UsageError(
-                f"--status {query.status} cannot be applied: a checkpointer keeps no status of "
-                "its threads; choose them by --thread-id, --metadata, --since or --until"
-            )
+        check_filters(query)
         ids = query.thread_ids if len(query.thread_ids) <= MOST_IDS else ()
         ids = tuple(one for one in ids if _encodable(one))
         if query.thread_ids and not ids and len(query.thread_ids) <= MOST_IDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
@@ -22,12 +22,14 @@ from lgx import (
     ThreadRef,
     UsageError,
 )
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, identity_of
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
 from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
+from lgx_plugins.checkpointers.state import PATHLESS, STATE_KINDS, Form
 from lgx_plugins.files import check_target
 from lgx_plugins.formats import check_source
 from lgx_plugins.sqlite.config import real_path
@@ -51,13 +53,13 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     is looked up. Everything is read in one transaction: what others write meanwhile is not
     seen. A version covers every row, keys and bytes: an interrupt that is answered adds writes
     to an old checkpoint. Nothing is decoded, but for the time of a thread's latest checkpoint
-    where `--since` or `--until` asks for it.
+    where `--since` or `--until` asks for it, and for states where these are to move.
     """
 
     name = "sqlite-saver"
     summary = "LangGraph's own checkpoints in a file of SqliteSaver"
     config_type = SqliteSaverConfig
-    offers = KINDS
+    offers = KINDS | STATE_KINDS
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 50
 
@@ -67,6 +69,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         self._connection: aiosqlite.Connection | None = None
         self._tables: Tables | None = None
         self._state: object = None
+        self._form = Form(config.aes_key)
 
     async def __aenter__(self) -> SqliteSaverSource:
         check_source(self._path, "sqlite")
@@ -116,14 +119,16 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     async def coverage(self) -> Coverage:
         if self._found().has(WRITES, "task_path"):
             return Coverage()
-        return Coverage(fields={CheckpointWrite.kind: _PATHLESS})
+        return Coverage(fields={CheckpointWrite.kind: _PATHLESS, **PATHLESS})
 
     async def expected(self, query: Query, context: Context) -> int | None:
+        check_filters(query)  # a mistake is best told before anything moves
         if query.filtered:
             return None
         return await self._listing().expected()
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
+        self._form.choose(query, context)
         for table, columns in self._found().others.items():
             context.note(
                 f"column {', '.join(map(repr, columns))} of table {table!r} is none of "
@@ -133,9 +138,14 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
             async for ref in refs:
                 yield ref
 
-    async def read(
+    def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
+        return self._form.of(self._rows(refs, context))
+
+    async def _rows(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncGenerator[Record | ThreadEnd, None]:
         for group in groups(refs):
             waiting = [ref.thread_id for ref in group]
             losses: _Losses = []
