@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
-__all__ = ["RAW", "STATE", "Form", "form_of", "kinds_of", "takers", "words"]
+__all__ = ["RAW", "STATE", "Form", "form_of", "kinds_of", "not_taken", "takers", "words"]
 
 Form: TypeAlias = Literal["raw", "state"]
 
@@ -40,3 +40,10 @@ def words(form: Form) -> str:
 def takers(form: Form) -> str:
     """What sort of sink takes checkpoints of that form; which there are only plugins know."""
     return f"{_TAKERS[form]}, or one that keeps every form, as files and tables of lgx's own do"
+
+
+def not_taken(form: Form, sink: str, takes_with: Mapping[str, str]) -> str:
+    """`the sqlite sink does not take; what does is …`, or by which of its options it does."""
+    for kind in sorted(kinds_of(form) & takes_with.keys()):
+        return f"{sink} takes only with {takes_with[kind]}"
+    return f"{sink} does not take; what does is {takers(form)}"

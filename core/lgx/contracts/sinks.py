@@ -51,6 +51,10 @@ class Sink(Endpoint[C]):
     accepts: frozenset[str]
     """Kinds that can be held, or `ANY_KIND`. Others are listed in the report as lost."""
 
+    takes_with: ClassVar[Mapping[str, str]] = {}
+    """Kinds that an instance accepts besides where an option is given, and which one, in words:
+    `--sink-graph, which …`. For messages; `accepts` of the instance is what counts."""
+
     read_config_type: ClassVar[type[Config] | None] = None
     """The options by which the source of the same name reads what was written here, where they
     are not just that source's own: a key from another variable. For `lgx verify`; a subclass

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw
 
 from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
-from lgx.forms import Form, form_of, kinds_of, takers, words
+from lgx.forms import Form, form_of, kinds_of, not_taken, words
 from lgx.records import ANY_KIND, CHECKPOINT_KINDS, Checkpoint, Record
 from lgx.spool import Spool
 
@@ -106,7 +106,7 @@ class Gathering:
         if sink.accepts == ANY_KIND or sink.accepts & left.keys():
             why = f"which this run leaves out; move them with --fidelity {form}"
         else:
-            why = f"which the {sink.name} sink does not take; what does is {takers(form)}"
+            why = f"which {not_taken(form, f'the {sink.name} sink', sink.takes_with)}"
             if others:
                 why += f"; those in the other form are moved with --fidelity {_OTHER[form]}"
         if self.error is None:
