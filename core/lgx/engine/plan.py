@@ -20,7 +20,7 @@ from lgx.contracts import (
     ThreadTransform,
 )
 from lgx.errors import UsageError
-from lgx.forms import RAW, STATE, form_of, takers, words
+from lgx.forms import RAW, STATE, form_of, not_taken, words
 from lgx.query import Query
 from lgx.records import ANY_KIND, EXTRA_KINDS
 from lgx.registry import Registry
@@ -101,7 +101,7 @@ def make_plan(spec: RunSpec, registry: Registry) -> Plan:
             f"--as-of reads earlier states, and the {spec.source.name} source has none but the "
             "present one; read from an archive"
         )
-    fidelity, excluded = _choose(source.offers, sink.accepts, spec)
+    fidelity, excluded = _choose(source.offers, sink, spec)
     if not spec.query.extras:
         excluded |= set(EXTRA_KINDS)
     kinds, unheld = _meet(source.offers - excluded, sink.accepts)
@@ -131,9 +131,10 @@ def _make(cls: type[Any], use: Use, role: str) -> Any:
 
 
 def _choose(
-    offers: frozenset[str], accepts: frozenset[str], spec: RunSpec
+    offers: frozenset[str], sink: Sink[Any], spec: RunSpec
 ) -> tuple[Literal["raw", "state"], frozenset[str]]:
     """The fidelity, and the kinds that are left out by it."""
+    accepts = sink.accepts
     raw = _possible(RAW, offers, accepts)
     state = _possible(STATE, offers, accepts)
     ends = f"from {spec.source.name} to {spec.sink.name}"
@@ -146,7 +147,7 @@ def _choose(
         form = form_of(offers)
         raise UsageError(
             f"no checkpoints can be moved {ends}: those of {spec.source.name} are {words(form)}, "
-            f"which {spec.sink.name} does not take; what does is {takers(form)}"
+            f"which {not_taken(form, spec.sink.name, sink.takes_with)}"
         )
     if offers == ANY_KIND and spec.fidelity is None:
         # Only reading tells what is there: whatever it is travels as it is.
