@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import click
 from msgspec import Struct, structs
 
-from lgx.cli.wrapping import columns_of, wrapped
+from lgx.cli.wrapping import columns_of, shortened, wrapped
 from lgx.registry import Registry
 from lgx.secrets import Secret, redact
 
@@ -63,6 +63,8 @@ class Session:
     def say(self, text: str) -> None:
         """One line about the program itself, on stderr; on a terminal as many as it takes."""
         line = f"lgx: {self.redact(text)}"
+        if "\n" not in line:
+            line = shortened(line)
         columns = columns_of(sys.stderr)
         if columns is None or len(line) <= columns or "\n" in line:  # a traceback, of a log
             self._write(line)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from lgx.cli.meter import counted, duration, size
 from lgx.cli.session import printable
-from lgx.cli.wrapping import wrapped
+from lgx.cli.wrapping import shortened, wrapped
 from lgx.report import Counts, Report
 from lgx.threads import Loss
 
@@ -162,7 +162,7 @@ def section(
     entries = list(_summed(facts) if by_kind else _grouped(facts))
     lines = [f"{title} ({len(entries):,}):"]
     for text in entries[:shown]:
-        lines += _wrap("  - ", printable(text))
+        lines += _wrap("  - ", printable(shortened(text)))
     if (left := len(entries) - shown) > 0:
         lines.append(f"  and {left:,} more; {_pointer(report_path)}")
     return lines
@@ -217,7 +217,7 @@ def _grouped(facts: Sequence[_Fact]) -> Iterator[str]:
         groups.setdefault(common, []).append(thread_id)
     for common, ids in groups.items():
         if len(ids) == 1:
-            yield f"thread {ids[0]}: {_said(by_thread[ids[0]])}"
+            yield shortened(f"thread {ids[0]}: {_said(by_thread[ids[0]])}", ids[0])
         else:
             yield f"each of {len(ids):,} threads: {common} ({_first(ids)})"
 
@@ -236,7 +236,9 @@ def _said(facts: Sequence[_Fact]) -> str:
 def _first(items: Sequence[str]) -> str:
     """The first few, and how many more."""
     more = len(items) - _NAMED
-    return ", ".join(items[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(shortened(item, item) for item in items[:_NAMED]) + (
+        f" and {more:,} more" if more > 0 else ""
+    )
 
 
 def _wrap(first: str, text: str) -> list[str]:

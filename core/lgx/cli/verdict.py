@@ -1,7 +1,8 @@
-"""What a verification came to, in lines of at most 80 columns."""
+"""What a verification came to, in lines of at most 80 columns, but for names of places."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ from msgspec import structs
 from lgx.cli.meter import counted, duration
 from lgx.cli.session import printable
 from lgx.cli.summary import section
-from lgx.cli.wrapping import wrapped
+from lgx.cli.wrapping import columns_of, wrapped
 from lgx.verification.report import Compared, Side, Verification
 
 __all__ = ["clean", "in_brief", "verdict"]
@@ -100,7 +101,9 @@ def _verdict(found: Verification) -> str:
 
 
 def _table(found: Verification, sides: list[tuple[str, Side]]) -> list[str]:
-    """The counts: of each side, then by what the comparison said."""
+    """The counts: of each side, then by what the comparison said. Places are whole where a
+    program reads them."""
+    columns = columns_of(sys.stdout)
     rows = [
         (role, (side.threads, side.checkpoints, side.records), side.place or side.identity)
         for role, side in sides
@@ -114,9 +117,10 @@ def _table(found: Verification, sides: list[tuple[str, Side]]) -> list[str]:
     lines = [f"  {'':<10} {'threads':>11} {'checkpoints':>13} {'others':>9}"]
     for name, cells, note in rows:
         head = f"  {name:<10} {cells[0]:>11,} {cells[1]:>13,} {cells[2]:>9,}"
-        room = _COLUMNS - len(head) - 2
         text = printable(note)
-        lines.append(f"{head}  {text if len(text) <= room else '…' + text[1 - room :]}".rstrip())
+        if columns is not None and len(head) + 2 + len(text) > columns:
+            text = f"…{text[len(head) + 3 - columns :]}"
+        lines.append(f"{head}  {text}".rstrip())
     return lines
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TextIO
 
-__all__ = ["columns_of", "wrapped"]
+__all__ = ["columns_of", "shortened", "wrapped"]
 
 _JOINTS = "/,;&?"  # where a url or a path is best broken
 _WIDEST = 100
 _LEAST = 20
 _DEFAULT = 80
+_WHOLE = 120  # characters of an id that are shown
+_HEAD, _TAIL = 60, 20
+_ENDLESS = re.compile(r"\S{400,}")  # no path or URL that somebody has typed
 
 
 def wrapped(text: str, columns: int, *, first: str = "", rest: str = "") -> list[str]:
@@ -34,6 +38,22 @@ def wrapped(text: str, columns: int, *, first: str = "", rest: str = "") -> list
         line += word if empty else f" {word}"
         empty = False
     return [*lines, line.rstrip()]
+
+
+def shortened(text: str, *names: str) -> str:
+    """The text for people, in which no word is longer than they would read.
+
+    Args:
+        names: ids that may be in it, of which the same holds, whatever they consist of.
+    """
+    for name in names:
+        if len(name) > _WHOLE:
+            text = text.replace(name, _ends_of(name))
+    return _ENDLESS.sub(lambda found: _ends_of(found[0]), text)
+
+
+def _ends_of(name: str) -> str:
+    return f"{name[:_HEAD]}…{name[-_TAIL:]} ({len(name):,} characters)"
 
 
 def _joint(word: str, room: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lgx.cli.summary import in_brief, summary
 from lgx.report import Counts, Failure, Note, Report, Unmoved
 from lgx.threads import Loss
@@ -100,10 +102,32 @@ def test_what_is_missing_in_one_sentence() -> None:
 
 
 def test_an_endless_word_is_broken() -> None:
-    """Ids of 300 characters do not make lines of 300 columns."""
-    report = Report(failures=[Failure(thread_id="x" * 300, what="thread", why="gone wrong")])
+    """Ids and names of 100 characters and more do not make lines of that many columns."""
+    report = Report(failures=[Failure(thread_id="x" * 110, what="y" * 300, why="gone wrong")])
 
     assert max(map(len, summary(report))) == 80
+
+
+def test_an_id_without_end_is_shortened() -> None:
+    """Anything is an id; people see how it begins and ends. So it is in what is said of it, and
+    with any other word."""
+    own, other = "a b" + "x" * 4990 + "y 12345", "z" * 5000
+    report = Report(
+        failures=[
+            Failure(thread_id=own, what="thread", why=f"thread {own!r} is none; nor {other}"),
+        ]
+    )
+    short = f"a b{'x' * 57}…{'x' * 13}y 12345 (5,000 characters)"
+
+    lines = summary(report)[3:]
+
+    assert "".join(" ".join(lines).split()) == "".join(
+        f"missing (1): - thread {short}: thread '{short}' is none; nor "
+        f"{'z' * 60}…{'z' * 20} (5,000 characters)".split()
+    )
+    report.failures.append(Failure(thread_id=other, what="thread", why=report.failures[0].why))
+    report.failures[0] = msgspec.structs.replace(report.failures[0], why="gone", thread_id=other)
+    assert len(" ".join(summary(report))) < 800
 
 
 def test_a_run_that_could_not_begin_has_nothing_to_sum_up() -> None:

@@ -77,6 +77,36 @@ class TestOutput:
         assert found.sink is not None
         assert (found.sink.place, found.sink.identity[:8]) == ("copy", "archive:")
 
+    def test_a_long_place_is_shortened_for_a_terminal_alone(
+        self, lgx: Lgx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever reads it from a pipe gets all of it."""
+        folder = tmp_path / ("deep" * 20)
+        folder.mkdir()
+        write(folder / "a.ndjson", records("t"))
+        verify = ("verify", "--source", "ndjson", "--source-path", str(folder / "a.ndjson"))
+
+        assert f"  {folder / 'a.ndjson'}\n" in lgx(*verify).out
+
+        monkeypatch.setattr("lgx.cli.verdict.columns_of", lambda _: 90)
+        (row,) = (line for line in lgx(*verify).out.splitlines() if "deepdeep" in line)
+        assert row[50] == "…"
+        assert (len(row), row[-26:]) == (90, "pdeepdeepdeepdeep/a.ndjson")
+
+    def test_an_id_without_end_is_whole_in_documents_alone(self, lgx: Lgx, tmp_path: Path) -> None:
+        own = "x" * 5000
+        write(tmp_path / "a", records(own))
+        write(tmp_path / "b", records("t"))
+        ends = ("--source", "ndjson", "--source-path", "a", "--sink", "ndjson", "--sink-path", "b")
+
+        shown = lgx("verify", *ends, "--report", "r.json").out
+        document = lgx("verify", *ends, "--json").out
+
+        assert "xxxxx (5,000 characters): is missing in the sink" in " ".join(shown.split())
+        assert max(map(len, shown.splitlines())) <= 80
+        for text in (document, (tmp_path / "r.json").read_text()):
+            assert own in [d["thread_id"] for d in json.loads(text)["differences"]]
+
     def test_what_differs_is_listed_with_its_first_difference(
         self, lgx: Lgx, ends: tuple[str, ...]
     ) -> None:
