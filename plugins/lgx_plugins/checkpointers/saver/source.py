@@ -26,6 +26,7 @@ from lgx_plugins.checkpointers.saver.access import Access, SaverError, Unlisted
 from lgx_plugins.checkpointers.saver.config import SaverSourceConfig, identity_of
 from lgx_plugins.checkpointers.saver.facts import PATHS, facts_of, note_of_serializer, versions_of
 from lgx_plugins.checkpointers.saver.gathering import Gathered
+from lgx_plugins.checkpointers.saver.imports import imports_of
 from lgx_plugins.checkpointers.saver.listing import Listing, Seen, read_ids
 from lgx_plugins.checkpointers.saver.walking import walk
 from lgx_plugins.checkpointers.saver.watching import Watch
@@ -95,7 +96,8 @@ class SaverSource(Source[SaverSourceConfig]):
 
     async def probe(self, context: Context) -> Probe:
         paths = Fact(name="paths", value=PATHS, level="warn")
-        return Probe(facts=(*facts_of(self._access, self._serde), paths))
+        imports = await imports_of(self._access, self._watch, self._serde, self._ids, context)
+        return Probe(facts=(*facts_of(self._access, self._serde), paths, *imports))
 
     async def identity(self) -> str:
         return identity_of(self.config)

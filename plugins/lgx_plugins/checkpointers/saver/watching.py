@@ -6,7 +6,8 @@ would hold that, and not the object.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lgx import ThreadError
@@ -53,6 +54,16 @@ class Watch:
         names = sorted(".".join(name) for name in self._lost)
         self._lost.clear()
         return names
+
+    @contextmanager
+    def replaced(self, by: Callable[[Any], Any]) -> Iterator[None]:
+        """For a while, what `by` makes of the checkpointer's serializer stands in its place."""
+        before = self._holder.serde
+        self._holder.serde = by(self._inner)
+        try:
+            yield
+        finally:
+            self._holder.serde = before
 
     def end(self) -> None:
         """The serializer is what it was before; may be called again."""
