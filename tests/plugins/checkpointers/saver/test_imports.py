@@ -34,7 +34,7 @@ def _fill(saver: Any) -> Any:
     return saver
 
 
-def _spoil(saver: InMemorySaver) -> None:
+def _spoil(saver: Any) -> None:
     sealed = isinstance(saver.serde, EncryptedSerializer)
 
     def stored(blob: bytes) -> tuple[str, bytes]:
@@ -63,7 +63,7 @@ async def _imports(savers: Any, saver: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("sealed", [False, True])
 async def test_every_name_is_told_and_none_is_imported(savers: Any, *, sealed: bool) -> None:
     """In values, writes and metadata; also in what is damaged, and what was encrypted."""
-    serde = JsonPlusSerializer()
+    serde: Any = JsonPlusSerializer()
     if sealed:
         serde = EncryptedSerializer.from_pycryptodome_aes(serde, key=b"0123456789abcdef")
     saver = _fill(InMemorySaver(serde=serde))
