@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import click
@@ -17,7 +17,7 @@ from lgx.cli.wrapping import wrapped
 from lgx.config import convert
 from lgx.errors import LgxError, UsageError
 from lgx.facts import Fact
-from lgx.spec import Use
+from lgx.spec import RunSpec, Use
 from lgx.upkeep import clean as clean_sink
 from lgx.upkeep import probe
 
@@ -57,7 +57,25 @@ def _doctor(ctx: click.Context, *, clean: bool, **_: Any) -> int:
         for fact in facts:
             healthy = healthy and fact.level != "error"
             show(fact, width, session)
+    misfit = _misfit(dict(uses), session)
+    if misfit is not None:
+        healthy = False
+        click.echo(f"{' → '.join(use.name for _, use in uses)}  {_mark('error')}")
+        show(misfit, len(misfit.name), session)
     return 0 if healthy else 1
+
+
+def _misfit(uses: Mapping[str, Use], session: Session) -> Fact | None:
+    """Why no run moves anything from the one to the other, though both may be well."""
+    from lgx.engine.plan import make_plan
+
+    if len(uses) < len(ROLES):
+        return None
+    try:
+        make_plan(RunSpec(source=uses["source"], sink=uses["sink"]), session.registry)
+    except UsageError as error:
+        return Fact(name="fit", value=str(error), level="error")
+    return None
 
 
 def _check_options(role: str, use: Use, session: Session) -> None:
@@ -127,8 +145,8 @@ doctor = EndpointCommand(
     params=_PARAMS,
     callback=click.pass_context(_doctor),
     help="Looks at a source, a sink or both: whether it can be reached with these options, its "
-    "versions and limits, and what would be lost. Nothing is moved or created, and with --clean "
-    "only removed what no run needs any more.\n\n"
+    "versions and limits, what would be lost, and whether both fit together. Nothing is moved or "
+    "created, and with --clean only removed what no run needs any more.\n\n"
     "Exits with 1 where something stands in the way of a run.",
     short_help="Checks whether a source or sink can be used.",
 )

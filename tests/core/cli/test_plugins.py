@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,27 @@ class TestDoctor:
             ),
         ):
             assert lgx(*tiny, *given) == (2, "", f"lgx: error: {message}\n")
+
+    def test_a_pair_that_does_not_fit_is_a_finding(
+        self, lgx: Lgx, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each may be well by itself, and the sink take nothing of what the source has."""
+        tiny = ("doctor", "--source", "tiny", "--source-place", "here", "--sink", "tiny")
+        assert "→" not in lgx(*tiny, "--sink-path", "out.txt").out
+        module = sys.modules["lgx_tiny"]
+        monkeypatch.setattr(module.TinySource, "offers", frozenset({"raw_checkpoint"}))
+        monkeypatch.setattr(module.TinySink, "accepts", frozenset({"thread", "checkpoint"}))
+
+        code, out, err = lgx(*tiny, "--sink-path", "out.txt")
+
+        assert (code, err) == (1, "")
+        head, *lines = out.partition("tiny → tiny")[2].splitlines()
+        assert head == "  error"
+        assert " ".join(" ".join(lines).split()) == (
+            "error fit no checkpoints can be moved from tiny to tiny: those of tiny are a "
+            "checkpointer's own rows, which tiny does not take; what does is the sink of a "
+            "checkpointer, or one that keeps every form, as files and tables of lgx's own do"
+        )
 
     def test_reads_a_pipeline(self, lgx: Lgx, tmp_path: Path) -> None:
         """Options that only a run needs are no hindrance."""
