@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lgx import FatalError, LgxError, UsageError
+from lgx_plugins.checkpointers.named import attribute, load, shown
 from lgx_plugins.checkpointers.rebuilding.saver import missing_langgraph
-from lgx_plugins.checkpointers.saver.factory import attribute, load, shown
 
 __all__ = ["open_graph"]
 
@@ -51,7 +51,7 @@ async def open_graph(name: str, stack: AsyncExitStack) -> Any:
 def _load(name: str) -> Any:
     place, _, attributes = name.rpartition(":")
     if not place.endswith(".py"):
-        return load(name, what="--sink-graph")
+        return load(name, "--sink-graph")
     path = Path(place).expanduser().resolve()
     if not path.is_file():
         raise UsageError(f"--sink-graph {name!r}: there is no file {str(path)!r}")

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from lgx import FatalError, LgxError, ThreadError, UsageError
 from lgx_plugins.blocking import run_to_end
-from lgx_plugins.checkpointers.saver.factory import is_saver, load, shown
+from lgx_plugins.checkpointers.named import load, shown
+from lgx_plugins.checkpointers.saver.factory import is_saver
 
 __all__ = ["Access", "SaverError", "Unlisted"]
 
@@ -59,7 +60,7 @@ class Access:
             FatalError: it raised something.
         """
         try:
-            found = await self._made(load(self.factory))
+            found = await self._made(load(self.factory, "factory"))
         except LgxError:
             raise
         except Exception as error:

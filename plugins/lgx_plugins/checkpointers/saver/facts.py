@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lgx import Fact
+from lgx_plugins.checkpointers.named import shown
 from lgx_plugins.checkpointers.saver.access import Access
-from lgx_plugins.checkpointers.saver.factory import shown
 
 __all__ = ["PATHS", "facts_of", "note_of_serializer", "versions_of"]
 
