@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from lgx import Config, Secret, option
+from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
 
@@ -29,6 +30,8 @@ class PostgresSaverConfig(Config, frozen=True, kw_only=True):
 
 class PostgresSaverSinkConfig(PostgresSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
+    graph: GraphNames = ()
+    verify: Compare = "all"
     lock: Annotated[
         Literal["wait", "fail"],
         option("What to do while another run writes to these tables: wait for its end, or stop."),

@@ -37,6 +37,12 @@ from lgx_plugins.checkpointers.postgres.tables import (
 )
 from lgx_plugins.checkpointers.postgres.whereabouts import check_not_itself
 from lgx_plugins.checkpointers.postgres.writing import Writer
+from lgx_plugins.checkpointers.rebuilding import (
+    TAKES_WITH,
+    Rebuilder,
+    previewed_as_rows,
+    written_as_rows,
+)
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.postgres.connection import Address, transaction
@@ -63,11 +69,15 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     config_type = PostgresSaverSinkConfig
     read_config_type = PostgresSaverConfig
     accepts = KINDS
+    takes_with = TAKES_WITH
     max_writers = 4
     batch_bytes = 8 << 20
 
     def __init__(self, config: PostgresSaverSinkConfig) -> None:
         super().__init__(config)
+        self.rebuilder = Rebuilder(config.graph, config.verify)
+        self.accepts = KINDS | self.rebuilder.kinds
+        self.previews = bool(config.graph)  # type: ignore[misc]  # rows need no look
         self._names = Names(config.schema, "")
         self._address = Address(config.dsn)
         self._own = Names(config.schema, "lgx_")
@@ -87,6 +97,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.rebuilder.close()
         await run_to_end(self._transactions.close())
 
     async def versions(self, context: Context) -> Mapping[str, str]:
@@ -117,6 +128,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     # -- begin -----------------------------------------------------------------------
 
     async def begin(self, run: RunInfo, context: Context) -> None:
+        await self.rebuilder.open()
         self._run, self._transactions.context = run, context
         # Before anything is made there, and again under the lock, when it counts.
         async with (
@@ -191,6 +203,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         async with self._transactions.reading(again=again) as connection:
             return await self._marks.of_source(connection, self._known, self._source, ids)
 
+    @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         """All together if that works; else by halves, so that one thread fails alone."""
         if len({bundle.thread_id for bundle in bundles}) == len(bundles):
@@ -208,6 +221,11 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
             *await self.write(bundles[:half], context),
             *await self.write(bundles[half:], context),
         ]
+
+    @previewed_as_rows
+    async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
+        """Whether it can be rebuilt; of what stands there a run tells."""
+        return WriteOutcome(thread_id=bundle.thread_id)
 
     async def _stored(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
         async with self._transactions.writing() as connection:

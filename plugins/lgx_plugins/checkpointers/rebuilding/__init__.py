@@ -10,6 +10,19 @@ compared with the source there, and the rows take a sink's usual way. No node ru
 from __future__ import annotations
 
 from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
-from lgx_plugins.checkpointers.rebuilding.rebuilder import KINDS_OF_STATES, Rebuilder, Rebuilt
+from lgx_plugins.checkpointers.rebuilding.rebuilder import Rebuilder, RebuiltBundle
+from lgx_plugins.checkpointers.rebuilding.sinking import (
+    TAKES_WITH,
+    previewed_as_rows,
+    written_as_rows,
+)
 
-__all__ = ["KINDS_OF_STATES", "Compare", "GraphNames", "Rebuilder", "Rebuilt"]
+__all__ = [
+    "TAKES_WITH",
+    "Compare",
+    "GraphNames",
+    "Rebuilder",
+    "RebuiltBundle",
+    "previewed_as_rows",
+    "written_as_rows",
+]

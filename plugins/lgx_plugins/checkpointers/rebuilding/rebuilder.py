@@ -28,16 +28,19 @@ from lgx_plugins.checkpointers.rebuilding.options import names_of
 from lgx_plugins.checkpointers.rebuilding.thread import Copy, rebuild
 from lgx_plugins.replay import Memory
 
-__all__ = ["KINDS_OF_STATES", "Rebuilder", "Rebuilt"]
+__all__ = ["Rebuilder", "Rebuilt", "RebuiltBundle"]
 
-KINDS_OF_STATES = frozenset({Thread.kind, Checkpoint.kind})
-"""What a sink accepts besides rows, where a graph was given."""
-
+_KINDS = frozenset({Thread.kind, Checkpoint.kind})
 _THREAD = b'{"kind":"thread",'
 _ROWS = tuple(
     b'{"kind":"%b",' % kind.kind.encode() for kind in (RawCheckpoint, ChannelBlob, CheckpointWrite)
 )
 _ONE_IN = 20  # threads are compared, of a sample
+
+
+class RebuiltBundle(Bundle):
+    """Rows that were made here, by the user's graph: no class is named in them that is not its
+    own, or LangGraph's."""
 
 
 class Rebuilt(Struct):
@@ -54,11 +57,6 @@ class Rebuilt(Struct):
     order: list[str]
     done: dict[str | None, WriteOutcome]
     copies: dict[str | None, Copy]
-
-    @property
-    def replayed(self) -> frozenset[str]:
-        """The ids of those that were made here, of no data that names a class."""
-        return frozenset(filter(None, self.copies))
 
     def told(self, outcomes: Sequence[WriteOutcome]) -> list[WriteOutcome]:
         """The outcomes of all threads that came; `outcomes`: of those that were written."""
@@ -93,7 +91,7 @@ class Rebuilder:
     @property
     def kinds(self) -> frozenset[str]:
         """What a sink accepts besides rows."""
-        return KINDS_OF_STATES if self._given else frozenset()
+        return _KINDS if self._given else frozenset()
 
     async def open(self) -> None:
         """
@@ -135,7 +133,7 @@ class Rebuilder:
                 whole = not any(loss.holdable for loss in copy.losses)
                 made.copies[bundle.thread_id] = copy
                 made.bundles.append(
-                    Bundle(
+                    RebuiltBundle(
                         spool,
                         ref=bundle.ref,
                         mark=bundle.mark if whole else None,

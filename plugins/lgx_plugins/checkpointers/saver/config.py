@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from lgx import Config, option
+from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
 
@@ -53,6 +54,8 @@ class SaverSinkConfig(SaverConfig, frozen=True, kw_only=True):
         ),
     ] = ()
     on_conflict: OnConflict = "fail"
+    graph: GraphNames = ()
+    verify: Compare = "all"
 
 
 def identity_of(config: SaverConfig) -> str:

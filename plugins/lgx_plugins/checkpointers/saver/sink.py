@@ -18,6 +18,13 @@ from lgx import (
     UsageError,
     WriteOutcome,
 )
+from lgx_plugins.checkpointers.rebuilding import (
+    TAKES_WITH,
+    Rebuilder,
+    RebuiltBundle,
+    previewed_as_rows,
+    written_as_rows,
+)
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.checkpointers.saver.access import Access
@@ -32,6 +39,8 @@ _NO_MARKS = (
     "a checkpointer has no place for marks: each run reads all threads again, and those that stand "
     "there with the same content are left as they are"
 )
+
+_EVERYTHING = Allowed(("all",))
 
 
 class SaverSink(Sink[SaverSinkConfig]):
@@ -49,10 +58,13 @@ class SaverSink(Sink[SaverSinkConfig]):
     summary = "any checkpointer of LangGraph's (BaseCheckpointSaver), given by a factory"
     config_type = SaverSinkConfig
     accepts = KINDS
+    takes_with = TAKES_WITH
     previews: ClassVar[bool] = True
 
     def __init__(self, config: SaverSinkConfig) -> None:
         super().__init__(config)
+        self.rebuilder = Rebuilder(config.graph, config.verify)
+        self.accepts = KINDS | self.rebuilder.kinds
         self._allowed = Allowed(config.allow_modules)
         self._cipher = Cipher(config.aes_key)
         self._opened: Access | None = None
@@ -73,6 +85,7 @@ class SaverSink(Sink[SaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.rebuilder.close()
         access, self._opened = self._opened, None
         if access is not None:
             await access.close()
@@ -85,6 +98,7 @@ class SaverSink(Sink[SaverSinkConfig]):
         return Probe(facts=(*facts_of(self._access, self._access.serde), marks))
 
     async def begin(self, run: RunInfo, context: Context) -> None:
+        await self.rebuilder.open()
         if run.source == identity_of(self.config):
             raise UsageError(
                 f"{self.config.factory!r} is the source, too; where one factory opens several "
@@ -94,11 +108,13 @@ class SaverSink(Sink[SaverSinkConfig]):
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         return {}
 
+    @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        return [await self._writer().store(bundle, context) for bundle in bundles]
+        return [await self._writer(bundle).store(bundle, context) for bundle in bundles]
 
+    @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
-        return await self._writer().preview(bundle)
+        return await self._writer(bundle).preview(bundle)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         for thread_id in thread_ids:
@@ -113,10 +129,11 @@ class SaverSink(Sink[SaverSinkConfig]):
         assert self._opened is not None, "used before it was opened"
         return self._opened
 
-    def _writer(self) -> Writer:
+    def _writer(self, bundle: Bundle) -> Writer:
+        own = isinstance(bundle, RebuiltBundle)
         return Writer(
             self._access,
             policy=self.config.on_conflict,
-            allowed=self._allowed,
+            allowed=_EVERYTHING if own else self._allowed,
             cipher=self._cipher,
         )
