@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from lgx import Config, option
+from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
 
@@ -22,6 +23,8 @@ class SqliteSaverConfig(Config, frozen=True, kw_only=True):
 
 class SqliteSaverSinkConfig(SqliteSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
+    graph: GraphNames = ()
+    verify: Compare = "all"
 
 
 def identity_of(path: Path) -> str:
