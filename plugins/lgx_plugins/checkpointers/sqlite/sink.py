@@ -20,6 +20,12 @@ from lgx import (
     WriteOutcome,
 )
 from lgx_plugins.blocking import run_to_end
+from lgx_plugins.checkpointers.rebuilding import (
+    TAKES_WITH,
+    Rebuilder,
+    previewed_as_rows,
+    written_as_rows,
+)
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig, identity_of
@@ -56,10 +62,13 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     summary = "a file that LangGraph's SqliteSaver and AsyncSqliteSaver go on with"
     config_type = SqliteSaverSinkConfig
     accepts = KINDS
+    takes_with = TAKES_WITH
     previews: ClassVar[bool] = True
 
     def __init__(self, config: SqliteSaverSinkConfig) -> None:
         super().__init__(config)
+        self.rebuilder = Rebuilder(config.graph, config.verify)
+        self.accepts = KINDS | self.rebuilder.kinds
         self._path = real_path(config.path)
         self._cipher = Cipher(config.aes_key)
         self._lock = TargetLock(self._path)
@@ -77,6 +86,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.rebuilder.close()
         await run_to_end(self._close())
 
     async def _close(self) -> None:
@@ -100,6 +110,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     # -- begin -----------------------------------------------------------------------
 
     async def begin(self, run: RunInfo, context: Context) -> None:
+        await self.rebuilder.open()
         self._run = run
         check_target(self._path)
         if run.source == identity_of(self._path):
@@ -201,11 +212,13 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
             and mark.fingerprint is not None
         }
 
+    @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         writer = self._write()
         async with self._transaction(self._open()):
             return await writer.store(bundles)
 
+    @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
         if self._writer is None:
             return WriteOutcome(thread_id=bundle.thread_id)
