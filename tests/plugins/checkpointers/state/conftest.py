@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from types import ModuleType
 from typing import Any
 
@@ -53,7 +53,7 @@ def states_of() -> Callable[..., Any]:
     return read
 
 
-async def _rows(source: Any, refs: Any, context: Any) -> AsyncIterator[Record | ThreadEnd]:
+async def _rows(source: Any, refs: Any, context: Any) -> AsyncGenerator[Record | ThreadEnd, None]:
     for start in range(0, len(refs), source.refs_per_read):
         async for item in source.read(refs[start : start + source.refs_per_read], context):
             yield item

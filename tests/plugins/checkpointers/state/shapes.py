@@ -39,7 +39,7 @@ def _writing(name: str) -> Callable[[Any], dict[str, Any]]:
 
 def _joining(saver: Saver) -> Any:
     """Three at once, of which two are waited for; the end waits for all."""
-    graph = StateGraph(Lines)
+    graph: Any = StateGraph(Lines)
     for name in ("z", "b", "a", "after"):
         graph.add_node(name, _writing(name))
     graph.add_node("last", _writing("last"), defer=True)
@@ -62,7 +62,7 @@ def _deciding(saver: Saver) -> Any:
         lines = [[f"w{state['n']}"], ["more"], ["still"]]
         return [Command(update={"log": line}) for line in lines]
 
-    graph = StateGraph(Lines)
+    graph: Any = StateGraph(Lines)
     graph.add_node("decide", decide, destinations=("work", "count", END))
     graph.add_node("work", work)
     graph.add_node("count", lambda state: {"n": state["n"] + 1})
@@ -75,7 +75,7 @@ def _two_questions(saver: Saver) -> Any:
     def ask(name: str) -> Callable[[Any], dict[str, Any]]:
         return lambda _: {"log": [interrupt({"who": name})]}
 
-    graph = StateGraph(Lines)
+    graph: Any = StateGraph(Lines)
     graph.add_node("one", ask("one"))
     graph.add_node("two", ask("two"))
     graph.add_node("quiet", lambda _: None)
@@ -87,7 +87,7 @@ def _two_questions(saver: Saver) -> Any:
 
 
 def _gated(saver: Saver) -> Any:
-    graph = StateGraph(Lines)
+    graph: Any = StateGraph(Lines)
     graph.add_node("one", _writing("one"))
     graph.add_node("two", _writing("two"))
     graph.add_edge(START, "one")
@@ -96,7 +96,7 @@ def _gated(saver: Saver) -> Any:
 
 
 def _root(saver: Saver) -> Any:
-    graph = StateGraph(Annotated[list, operator.add])  # type: ignore[type-var]
+    graph: Any = StateGraph(Annotated[list, operator.add])
     graph.add_node("one", lambda state: ["one"])
     graph.add_node("two", lambda state: ["two"])
     graph.add_edge(START, "one")
@@ -105,7 +105,7 @@ def _root(saver: Saver) -> Any:
 
 
 def _modelled(saver: Saver) -> Any:
-    graph = StateGraph(Model)
+    graph: Any = StateGraph(Model)
     graph.add_node("one", lambda state: {"log": [str(state.n)], "n": state.n + 1})
     graph.add_edge(START, "one")
     return graph.compile(checkpointer=saver)
@@ -127,10 +127,10 @@ def _functional(saver: Saver) -> Any:
 
 def _keeping(saver: Saver) -> Any:
     """A subgraph with a memory of its own."""
-    inner = StateGraph(Lines)
+    inner: Any = StateGraph(Lines)
     inner.add_node("deep", lambda state: {"log": ["deep"], "note": interrupt("deep?")})
     inner.add_edge(START, "deep")
-    outer = StateGraph(Lines)
+    outer: Any = StateGraph(Lines)
     outer.add_node("inner", inner.compile(checkpointer=True))
     outer.add_edge(START, "inner")
     return outer.compile(checkpointer=saver)
@@ -140,7 +140,7 @@ def _broken(saver: Saver) -> Any:
     def fail(state: Lines) -> Any:
         raise ValueError("no\0 tea \ud800")
 
-    graph = StateGraph(Lines)
+    graph: Any = StateGraph(Lines)
     graph.add_node("fine", _writing("fine"))
     graph.add_node("fail", fail)
     graph.add_edge(START, "fine")
