@@ -97,8 +97,8 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.rebuilder.close()
         await run_to_end(self._transactions.close())
+        await self.rebuilder.close()
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         self._transactions.context = context
