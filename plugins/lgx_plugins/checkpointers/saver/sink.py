@@ -85,10 +85,10 @@ class SaverSink(Sink[SaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.rebuilder.close()
         access, self._opened = self._opened, None
         if access is not None:
             await access.close()
+        await self.rebuilder.close()
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         return versions_of(self._access)
