@@ -86,8 +86,8 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.rebuilder.close()
         await run_to_end(self._close())
+        await self.rebuilder.close()
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
