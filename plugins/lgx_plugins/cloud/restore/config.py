@@ -44,6 +44,14 @@ class CloudSinkConfig(CloudConfig, frozen=True, kw_only=True):
             example="agent=agent_v2",
         ),
     ] = msgspec.field(default_factory=dict)
+    graph_id: Annotated[
+        str | None,
+        option(
+            "The target's graph for threads whose metadata names none, as a checkpointer's "
+            "mostly do not.",
+            example="agent",
+        ),
+    ] = None
     on_conflict: Annotated[
         Literal["fail", "skip", "replace"],
         option(

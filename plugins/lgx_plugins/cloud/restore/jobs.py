@@ -159,11 +159,14 @@ async def job_of(
         RetryableError: the server does not answer.
     """
     thread = next((record for record in bundle if isinstance(record, Thread)), None)
-    own = graph_id = graph_of(thread)
+    own = graph_id = graph_of(thread) or (graphs.default if bundle.checkpoints else None)
     if own is not None:
         graph_id = await graphs.of(own, context)
     elif bundle.checkpoints:
-        raise ThreadError("its metadata names no graph, without which no server takes its history")
+        raise ThreadError(
+            "its metadata names no graph, without which no server takes its history; name one of "
+            "the target's with --sink-graph-id"
+        )
     mapped = own if own != graph_id else None
     sent, tip = sent_of(thread, graph_id), tip_of(_newest(bundle))
     return Job(bundle, run, thread, place, graph_id, mapped, sent, tip)
