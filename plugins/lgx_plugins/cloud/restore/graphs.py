@@ -55,8 +55,15 @@ _schemas = msgspec.json.Decoder(_Schemas)
 class Graphs:
     """Which graphs there are, and which of them takes the place of a source's."""
 
-    def __init__(self, client: Client, mapped: Mapping[str, str]) -> None:
-        """`mapped`: by the source's id the target's, where they differ."""
+    def __init__(
+        self, client: Client, mapped: Mapping[str, str], default: str | None = None
+    ) -> None:
+        """
+        Args:
+            mapped: by the source's id the target's, where they differ.
+            default: the target's, of threads that name none.
+        """
+        self.default = default
         self.assistants: set[str] = set()
         """Ids of those that the target lists, and of those that were made there since."""
         self.lacking: dict[str, str] = {}
