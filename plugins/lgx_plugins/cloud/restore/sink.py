@@ -61,7 +61,7 @@ class CloudSink(Sink[CloudSinkConfig]):
     def __init__(self, config: CloudSinkConfig) -> None:
         super().__init__(config)
         self._client = Client(config)
-        self._graphs = Graphs(self._client, config.map_graph)
+        self._graphs = Graphs(self._client, config.map_graph, config.graph_id)
         self._holdings = Holdings(self._client)
         self._leftovers = Leftovers(self._client, self._holdings)
         self._writer = ThreadWriter(self._client, config, self._graphs, self._holdings)
@@ -114,6 +114,11 @@ class CloudSink(Sink[CloudSinkConfig]):
             await self._graphs.check(context)
         except ThreadError as error:
             raise UsageError(f"--sink-map-graph: {error}") from error
+        if self._graphs.default is not None:
+            try:
+                await self._graphs.of(self._graphs.default, context)
+            except ThreadError as error:
+                raise UsageError(f"--sink-graph-id: {error}") from error
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         run, context = self._begun()
