@@ -57,19 +57,22 @@ class ThreadReader:
         history: HistoryReader,
         *,
         runs: bool,
+        suffix: str = "",
     ) -> None:
+        """`suffix`: of the versions of refs, beside what the server says."""
         self._client = client
         self._lookup = lookup
         self._storage = storage
         self._history = history
         self._runs = runs
+        self._suffix = suffix
 
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
         """The one thread's records and end; read again while it changes, up to three times."""
         (ref,) = refs
-        version = ref.version
+        version = ref.version.removesuffix(self._suffix)
         for attempt in range(_READS):
             gathering = Gathering(ref.thread_id, context)
             held = 0
@@ -111,7 +114,7 @@ class ThreadReader:
             yield ThreadEnd(
                 thread_id=ref.thread_id,
                 outcome="partial" if partial else "complete",
-                version=found,
+                version=found + self._suffix,
                 losses=tuple(result.losses),
             )
             return

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar
 
+import msgspec
+
 from lgx import Context, Loss, Probe, Query, Record, Source, ThreadEnd, ThreadError, ThreadRef
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.config import CloudSourceConfig
@@ -30,12 +32,19 @@ class CloudSource(Source[CloudSourceConfig]):
         super().__init__(config)
         kinds = {"thread", "checkpoint", "assistant", "cron", "store_item"}
         self.offers = frozenset(kinds | {"run"} if config.runs else kinds)
+        # A copy that was made without asking for it is another one than with.
+        self._suffix = " with ttl" if config.ttl else ""
         self._client = Client(config)
         self._lookup = Lookup(self._client, ttl=config.ttl)
         self._history = HistoryReader(self._client, config.page_size)
         self._storage = StorageReader(self._client)
         self._reader = ThreadReader(
-            self._client, self._lookup, self._storage, self._history, runs=config.runs
+            self._client,
+            self._lookup,
+            self._storage,
+            self._history,
+            runs=config.runs,
+            suffix=self._suffix,
         )
         self._unsure: Mapping[str, str] = {}
 
@@ -83,6 +92,8 @@ class CloudSource(Source[CloudSourceConfig]):
         async for ref in threads.refs(check_count=self.config.check_count):
             if context.stopping:
                 return
+            if self._suffix and isinstance(ref, ThreadRef):
+                ref = msgspec.structs.replace(ref, version=ref.version + self._suffix)
             yield ref
 
     def read(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import lgx
 from lgx import Checkpoint, FatalError, Query, Run, Thread, ThreadRef
 from lgx.testing import Deployment, Quirks, StubServer, StubThread, make_context
 from lgx.testing.stub import Answer, Request, Response, dump
@@ -266,6 +268,25 @@ async def test_a_time_to_live_is_kept_with_the_thread(read: Any) -> None:
     assert isinstance(thread, Thread)
     assert isinstance(thread.extra, dict)
     assert bytes(thread.extra["ttl"]) == dump(ttl)
+
+
+async def test_asking_for_it_reads_again_what_was_copied_without(tmp_path: Path) -> None:
+    """Else a later run with --source-ttl would ask for that of changed threads alone, and say
+    nothing of the others."""
+    deployment = Deployment.sample(threads=18, checkpoints=1, size=100)
+    list(deployment)[17].update(ttl={"strategy": "delete", "ttl_minutes": 60.0})
+    async with StubServer(deployment) as stub:
+        sink = lgx.use("archive", path=tmp_path / "copy")
+        runs = [
+            await lgx.run_async(lgx.use("cloud", url=stub.url, **options), sink)
+            for options in ({}, {}, {"ttl": True}, {"ttl": True}, {"ttl": False})
+        ]
+        found = await lgx.verify_async(lgx.use("cloud", url=stub.url, ttl=True), sink)
+
+    assert [(r.threads.written, r.threads.unchanged) for r in runs] == [
+        *[(18, 0), (0, 18), (18, 0), (0, 18), (18, 0)]
+    ]
+    assert [d.first for d in found.differences] == ["the thread's ttl differs"]
 
 
 async def test_where_the_first_threads_have_none_that_is_told(read: Any) -> None:
