@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from lgx import ThreadError
-from lgx_plugins.checkpointers.rows.meaning import has_sets, meaning
+from lgx_plugins.checkpointers.serde import has_sets, meaning
 from lgx_plugins.ids import id_digest
 from lgx_plugins.scratch import ScratchDatabase
 

@@ -10,8 +10,7 @@ from typing import Any
 from lgx import RawCheckpoint, ThreadError
 from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
 from lgx_plugins.checkpointers.rows.forms import stored_metadata
-from lgx_plugins.checkpointers.rows.meaning import meaning
-from lgx_plugins.checkpointers.serde import SAFE, UNTOLD, Document, Name
+from lgx_plugins.checkpointers.serde import SAFE, UNTOLD, Document, Name, meaning
 
 __all__ = ["Allowed", "Loader", "metadata_of"]
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from lgx import CheckpointWrite, RawCheckpoint
 from lgx_plugins.checkpointers.rows.digests import RowDigest
 from lgx_plugins.checkpointers.rows.forms import metadata_of, stored_metadata
-from lgx_plugins.checkpointers.rows.meaning import has_sets, meaning
+from lgx_plugins.checkpointers.serde import has_sets, meaning
 
 __all__ = [
     "Listed",

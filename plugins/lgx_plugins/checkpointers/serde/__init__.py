@@ -52,6 +52,7 @@ from __future__ import annotations
 from lgx_plugins.checkpointers.serde.cipher import KEY_VARIABLE, environment_key
 from lgx_plugins.checkpointers.serde.document import Document
 from lgx_plugins.checkpointers.serde.imports import SAFE, UNTOLD, Name, unsafe
+from lgx_plugins.checkpointers.serde.meaning import has_sets, meaning
 from lgx_plugins.checkpointers.serde.strings import Text
 from lgx_plugins.checkpointers.serde.tags import TAG
 from lgx_plugins.checkpointers.serde.writing import encode
@@ -67,6 +68,8 @@ __all__ = [
     "decode",
     "encode",
     "environment_key",
+    "has_sets",
+    "meaning",
     "names",
     "unsafe",
 ]
