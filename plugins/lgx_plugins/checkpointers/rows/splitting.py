@@ -16,19 +16,14 @@ from lgx import ChannelBlob, Loss, RawCheckpoint, ThreadError, raw
 from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
 from lgx_plugins.checkpointers.rows.parts import VALUES, VERSIONS, send_by_channel, take_apart
 from lgx_plugins.checkpointers.rows.seen import Seen
+from lgx_plugins.checkpointers.serde.scanning import BINARY, EXTENSION, SCALAR, TEXT, token_at
 
 __all__ = ["Split", "Splitter"]
 
 _LONGEST_INLINE = 1 << 24
 """Bytes of text: no JSONB string holds 256 MB, and each checkpoint repeats what is inline."""
 
-_NULL = Raw(b"null")
 _TRUE = Raw(b"true")
-_WORDS = {0xC0: _NULL, 0xC2: Raw(b"false"), 0xC3: _TRUE}
-_INTEGERS = frozenset((*range(0x80), *range(0xE0, 0x100), *range(0xCC, 0xD0), *range(0xD0, 0xD4)))
-_TEXT_HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5, **dict.fromkeys(range(0xA0, 0xC0), 1)}
-_BIN_HEADS = {0xC4: 2, 0xC5: 3, 0xC6: 5}
-_EXT_CODES = {0xC7: 2, 0xC8: 3, 0xC9: 5, **dict.fromkeys(range(0xD4, 0xD9), 1)}
 _SNAPSHOT = 7  # the extension of a DeltaChannel's snapshot
 _INT64 = range(-(1 << 63), 1 << 63)
 
@@ -81,23 +76,22 @@ class Splitter:
         losses: list[Loss] = []
         inline: dict[str, Raw] = {}
         for channel, value in parts.values.items():
-            kept = _inline(parts.kind, value)
+            one = (_of_json if parts.kind == "json" else _of_msgpack)(value)
             version = _version_text(parts.versions.get(channel), channel, what)
             if version is None:
-                if kept is None:
+                if one.inline is None:
                     losses.append(_unversioned(self._thread_id, channel, what))
                 else:
-                    inline[channel] = kept
+                    inline[channel] = one.inline
                 continue
-            snapshot = _is_snapshot(parts.kind, value)
-            if snapshot:
+            if one.snapshot:
                 inline[channel] = _TRUE
-            elif kept is not None and not sealed:
-                inline[channel] = kept
+            elif one.inline is not None and not sealed:
+                inline[channel] = one.inline
                 continue
             place = (record.checkpoint_ns, channel, version)
             if self._seen.add(place, value, what):
-                type_, blob = _as_blob(parts.kind, value)
+                type_, blob = one.type, bytes(one.blob)
                 if sealed:
                     type_, blob = self._cipher.seal(type_, blob, what)
                 blobs.append(
@@ -118,35 +112,38 @@ class Splitter:
 # -- values ----------------------------------------------------------------------------
 
 
-def _inline(kind: str, value: memoryview) -> Raw | None:
-    """The value as JSON, where it may stand in the document."""
-    return _inline_json(value) if kind == "json" else _inline_msgpack(value)
+class _Value(Struct):
+    """
+    Attributes:
+        inline: the value as JSON, where it may stand in the document.
+        type, blob: of a value that stands alone, as LangGraph's serializer has them.
+        snapshot: whether it is that of a DeltaChannel.
+    """
+
+    inline: Raw | None
+    type: str
+    blob: memoryview
+    snapshot: bool = False
 
 
-def _inline_msgpack(value: memoryview) -> Raw | None:
-    first = value[0]
-    if first in _WORDS:
-        return _WORDS[first]
-    head = _TEXT_HEADS.get(first)
-    if head is not None:
-        text = value[head:]
-        if len(text) > _LONGEST_INLINE or 0 in bytes(text):
-            return None
-        try:
-            return raw(str(text, "utf-8"))
-        except UnicodeDecodeError:
-            return None
-    if first in _INTEGERS:
-        number = first if first < 0x80 else _integer(value)
-        return raw(number) if number in _INT64 else None
-    return None
+def _of_msgpack(value: memoryview) -> _Value:
+    try:
+        kind, _, body, end, item = token_at(value, 0, len(value))
+    except ThreadError:  # a text that is not UTF-8 goes its way as the bytes it is
+        return _Value(None, "msgpack", value)
+    if kind == BINARY:
+        return _Value(None, "bytes", value[body:end])
+    inline = None
+    if kind == SCALAR:
+        if item is None or isinstance(item, bool) or (isinstance(item, int) and item in _INT64):
+            inline = raw(item)
+    elif kind == TEXT and end - body <= _LONGEST_INLINE and "\0" not in item:
+        inline = raw(item)
+    return _Value(inline, "msgpack", value, snapshot=kind == EXTENSION and item == _SNAPSHOT)
 
 
-def _integer(value: memoryview) -> int:
-    first = value[0]
-    if first >= 0xE0:
-        return first - 0x100
-    return int.from_bytes(value[1:], "big", signed=first >= 0xD0)
+def _of_json(value: memoryview) -> _Value:
+    return _Value(_inline_json(value), "json", value)
 
 
 def _inline_json(value: memoryview) -> Raw | None:
@@ -165,18 +162,6 @@ def _inline_json(value: memoryview) -> Raw | None:
     if text.lstrip(b"-").isdigit() and text != b"-0":
         return Raw(text) if len(text) < 21 and int(text) in _INT64 else None
     return None
-
-
-def _is_snapshot(kind: str, value: memoryview) -> bool:
-    head = _EXT_CODES.get(value[0]) if kind == "msgpack" else None
-    return head is not None and value[head] == _SNAPSHOT
-
-
-def _as_blob(kind: str, value: memoryview) -> tuple[str, bytes]:
-    """The type and bytes of a value that stands alone, as LangGraph's serializer has them."""
-    if kind == "msgpack" and (head := _BIN_HEADS.get(value[0])) is not None:
-        return "bytes", bytes(value[head:])
-    return kind, bytes(value)
 
 
 def _version_text(version: Raw | None, channel: str, what: str) -> str | None:
