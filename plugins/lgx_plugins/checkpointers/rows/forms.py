@@ -15,6 +15,7 @@ from lgx import (
     Record,
     ThreadError,
 )
+from lgx_plugins.checkpointers.rows.redisform import plain
 
 __all__ = [
     "KINDS",
@@ -72,7 +73,7 @@ def is_split(record: RawCheckpoint) -> bool:
 
 
 def check_row(record: Record, thread_id: str) -> Row:
-    """The record, if it is a row of that thread.
+    """The record, if it is a row of that thread; of a document of Redis, what it says.
 
     Raises:
         ThreadError: it is of another kind, of another thread, or has fields that no table has.
@@ -87,6 +88,8 @@ def check_row(record: Record, thread_id: str) -> Row:
             f"a {record.kind} of thread {record.thread_id!r} came with thread {thread_id!r}; "
             "nothing of it was written"
         )
+    if not isinstance(record, ChannelBlob):
+        record = plain(record)
     if record.extra:
         raise ThreadError(
             f"a {record.kind} came with the fields {', '.join(map(repr, record.extra))}, which a "

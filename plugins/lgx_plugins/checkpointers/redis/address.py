@@ -1,0 +1,92 @@
+"""Where a server is, as a URL says it; the password shows nowhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from lgx import Secret, UsageError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+__all__ = ["Address"]
+
+_SECONDS = 30.0
+_FORM = "write it as redis://USER:PASSWORD@HOST:PORT/DATABASE"
+
+
+class Address:
+    """
+    Attributes:
+        place: the server and its database, without secrets.
+    """
+
+    def __init__(self, url: Secret) -> None:
+        """
+        Raises:
+            UsageError: it is no URL of a Redis server, or of one that lgx does not speak to.
+        """
+        self._url = url.reveal().strip()
+        try:
+            parts = urlsplit(self._url)
+            port = parts.port or 6379
+        except ValueError:
+            raise UsageError(f"the url is none of a Redis server; {_FORM}") from None
+        if "sentinel" in parts.scheme:
+            raise UsageError(
+                "the url is of a Redis Sentinel, which lgx does not ask; name the primary itself: "
+                "redis-cli -p 26379 SENTINEL GET-MASTER-ADDR-BY-NAME shows it"
+            )
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise UsageError(f"the url is none of a Redis server; {_FORM}")
+        asked = parse_qs(parts.query)
+        path = parts.path.strip("/")
+        number = asked.get("db", ["0"])[-1]
+        if parts.scheme != "unix" and path:
+            number = path
+        if not number.isdigit():
+            raise UsageError(f"{number!r} is no number of a database in Redis; {_FORM}")
+        if parts.scheme == "unix":
+            self.place = f"unix://{parts.path}?db={int(number)}"
+        else:
+            host = parts.hostname or "localhost"
+            shown = f"[{host}]" if ":" in host else host
+            self.place = f"{parts.scheme}://{shown}:{port}/{int(number)}"
+
+    def identity(self, prefix: str) -> str:
+        """Names the store of that prefix as a source of threads."""
+        if prefix == "checkpoint":
+            return self.place
+        joint = "&" if "?" in self.place else "?"
+        return f"{self.place}{joint}checkpoint_prefix={quote(prefix, safe='')}"
+
+    def client(self) -> Redis:
+        """A client that connects when it is first asked, and tries nothing again by itself.
+
+        Raises:
+            UsageError: redis-py is not installed, or does not take a parameter of the url.
+        """
+        try:
+            from redis.asyncio import Redis
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+        except ImportError:
+            raise UsageError(
+                "redis-saver needs the package redis; install lgx with its extra: lgx[redis]"
+            ) from None
+        options: dict[str, Any] = {
+            "decode_responses": False,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": _SECONDS,
+            "socket_connect_timeout": 10.0,
+            "socket_keepalive": True,
+            "client_name": "lgx",
+        }
+        if self._url.startswith("unix"):
+            del options["socket_keepalive"]
+        try:
+            return Redis.from_url(self._url, **options)
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"the url of {self.place} cannot be used: {error}") from None

@@ -1,0 +1,51 @@
+"""Options of the source and the sink."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from lgx import Config, Secret, option
+from lgx_plugins.checkpointers.rows.conflicts import OnConflict
+from lgx_plugins.checkpointers.rows.encryption import AesKey
+
+__all__ = ["RedisSaverConfig", "RedisSaverSinkConfig", "RedisSaverSourceConfig"]
+
+
+class RedisSaverConfig(Config, frozen=True, kw_only=True):
+    url: Annotated[
+        Secret,
+        option(
+            "Where the server is: redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// for TLS, or "
+            "unix://PATH?db=NUMBER.",
+            example="env:REDIS_URL",
+        ),
+    ]
+    checkpoint_prefix: Annotated[
+        str, option("Begins the keys of checkpoints, as RedisSaver's checkpoint_prefix.")
+    ] = "checkpoint"
+    checkpoint_write_prefix: Annotated[
+        str, option("Begins the keys of writes, as RedisSaver's checkpoint_write_prefix.")
+    ] = "checkpoint_write"
+
+
+class RedisSaverSourceConfig(RedisSaverConfig, frozen=True, kw_only=True):
+    form: Annotated[
+        Literal["documents", "rows"],
+        option(
+            "How checkpoints are handed on. documents: as Redis has them, which other "
+            "checkpointers' sinks translate themselves; rows: translated already, so that verify "
+            "can compare them with a copy in SQLite."
+        ),
+    ] = "documents"
+
+
+class RedisSaverSinkConfig(RedisSaverConfig, frozen=True, kw_only=True):
+    on_conflict: OnConflict = "fail"
+    aes_key: AesKey = None
+    allow_lossy: Annotated[
+        bool,
+        option(
+            "Also write threads of whose channels RedisSaver cannot read every value back as what "
+            "it was; without it they fail, and the report names channels and types."
+        ),
+    ] = False

@@ -1,0 +1,373 @@
+"""Bundles as documents, one at a time."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, UnsetType
+
+from lgx import (
+    Bundle,
+    ChannelBlob,
+    CheckpointWrite,
+    Loss,
+    RawCheckpoint,
+    Record,
+    Thread,
+    ThreadError,
+    raw,
+    split_object,
+)
+from lgx_plugins.checkpointers.redis.keys import Keys
+from lgx_plugins.checkpointers.rows.digests import RowDigest
+from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
+from lgx_plugins.checkpointers.rows.forms import check_row, is_split, stored_metadata
+from lgx_plugins.checkpointers.rows.joining import Joiner
+from lgx_plugins.checkpointers.rows.parts import take_apart
+from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SHALLOW, is_redis
+from lgx_plugins.checkpointers.serde.redisdump import Dump
+from lgx_plugins.ids import id_digest
+
+__all__ = ["Converted", "Document", "add_document"]
+
+_FIRST = ("v", "id", "ts")
+_SENDS_IN_CHANNELS = 4
+_MANY = 20
+
+
+class Document(Struct, frozen=True):
+    """A document for a key.
+
+    Attributes:
+        registry: the key of the sorted set that names it, of a write; and its score there.
+        latest: of a checkpoint, the key of the pointer to the latest of its namespace; None where
+            the saver keeps none.
+        expires: in milliseconds of Unix time.
+    """
+
+    key: bytes
+    text: bytes
+    checkpoint_id: str
+    registry: bytes | None = None
+    score: int = 0
+    latest: bytes | None = None
+    expires: int | None = None
+
+
+class Converted:
+    """One bundle on its way; what was learnt of it once `documents` is through.
+
+    Attributes:
+        lost: channels and types of values that RedisSaver will not load as what they were.
+        renumbered: whether versions that are whole numbers became texts.
+    """
+
+    def __init__(self, bundle: Bundle, joiner: Joiner, cipher: Cipher, keys: Keys) -> None:
+        self.bundle = bundle
+        self.lost: dict[tuple[str, str], None] = {}
+        self.renumbered = False
+        self._joiner = joiner
+        self._cipher = cipher
+        self._keys = keys
+        self._digest = RowDigest()
+        self._unused = 0
+        self._written: set[bytes] = set()
+        self._shallow: set[str] = set()
+        self._sending: set[bytes] = set()
+
+    def documents(self) -> Iterator[Document]:
+        """
+        Raises:
+            ThreadError: something in it has no place in Redis.
+        """
+        self.lost.clear()
+        self._digest, self._unused = RowDigest(), 0
+        self._look_through()
+        for record in self._records():
+            document = self._document(record)
+            if document is not None:
+                add_document(self._digest, document.key, document.text)
+                yield document
+        self._unused = self._joiner.unused
+
+    def digest(self) -> str:
+        """Of the documents as they would be written."""
+        for _ in self.documents():
+            pass
+        return self.written
+
+    @property
+    def written(self) -> str:
+        """The same, of the documents that have come out of `documents`."""
+        return self._digest.text()
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What Redis could not take of it."""
+        thread_id = self.bundle.thread_id
+        why = (
+            "RedisSaver's serializer has no form for it: the value stands there as plain JSON "
+            "(--sink-allow-lossy)"
+        )
+        found = [
+            Loss(
+                what=f"the type {type_} in channel {channel!r}",
+                why=why,
+                thread_id=thread_id,
+                holdable=False,
+            )
+            for channel, type_ in self.lost
+        ]
+        if self._unused:
+            found.append(
+                Loss(
+                    what=f"{self._unused} values of channels",
+                    why="no checkpoint refers to them, and documents hold what their own "
+                    "checkpoint does",
+                    thread_id=thread_id,
+                    holdable=False,
+                )
+            )
+        return tuple(found)
+
+    def refusal(self) -> str:
+        """Why it is not written, of what is lost."""
+        shown = [f"channel {channel!r} ({type_})" for channel, type_ in [*self.lost][:_MANY]]
+        more = f" and {len(self.lost) - _MANY} more" if len(self.lost) > _MANY else ""
+        return (
+            f"RedisSaver could not load all of it as what it is: {', '.join(shown)}{more}; "
+            "--sink-allow-lossy writes it all the same, with these values as plain JSON"
+        )
+
+    # -- records -------------------------------------------------------------------------
+
+    def _records(self) -> Iterator[RawCheckpoint | CheckpointWrite]:
+        for record in self.bundle:
+            if isinstance(record, Thread):
+                continue
+            found = self._row(record)
+            if not isinstance(found, ChannelBlob):
+                yield found
+
+    def _row(self, record: Record) -> RawCheckpoint | CheckpointWrite | ChannelBlob:
+        if isinstance(record, RawCheckpoint | CheckpointWrite) and is_redis(record):
+            return record
+        return check_row(record, self.bundle.thread_id)
+
+    def _look_through(self) -> None:
+        """What has to be known before the first checkpoint: the values, and who has writes."""
+        self._joiner.begin(self.bundle)
+        self._written.clear()
+        self._shallow.clear()
+        self._sending.clear()
+        for record in self.bundle:
+            if isinstance(record, ChannelBlob):
+                self._joiner.keep(record)
+            elif isinstance(record, CheckpointWrite):
+                place = id_digest(record.checkpoint_ns, record.checkpoint_id)
+                self._written.add(place)
+                if record.channel == "__pregel_tasks":
+                    self._sending.add(place)
+            elif isinstance(record, RawCheckpoint) and record.type == SHALLOW:
+                self._shallow.add(record.checkpoint_ns)
+
+    def _document(self, record: RawCheckpoint | CheckpointWrite) -> Document | None:
+        if isinstance(record, CheckpointWrite):
+            return self._of_write(record)
+        return self._of_checkpoint(record)
+
+    # -- writes --------------------------------------------------------------------------
+
+    def _of_write(self, record: CheckpointWrite) -> Document:
+        ns, own_id = record.checkpoint_ns, record.checkpoint_id
+        shallow = ns in self._shallow
+        thread, safe_ns, checkpoint_id = self._keys.safe(record.thread_id, ns, own_id)
+        if shallow:
+            thread, checkpoint_id = record.thread_id, own_id
+        key = self._keys.write(thread, safe_ns, checkpoint_id, record.task_id, record.idx)
+        registry = (
+            self._keys.shallow_registry(thread, safe_ns)
+            if shallow
+            else self._keys.registry(thread, safe_ns, checkpoint_id)
+        )
+        if is_redis(record):
+            ids = {"thread_id": thread, "checkpoint_ns": safe_ns, "checkpoint_id": checkpoint_id}
+            text = _with(record.blob or b"", ids)
+        else:
+            kind, blob = self._opened(record.type, record.blob, f"write of {record.channel!r}")
+            if kind not in ("msgpack", "json", "null", "bytes", "bytearray"):
+                raise ThreadError(
+                    f"a write of channel {record.channel!r} is of type {kind!r}, which RedisSaver "
+                    "does not load"
+                )
+            text = _dumps(
+                {
+                    "thread_id": thread,
+                    "checkpoint_ns": safe_ns,
+                    "checkpoint_id": checkpoint_id,
+                    "task_id": record.task_id,
+                    "task_path": record.task_path or "",
+                    "idx": record.idx,
+                    "channel": record.channel,
+                    "type": kind,
+                    "blob": base64.b64encode(blob).decode(),
+                }
+            )
+        return Document(key, text, own_id, registry, max(record.idx, 0), expires=_expiry(record))
+
+    def _opened(self, kind: str | None, blob: bytes | None, what: str) -> tuple[str, bytes]:
+        if kind is None:
+            raise ThreadError(f"a {what} has no type")
+        if is_encrypted(kind):
+            return self._cipher.open(kind, blob or b"", what)
+        return kind, blob or b""
+
+    # -- checkpoints ---------------------------------------------------------------------
+
+    def _of_checkpoint(self, record: RawCheckpoint) -> Document:
+        ns, own_id = record.checkpoint_ns, record.checkpoint_id
+        if record.type == SHALLOW and is_redis(record):
+            safe_ns = self._keys.safe("x", ns, "x")[1]
+            ids = {"thread_id": record.thread_id, "checkpoint_ns": safe_ns}
+            key = self._keys.shallow(record.thread_id, ns)
+            text = _with(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
+            return Document(key, text, own_id, expires=_expiry(record))
+        thread, safe_ns, checkpoint_id = self._keys.safe(record.thread_id, ns, own_id)
+        key = self._keys.checkpoint(thread, safe_ns, checkpoint_id)
+        if is_redis(record):
+            ids = {"thread_id": thread, "checkpoint_ns": safe_ns, "checkpoint_id": checkpoint_id}
+            text = _with(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
+        else:
+            text = self._made(record, thread, safe_ns, checkpoint_id)
+        latest = self._keys.latest(thread, safe_ns)
+        return Document(key, text, own_id, latest=latest, expires=_expiry(record))
+
+    def _made(self, record: RawCheckpoint, thread: str, ns: str, checkpoint_id: str) -> bytes:
+        what = f"checkpoint {record.checkpoint_id!r} of namespace {record.checkpoint_ns!r}"
+        whole = self._joiner.join(record) if is_split(record) else record
+        if whole.type is None or whole.blob is None:
+            raise ThreadError(f"{what} has no document, or none whose type is known")
+        kind, blob = self._opened(whole.type, whole.blob, what)
+        checkpoint = self._checkpoint(record, kind, blob, what)
+        metadata = stored_metadata(record)
+        text = (b"{}" if metadata is None else metadata).decode("utf-8", "replace")
+        if "\\u0000" in text:
+            self.lost["metadata", "texts with NUL"] = None
+        known = _metadata(text, what)
+        parent = record.parent_checkpoint_id
+        fields = {
+            "thread_id": thread,
+            "run_id": str(known.get("run_id") or ""),
+            "checkpoint_ns": ns,
+            "checkpoint_id": checkpoint_id,
+            "parent_checkpoint_id": parent or "",
+            "checkpoint_ts": _milliseconds(checkpoint.get("ts")),
+            "checkpoint": checkpoint,
+            "metadata": text,
+            "has_writes": id_digest(record.checkpoint_ns, record.checkpoint_id) in self._written,
+        }
+        if "source" in known and "step" in known:
+            fields |= {"source": known["source"], "step": known["step"]}
+        return _dumps(fields)
+
+    def _checkpoint(
+        self, record: RawCheckpoint, kind: str, blob: bytes, what: str
+    ) -> dict[str, Any]:
+        parts = take_apart(kind, blob, what)
+        values: dict[str, Any] = {}
+        for channel, value in parts.values.items():
+            dump = Dump()
+            try:
+                values[channel] = dump.tree(parts.kind, bytes(value))
+            except ThreadError as error:
+                raise ThreadError(f"channel {channel!r} of {what}: {error}") from None
+            for type_ in dump.lost:
+                self.lost[channel, type_] = None
+        fields = {name: msgspec.json.decode(one) for name, one in parts.fields.items()}
+        versions = {name: msgspec.json.decode(one) for name, one in parts.versions.items()}
+        parent = record.parent_checkpoint_id
+        version = fields.get("v")
+        old = isinstance(version, int) and version < _SENDS_IN_CHANNELS
+        sent = parent and id_digest(record.checkpoint_ns, parent) in self._sending
+        if parts.sends is not None or (old and sent and not is_split(record)):
+            self.lost["__pregel_tasks", "sends of a checkpoint before version 4"] = None
+        seen = fields.get("versions_seen")
+        if isinstance(seen, dict):
+            fields["versions_seen"] = {
+                node: {name: self._version(one) for name, one in held.items()}
+                if isinstance(held, dict)
+                else held
+                for node, held in seen.items()
+            }
+        first = {name: fields.pop(name) for name in _FIRST if name in fields}
+        fields.pop("pending_sends", None)
+        return {
+            "type": fields.pop("type", "json"),
+            **first,
+            "channel_values": values,
+            "channel_versions": {name: self._version(one) for name, one in versions.items()},
+            **fields,
+            "pending_sends": [],
+        }
+
+    def _version(self, version: Any) -> Any:
+        """RedisSaver counts in texts, and compares what stands there with what it counts."""
+        if isinstance(version, int) and not isinstance(version, bool):
+            self.renumbered = True
+            return f"{version:032}.{0:016}"
+        return version if isinstance(version, str) or version is None else str(version)
+
+
+def add_document(digest: RowDigest, key: bytes, text: bytes) -> None:
+    """Takes a document into a digest of what a thread is in Redis: servers may spell a number,
+    or put keys, in another way than they were given."""
+    import orjson
+
+    digest.add("document", (key, orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)))
+
+
+def _with(text: bytes, ids: dict[str, str]) -> bytes:
+    """A document under these ids; the same bytes where it has them already."""
+    fields = split_object(Raw(text), "a document of Redis")
+    changed = False
+    for name, value in ids.items():
+        held = fields.get(name)
+        if held is None or msgspec.json.decode(held) != value:
+            fields[name] = raw(value)
+            changed = True
+    return bytes(raw(fields)) if changed else text
+
+
+def _metadata(text: str, what: str) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(text.encode())
+    except (msgspec.MsgspecError, RecursionError):
+        raise ThreadError(f"the metadata of {what} is no JSON, so RedisSaver could not load it") \
+            from None  # fmt: skip
+    return found if isinstance(found, dict) else {}
+
+
+def _milliseconds(ts: object) -> float:
+    try:
+        return datetime.fromisoformat(str(ts)).timestamp() * 1000
+    except ValueError:
+        return 0.0
+
+
+def _expiry(record: RawCheckpoint | CheckpointWrite) -> int | None:
+    if isinstance(record.extra, UnsetType) or EXPIRES not in record.extra:
+        return None
+    return msgspec.json.decode(record.extra[EXPIRES], type=int)
+
+
+def _dumps(fields: dict[str, Any]) -> bytes:
+    import orjson
+
+    try:
+        return orjson.dumps(fields)
+    except (TypeError, RecursionError) as error:
+        raise ThreadError(f"a document of it cannot be written as JSON: {error}") from None

@@ -1,0 +1,111 @@
+"""Reading the documents of a thread as records."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TypeAlias
+
+from msgspec import Raw
+
+from lgx import CheckpointWrite, Context, Loss, RawCheckpoint, ThreadError
+from lgx_plugins.blocking import run_blocking
+from lgx_plugins.checkpointers.redis.documents import place_of, record_of
+from lgx_plugins.checkpointers.redis.index import Entry, Index, Sum
+from lgx_plugins.checkpointers.redis.keys import Keys
+from lgx_plugins.checkpointers.redis.server import Server
+from lgx_plugins.checkpointers.rows.ordering import Deferred
+from lgx_plugins.checkpointers.rows.redisform import EXPIRES, plain
+
+__all__ = ["Item", "Reader"]
+
+Item: TypeAlias = RawCheckpoint | CheckpointWrite | Loss
+"""A record, or why a document cannot be read."""
+
+_NONE: list[Entry] = []
+
+
+class Reader:
+    """
+    Attributes:
+        expiring: whether Redis will remove any of what was read.
+    """
+
+    def __init__(self, server: Server, keys: Keys, index: Index, *, rows: bool) -> None:
+        """`rows`: translates the documents."""
+        self._server = server
+        self._keys = keys
+        self._index = index
+        self._rows = rows
+        self.expiring = False
+
+    async def records(
+        self, thread_id: str, version: Sum, context: Context
+    ) -> AsyncGenerator[list[Item], None]:
+        """Checkpoints, parents first, then writes; a piece at a time. `version` takes each
+        document."""
+        deferred = Deferred()
+        try:
+            pages = self._index.entries(thread_id, writes=False)
+            while page := await run_blocking(next, pages, _NONE):
+                now = [
+                    entry
+                    for entry in page
+                    if not deferred.defers(entry.ns, entry.checkpoint_id, entry.parent)
+                ]
+                async for items in self._read(thread_id, now, version, context):
+                    yield items
+            for ns, checkpoint_id in deferred.places():
+                late = self._index.at(thread_id, ns, checkpoint_id)
+                if late is not None:
+                    async for items in self._read(thread_id, [late], version, context):
+                        yield items
+        finally:
+            deferred.close()
+        pages = self._index.entries(thread_id, writes=True)
+        while page := await run_blocking(next, pages, _NONE):
+            async for items in self._read(thread_id, page, version, context):
+                yield items
+
+    async def _read(
+        self, thread_id: str, entries: Sequence[Entry], version: Sum, context: Context
+    ) -> AsyncGenerator[list[Item], None]:
+        keys = [entry.key for entry in entries]
+        sizes = [entry.size for entry in entries]
+        async with aclosing(self._server.documents(keys, context, sizes)) as pieces:
+            async for piece in pieces:
+                ends = await self._server.expiries([key for key, _ in piece], context)
+                items: list[Item] = []
+                for (key, text), end in zip(piece, ends, strict=True):
+                    if text is None:
+                        continue
+                    version.add(key, text)
+                    item = self._item(thread_id, key, text, end)
+                    if item is not None:
+                        items.append(item)
+                yield items
+
+    def _item(self, thread_id: str, key: bytes, text: bytes, end: int | None) -> Item | None:
+        extra = None
+        if end is not None:
+            self.expiring = True
+            extra = {EXPIRES: Raw(b"%d" % end)}
+        what = f"document {key.decode('utf-8', 'backslashreplace')!r}"
+        try:
+            place = place_of(key, text, self._keys)
+            if place.thread_id != thread_id:
+                return None  # it was replaced by one of another thread
+            what = (
+                f"checkpoint {place.checkpoint_id!r} of namespace {place.ns!r}"
+                if place.task is None
+                else f"write {place.idx} of task {place.task!r} of {place.checkpoint_id!r}"
+            )
+            record: RawCheckpoint | CheckpointWrite = record_of(place, text, extra)
+            return plain(record) if self._rows else record
+        except ThreadError as error:
+            return Loss(
+                what=what,
+                why=f"{error}; correct it in Redis, or remove its key",
+                thread_id=thread_id,
+                checkpoints=int(b":" in key and what.startswith("checkpoint")),
+            )
