@@ -38,6 +38,7 @@ __all__ = [
     "decode_line",
     "encode_blocks",
     "encode_line",
+    "encoded_size",
     "from_fields",
     "raw",
     "text_of",
@@ -117,6 +118,44 @@ def encode_blocks(records: Iterable[Record]) -> list[bytes]:
     if plain:
         blocks.append(_encode_plain(plain))
     return blocks
+
+
+def encoded_size(records: Iterable[Record]) -> int | None:
+    """About how many bytes the lines of rows of checkpointers take; None where the records are
+    others, or where only `encode_line` can say what becomes of one."""
+    size = 0
+    try:
+        for record in records:
+            if type(record) is ChannelBlob:
+                text = record.checkpoint_ns + record.channel + record.version + record.type
+                bulk, names = len(record.blob or b""), 110
+            elif type(record) is CheckpointWrite:
+                text = record.checkpoint_ns + record.checkpoint_id + record.task_id
+                text += record.channel + (record.type or "") + (record.task_path or "")
+                bulk, names = len(record.blob or b""), 160
+            elif type(record) is RawCheckpoint:
+                text = record.checkpoint_ns + record.checkpoint_id
+                text += (record.parent_checkpoint_id or "") + (record.type or "")
+                text += _one_line(record.document) + _one_line(record.metadata)
+                bulk, names = len(record.blob or b"") + len(record.metadata_blob or b""), 170
+            else:
+                return None
+            if record.extra is not UNSET:
+                return None
+            text += record.thread_id
+            size += names + bulk * 4 // 3 + (len(text) if text.isascii() else len(text.encode()))
+    except (TypeError, ValueError):  # of another type, no UTF-8, a lone surrogate, a newline
+        return None
+    return size
+
+
+def _one_line(value: Raw | UnsetType) -> str:
+    if isinstance(value, UnsetType):
+        return ""
+    text = str(memoryview(value), "utf-8")
+    if "\n" in text or "\r" in text:
+        raise ValueError("it must be compacted")
+    return text
 
 
 def _encode_plain(records: list[Record]) -> bytes:

@@ -1,4 +1,4 @@
-"""The spool: records of one thread, kept as lines, in memory first and then on disk.
+"""The spool: records of one thread, in memory first and then as lines on disk.
 
 What spills lies in an unlinked file: nothing can open it by name, and nothing of it is
 left behind when the process ends, however it ends.
@@ -7,23 +7,35 @@ left behind when the process ends, however it ends.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from lgx.budget import Budget
-from lgx.codec import decode_line, encode_blocks, encode_line
+from lgx.codec import decode_line, encode_blocks, encode_line, encoded_size
 from lgx.errors import FatalError
-from lgx.records import CHECKPOINT_KINDS, Record
+from lgx.records import (
+    CHECKPOINT_KINDS,
+    ChannelBlob,
+    CheckpointWrite,
+    RawCheckpoint,
+    Record,
+)
 from lgx.threads import Loss, Mark, ReadOutcome, ThreadRef
 
 __all__ = ["Bundle", "Spool"]
 
 _STRETCH = 1 << 20
+_ROWS = (RawCheckpoint, ChannelBlob, CheckpointWrite)
+_ROW_BYTES = 700  # about what one of them takes in memory beside its values
 _SMALL = 16 << 10  # never spilled: a full budget must not turn each small thread into a file
+
+_Block: TypeAlias = bytes | Sequence[Record]
+"""Whole lines, each with its newline, or what they are made of."""
 
 
 class Spool:
@@ -38,12 +50,13 @@ class Spool:
         self._budget = budget
         self._directory = directory
         self._keep = keep
-        self._blocks: list[bytes] = []  # in memory: whole lines, each with its newline
+        self._blocks: list[_Block] = []  # in memory
         self._file: BinaryIO | None = None
         self._ends = array("Q")  # on disk: where each block ends
         self._charged = 0
         self._at_end = True  # a seek costs a write of what is buffered
         self.size = 0
+        """Bytes of the records as lines; about so many where they are kept as they are."""
         self.count = 0
         self.checkpoints = 0
 
@@ -58,23 +71,36 @@ class Spool:
         self._add(line + b"\n")
 
     def extend(self, records: Sequence[Record]) -> None:
-        """Encodes and keeps several records together, at a fraction of the cost."""
-        blocks = encode_blocks(records)
+        """Keeps several records together: rows of checkpointers as they are while they stay in
+        memory, which spares most sinks the way through base64; others are encoded, at a fraction
+        of what they cost one by one."""
+        for rows, some in itertools.groupby(records, _is_row):
+            together = tuple(some)
+            size = encoded_size(together) if rows and self._file is None else None
+            if size is not None and self._take(size + _ROW_BYTES * len(together)):
+                self._blocks.append(together)
+                self.size += size
+            else:
+                for block in encode_blocks(together):
+                    self._add(block)
         self.count += len(records)
         self.checkpoints += sum(record.kind in CHECKPOINT_KINDS for record in records)
-        for block in blocks:
-            self._add(block)
+
+    def _take(self, size: int) -> bool:
+        """Takes room for what is to stay in memory, if there is some."""
+        charge = self._charged + size
+        small = charge <= _SMALL
+        if charge > self._keep or not self._budget.try_take(size, overdraw=small):
+            return False
+        self._charged = charge
+        return True
 
     def _add(self, block: bytes) -> None:
         size = len(block)
         self.size += size
-        if self._file is None:
-            charge = self._charged + size
-            small = charge <= _SMALL
-            if charge <= self._keep and self._budget.try_take(size, overdraw=small):
-                self._charged = charge
-                self._blocks.append(block)
-                return
+        if self._file is None and self._take(size):
+            self._blocks.append(block)
+            return
         try:
             file = self._file or self._spill()
             if not self._at_end:
@@ -88,10 +114,11 @@ class Spool:
     def _spill(self) -> BinaryIO:
         file = self._file = tempfile.TemporaryFile(dir=self._directory, prefix="lgx-spool-")  # noqa: SIM115 -- closed by close()
         end = 0
-        for block in self._blocks:
-            end += len(block)
-            self._ends.append(end)
-            file.write(block)
+        for kept in self._blocks:
+            for block in _encoded(kept):
+                end += len(block)
+                self._ends.append(end)
+                file.write(block)
         self._blocks.clear()
         self._budget.give(self._charged)
         self._charged = 0
@@ -107,7 +134,8 @@ class Spool:
     def blocks(self) -> Iterator[bytes]:
         """The lines in order, many in one piece, each with its newline."""
         if self._file is None:
-            yield from list(self._blocks)
+            for block in list(self._blocks):
+                yield from _encoded(block)
             return
         for start, stop in list(self._stretches()):
             yield self._read(start, stop)
@@ -120,17 +148,23 @@ class Spool:
     def lines_reversed(self) -> Iterator[bytes]:
         """The lines from the last to the first."""
         if self._file is None:
-            for block in reversed(list(self._blocks)):
-                yield from reversed(_split(block))
+            for kept in reversed(list(self._blocks)):
+                for block in reversed(_encoded(kept)):
+                    yield from reversed(_split(block))
             return
         for start, stop in reversed(list(self._stretches())):
             yield from reversed(_split(self._read(start, stop)))
 
     def __iter__(self) -> Iterator[Record]:
-        return map(decode_line, self.lines())
+        if self._file is not None:
+            return map(decode_line, self.lines())
+        return itertools.chain.from_iterable(map(_records, list(self._blocks)))
 
     def __reversed__(self) -> Iterator[Record]:
-        return map(decode_line, self.lines_reversed())
+        if self._file is not None:
+            return map(decode_line, self.lines_reversed())
+        blocks = reversed(list(self._blocks))
+        return itertools.chain.from_iterable(map(_records_reversed, blocks))
 
     def __len__(self) -> int:
         return self.count
@@ -164,6 +198,24 @@ class Spool:
                 self._file.close()
             self._file = None
             self._ends = array("Q")
+
+
+def _is_row(record: Record) -> bool:
+    return type(record) in _ROWS
+
+
+def _encoded(block: _Block) -> Sequence[bytes]:
+    return (block,) if isinstance(block, bytes) else encode_blocks(block)
+
+
+def _records(block: _Block) -> Iterable[Record]:
+    return map(decode_line, _split(block)) if isinstance(block, bytes) else block
+
+
+def _records_reversed(block: _Block) -> Iterable[Record]:
+    if isinstance(block, bytes):
+        return map(decode_line, reversed(_split(block)))
+    return reversed(block)
 
 
 def _split(block: bytes) -> list[bytes]:
@@ -203,7 +255,7 @@ class Bundle:
 
     @property
     def size(self) -> int:
-        """Bytes of the records as lines."""
+        """Bytes of the records as lines, or about so many."""
         return self.spool.size
 
     @property

@@ -13,15 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 
 from lgx import (
     Budget,
     Bundle,
+    ChannelBlob,
     Checkpoint,
+    CheckpointWrite,
     FatalError,
+    RawCheckpoint,
     Record,
     Spool,
     Thread,
+    ThreadError,
     ThreadRef,
     encode_line,
 )
@@ -243,3 +248,112 @@ def test_a_bundle_is_its_spool_with_a_name(filled: tuple[Spool, list[Record]]) -
     assert list(bundle.lines()) == list(spool.lines())
     assert (len(bundle), bundle.size, bundle.checkpoints) == (31, spool.size, 30)
     assert (bundle.outcome, bundle.losses) == ("complete", ())
+
+
+# -- rows of checkpointers, which are kept as they are ---------------------------------
+
+
+def rows(count: int, size: int = 50) -> list[Record]:
+    """A thread as a checkpointer has it."""
+    found: list[Record] = [Thread(thread_id="tür")]
+    for number in range(count):
+        found += [
+            RawCheckpoint(
+                thread_id="tür",
+                checkpoint_ns="a",
+                checkpoint_id=f"c{number}",
+                document=Raw(b'{"v": 4, "text": "\xc3\xa4"}'),
+                metadata=Raw(b"{}"),
+            ),
+            ChannelBlob(
+                thread_id="tür",
+                checkpoint_ns="a",
+                channel="messages",
+                version=str(number),
+                type="bytes",
+                blob=bytes(range(256)) * size,
+            ),
+            CheckpointWrite(
+                thread_id="tür",
+                checkpoint_ns="a",
+                checkpoint_id=f"c{number}",
+                task_id="task",
+                idx=-3,
+                channel="messages",
+                type=None,
+                blob=None,
+            ),
+        ]
+    return found
+
+
+@pytest.mark.parametrize("keep", [4 << 20, 100_000, 0])
+def test_rows_come_back_wherever_they_lie(keep: int, tmp_path: Path) -> None:
+    """As records and as lines, forwards and backwards: in memory, spilled half way, on disk."""
+    budget = Budget(4 << 20)
+    spool = Spool(budget, tmp_path, keep)
+    records = [*rows(20), *rows(20)]
+    for start in range(0, len(records), 25):
+        spool.extend(records[start : start + 25])
+    lines = [encode_line(record) for record in records]
+    assert list(spool) == records
+    assert list(reversed(spool)) == records[::-1]
+    assert list(spool.lines()) == lines
+    assert list(spool.lines_reversed()) == lines[::-1]
+    assert b"".join(spool.blocks()) == b"".join(line + b"\n" for line in lines)
+    assert (len(spool), spool.checkpoints) == (122, 40)
+    assert spool.size == pytest.approx(sum(map(len, lines)), rel=0.05)
+    spool.close()
+    assert budget.used == 0
+
+
+def test_rows_in_memory_are_the_same_objects() -> None:
+    """Nothing was encoded, and what they take is counted, with what Python adds."""
+    budget = Budget(4 << 20)
+    spool = Spool(budget)
+    records = rows(10)
+    spool.extend(records)
+    assert [*map(id, spool)][1:] == [*map(id, records)][1:]
+    assert budget.used > spool.size + 30 * 500
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [
+        (b'{"a":\n1}', b'"document":{"a":1}'),
+        (b'{"a":\r1}', b'"document":{"a":1}'),
+        (b'{"a": "\xff"}', None),
+    ],
+)
+def test_a_row_that_is_no_line_as_it_stands_is_not_kept_so(
+    document: bytes, line: bytes | None
+) -> None:
+    """White space becomes compact; what is no UTF-8 fails as it does everywhere."""
+    spool = Spool(Budget(1 << 20))
+    record = RawCheckpoint(
+        thread_id="t", checkpoint_ns="", checkpoint_id="c", document=Raw(document)
+    )
+    if line is None:
+        with pytest.raises(ThreadError, match="not UTF-8"):
+            spool.extend([record])
+    else:
+        spool.extend([record])
+        assert line in b"".join(spool.lines())
+        (kept,) = spool
+        assert kept == replace(record, document=Raw(line.partition(b":")[2]))
+    spool.close()
+
+
+def test_a_row_with_a_lone_surrogate_or_other_fields_is_encoded_at_once() -> None:
+    """The former is refused, where and as it always was; the latter come back."""
+    spool = Spool(Budget(1 << 20))
+    plain = ChannelBlob(
+        thread_id="t", checkpoint_ns="", channel="c", version="1", type="null", blob=None
+    )
+    with pytest.raises(ThreadError, match="lone surrogate"):
+        spool.extend([replace(plain, channel="\ud800")])
+    odd = replace(plain, extra={"more": Raw(b"1")})
+    spool.extend([odd])
+    assert list(spool) == [odd]
+    spool.close()
