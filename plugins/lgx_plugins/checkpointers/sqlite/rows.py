@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import TypeAlias
 
-from lgx import Bundle, ChannelBlob, Loss, RawCheckpoint
+from lgx import Bundle, ChannelBlob, CheckpointWrite, Loss, RawCheckpoint
 from lgx_plugins.checkpointers.rows.digests import Cell, RowDigest
-from lgx_plugins.checkpointers.rows.forms import Row, check_row, is_split, stored_metadata
+from lgx_plugins.checkpointers.rows.encryption import Cipher
+from lgx_plugins.checkpointers.rows.forms import check_row, is_split, stored_metadata
 from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
 
@@ -28,10 +30,10 @@ Line: TypeAlias = tuple[str, tuple[Cell, ...], int]
 class Thread:
     """One bundle on its way into the tables; what was learnt of it once `lines` is through."""
 
-    def __init__(self, bundle: Bundle, joiner: Joiner, *, task_paths: bool) -> None:
+    def __init__(self, bundle: Bundle, cipher: Cipher, *, task_paths: bool) -> None:
         """`task_paths`: whether the table of writes has a column for them."""
         self.bundle = bundle
-        self._joiner = joiner
+        self._cipher = cipher
         self._task_paths = task_paths
         self._digest = RowDigest()
         self._pathless = 0
@@ -44,37 +46,31 @@ class Thread:
         """
         thread_id = self.bundle.thread_id
         self._digest, self._pathless, self._unused = RowDigest(), 0, 0
-        self._joiner.begin(self.bundle)
-        for record in self.bundle:
-            row = check_row(record, thread_id)
-            if isinstance(row, ChannelBlob):
-                self._joiner.keep(row)
-                continue
-            table, cells = self._cells(row)
-            self._digest.add(table, cells)
-            if table is WRITES and not self._task_paths:
-                cells = cells[:-1]
-            size = _LINE + sum([len(cell) for cell in cells if type(cell) is bytes])
-            yield table, (thread_id, *cells), size
-        self._unused = self._joiner.unused
+        with closing(Joiner(self._cipher)) as joiner:
+            joiner.begin(self.bundle)
+            for record in self.bundle:
+                row = check_row(record, thread_id)
+                if isinstance(row, ChannelBlob):
+                    joiner.keep(row)
+                    continue
+                if isinstance(row, RawCheckpoint):
+                    whole = joiner.join(row) if is_split(row) else row
+                    table, cells = CHECKPOINTS, _checkpoint(whole)
+                else:
+                    table, cells = WRITES, self._write(row)
+                self._digest.add(table, cells)
+                if table is WRITES and not self._task_paths:
+                    cells = cells[:-1]
+                size = _LINE + sum([len(cell) for cell in cells if type(cell) is bytes])
+                yield table, (thread_id, *cells), size
+            self._unused = joiner.unused
 
-    def _cells(self, row: Row) -> tuple[str, tuple[Cell, ...]]:
-        if isinstance(row, RawCheckpoint):
-            whole = self._joiner.join(row) if is_split(row) else row
-            return CHECKPOINTS, (
-                whole.checkpoint_ns,
-                whole.checkpoint_id,
-                whole.parent_checkpoint_id,
-                whole.type,
-                whole.blob,
-                stored_metadata(whole),
-            )
-        assert not isinstance(row, ChannelBlob)
+    def _write(self, row: CheckpointWrite) -> tuple[Cell, ...]:
         path = row.task_path or ""
         if path and not self._task_paths:
             self._pathless += 1
             path = ""  # what stands there has none
-        return WRITES, (
+        return (
             row.checkpoint_ns,
             row.checkpoint_id,
             row.task_id,
@@ -124,7 +120,18 @@ class Thread:
         return Loss(what=what, why=why, thread_id=self.bundle.thread_id, holdable=holdable)
 
 
-def chunks(threads: Iterable[Thread]) -> Iterator[Chunk]:
+def _checkpoint(whole: RawCheckpoint) -> tuple[Cell, ...]:
+    return (
+        whole.checkpoint_ns,
+        whole.checkpoint_id,
+        whole.parent_checkpoint_id,
+        whole.type,
+        whole.blob,
+        stored_metadata(whole),
+    )
+
+
+def chunks(threads: Iterable[Thread]) -> Generator[Chunk, None, None]:
     """Rows by table, in chunks of about two megabytes, or of one row where that is larger.
 
     Raises:

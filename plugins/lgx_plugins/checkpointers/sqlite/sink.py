@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -64,6 +65,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     accepts = KINDS
     takes_with = TAKES_WITH
     previews: ClassVar[bool] = True
+    max_writers: ClassVar[int] = 2  # one decodes while the other writes
 
     def __init__(self, config: SqliteSaverSinkConfig) -> None:
         super().__init__(config)
@@ -76,6 +78,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         self._run: RunInfo | None = None
         self._writer: Writer | None = None
         self._marks = False
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> SqliteSaverSink:
         return self
@@ -91,9 +94,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        self._writer = None
         try:
             if connection is not None:
                 with explained(self._path):
@@ -215,8 +216,8 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         writer = self._write()
-        async with self._transaction(self._open()):
-            return await writer.store(bundles)
+        async with writer.decode(bundles) as decoding, self._transaction(self._open()):
+            return await writer.store(decoding)
 
     @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
@@ -248,13 +249,14 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
 
     @asynccontextmanager
     async def _transaction(self, connection: aiosqlite.Connection) -> AsyncIterator[None]:
-        """All or nothing, and durable."""
-        with explained(self._path):
-            try:
-                await connection.execute("BEGIN IMMEDIATE")
-                yield
-                await connection.execute("COMMIT")
-            except BaseException:
-                # It does nothing where a full disk ended the transaction by itself.
-                await run_to_end(connection.rollback())
-                raise
+        """All or nothing, and durable; one at a time."""
+        async with self._turn:
+            with explained(self._path):
+                try:
+                    await connection.execute("BEGIN IMMEDIATE")
+                    yield
+                    await connection.execute("COMMIT")
+                except BaseException:
+                    # It does nothing where a full disk ended the transaction by itself.
+                    await run_to_end(connection.rollback())
+                    raise

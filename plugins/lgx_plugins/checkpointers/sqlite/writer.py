@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lgx import Bundle, ThreadError, WriteOutcome
-from lgx_plugins.blocking import run_blocking, run_to_end
+from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.rows.conflicts import Course, Judgement, Policy, judge, left
 from lgx_plugins.checkpointers.rows.digests import RowDigest
 from lgx_plugins.checkpointers.rows.encryption import Cipher
-from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.rows.marks import TABLE, Kept, to_keep
 from lgx_plugins.checkpointers.sqlite.cells import add_standing
+from lgx_plugins.checkpointers.sqlite.decoding import Decoding
 from lgx_plugins.checkpointers.sqlite.listing import placeholders as numbered
 from lgx_plugins.checkpointers.sqlite.marks import put_marks, read_marks
-from lgx_plugins.checkpointers.sqlite.rows import Chunk, Thread, chunks
+from lgx_plugins.checkpointers.sqlite.rows import Thread
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
 from lgx_plugins.sqlite.failures import explain
 from lgx_plugins.sqlite.pages import Cells
@@ -37,11 +37,13 @@ _COLUMNS = {
     ),
     WRITES: "thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, value",
 }
-_PLACES = {CHECKPOINTS: "?, ?, ?, ?, ?, ?, ?", WRITES: "?, ?, ?, ?, ?, ?, ?, ?"}
+_ROWS = 100
+"""In one statement, and below 1000 values: between two statements Python's lock has to be had
+again, which takes longer than a row where other threads are busy."""
 
 
 class Writer:
-    """Puts the threads of one source in. Closed by its maker."""
+    """Puts the threads of one source in."""
 
     def __init__(
         self,
@@ -60,34 +62,45 @@ class Writer:
         self._tables = tables
         self._source = source
         self._policy = policy
-        self._joiner = Joiner(cipher)
+        self._cipher = cipher
         self._task_paths = tables.has(WRITES, "task_path")
         self._marks = marks
         paths = ", task_path" if self._task_paths else ""
         self._inserts = {
-            CHECKPOINTS: f"INSERT INTO checkpoints ({_COLUMNS[CHECKPOINTS]}) "
-            f"VALUES ({_PLACES[CHECKPOINTS]})",
-            WRITES: f"INSERT INTO writes ({_COLUMNS[WRITES]}{paths}) "
-            f"VALUES ({_PLACES[WRITES]}{', ?' if paths else ''})",
+            CHECKPOINTS: f"INSERT INTO checkpoints ({_COLUMNS[CHECKPOINTS]})",
+            WRITES: f"INSERT INTO writes ({_COLUMNS[WRITES]}{paths})",
+        }
+        self._places = {
+            CHECKPOINTS: f"({', '.join('?' * 7)})",
+            WRITES: f"({', '.join('?' * (9 if paths else 8))})",
         }
 
-    def close(self) -> None:
-        """May be called again."""
-        self._joiner.close()
+    def decode(self, bundles: Sequence[Bundle]) -> Decoding:
+        """Begins to decode them, for `store`; no transaction need have begun."""
+        return Decoding(bundles, self._cipher, task_paths=self._task_paths)
 
-    async def store(self, bundles: Sequence[Bundle]) -> list[WriteOutcome]:
+    async def store(self, decoding: Decoding) -> list[WriteOutcome]:
         """Those that are new together, the others one by one; an outcome for each."""
-        if len({bundle.thread_id for bundle in bundles}) < len(bundles):
-            return [outcome for bundle in bundles for outcome in await self.store([bundle])]
+        bundles = decoding.bundles
         ids = [bundle.thread_id for bundle in bundles]
+        if len(set(ids)) < len(ids):
+            await decoding.stop()
+            return [one for bundle in bundles for one in await self._alone(bundle)]
         taken = await self._taken(ids)
+        if not taken:
+            return await self._put(decoding, over=False)
+        await decoding.stop()
         kept = await self._kept(ids)
         fresh = [bundle for bundle in bundles if bundle.thread_id not in taken]
-        outcomes = {one.thread_id: one for one in await self._put(fresh, over=False)}
+        outcomes = {one.thread_id: one for one in await self._put_all(fresh)}
         for bundle in bundles:
             if bundle.thread_id in taken:
                 outcomes[bundle.thread_id] = await self._settle(bundle, kept.get(bundle.thread_id))
         return [outcomes[bundle.thread_id] for bundle in bundles]
+
+    async def _alone(self, bundle: Bundle) -> list[WriteOutcome]:
+        async with self.decode([bundle]) as decoding:
+            return await self.store(decoding)
 
     async def preview(self, bundle: Bundle) -> WriteOutcome:
         """What `store` would say, as far as can be told without writing."""
@@ -120,7 +133,7 @@ class Writer:
         if judgement.course is Course.ADOPT:
             await self._mark([thread])
             return WriteOutcome(thread_id=bundle.thread_id, losses=thread.losses, written=False)
-        (outcome,) = await self._put([bundle], over=True)
+        (outcome,) = await self._put_all([bundle], over=True)
         return outcome
 
     async def _judge(self, thread: Thread, kept: Kept | None) -> Judgement:
@@ -165,27 +178,36 @@ class Writer:
 
     # -- rows ------------------------------------------------------------------------
 
-    async def _put(self, bundles: Sequence[Bundle], *, over: bool) -> list[WriteOutcome]:
-        """All together if that works, else by halves, so that one thread fails alone; `over` what
-        stands there."""
+    async def _put_all(
+        self, bundles: Sequence[Bundle], *, over: bool = False
+    ) -> list[WriteOutcome]:
         if not bundles:
             return []
-        threads = [self._thread(bundle) for bundle in bundles]
+        async with self.decode(bundles) as decoding:
+            return await self._put(decoding, over=over)
+
+    async def _put(self, decoding: Decoding, *, over: bool) -> list[WriteOutcome]:
+        """All together if that works, else by halves, so that one thread fails alone; `over` what
+        stands there."""
+        bundles, threads = decoding.bundles, decoding.threads
         await self._connection.execute("SAVEPOINT lgx_threads")
         try:
             if over:
                 await self.remove([bundle.thread_id for bundle in bundles])
-            await self._insert(threads)
+            while chunk := await decoding.next():
+                for table, cells in chunk.items():
+                    await self._insert_rows(table, cells)
             await self._mark(threads)
         except ThreadError as error:
+            await decoding.stop()
             await self._connection.execute("ROLLBACK TO lgx_threads")
             await self._connection.execute("RELEASE lgx_threads")
             if len(bundles) == 1:
                 return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
             half = len(bundles) // 2
             return [
-                *await self._put(bundles[:half], over=over),
-                *await self._put(bundles[half:], over=over),
+                *await self._put_all(bundles[:half], over=over),
+                *await self._put_all(bundles[half:], over=over),
             ]
         await self._connection.execute("RELEASE lgx_threads")
         return [
@@ -193,23 +215,13 @@ class Writer:
             for thread in threads
         ]
 
-    async def _insert(self, threads: Sequence[Thread]) -> None:
-        """Decodes in a worker thread and inserts in the connection's, a chunk at a time, the next
-        chunk being decoded meanwhile."""
-        pending = chunks(threads)
-        none: Chunk = {}
-        ahead = asyncio.ensure_future(run_blocking(next, pending, none))
-        try:
-            while chunk := await ahead:
-                ahead = asyncio.ensure_future(run_blocking(next, pending, none))
-                for table, cells in chunk.items():
-                    await self._insert_rows(table, cells)
-        finally:
-            await run_to_end(_over(ahead))  # nobody reads the bundles any more
-
     async def _insert_rows(self, table: str, cells: Sequence[Sequence[Any]]) -> None:
         try:
-            await self._connection.executemany(self._inserts[table], cells)
+            for start in range(0, len(cells), _ROWS):
+                some = cells[start : start + _ROWS]
+                places = ", ".join(itertools.repeat(self._places[table], len(some)))
+                values = list(itertools.chain.from_iterable(some))
+                await self._connection.execute(f"{self._inserts[table]} VALUES {places}", values)
         except sqlite3.IntegrityError as error:
             raise ThreadError(
                 f"a row of it came twice, or is none that the table takes: {error}"
@@ -242,16 +254,9 @@ class Writer:
         return await read_marks(self._connection, ids) if self._marks else {}
 
     def _thread(self, bundle: Bundle) -> Thread:
-        return Thread(bundle, self._joiner, task_paths=self._task_paths)
+        return Thread(bundle, self._cipher, task_paths=self._task_paths)
 
 
 def _add(digest: RowDigest, table: str, rows: Sequence[Cells]) -> None:
     for cells in rows:
         add_standing(digest, table, cells)
-
-
-async def _over(task: asyncio.Future[Any]) -> None:
-    """Waits for it; what it failed with has been raised, or comes too late."""
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()
