@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lgx import Context
@@ -74,6 +74,18 @@ class Transactions:
                             yield connection
 
     @asynccontextmanager
+    async def undone(self, *, again: bool) -> AsyncIterator[Connection]:
+        """A transaction of which nothing stays: for a look that takes tables of its own."""
+        assert self._pool is not None, "used before begin"
+        with explained(self._address.place, again=again):
+            async with self._pool.acquire() as connection:
+                with _noticed(connection), suppress(_Undone):
+                    async with transaction(connection):
+                        with _noticed(connection):
+                            yield connection
+                        raise _Undone
+
+    @asynccontextmanager
     async def writing(self, *, again: bool = True) -> AsyncIterator[Connection]:
         """All or nothing, durable, and in our turn; `again`: inside `Context.request`."""
         assert self._pool is not None, "written before begin, or in a dry run"
@@ -88,6 +100,10 @@ class Transactions:
                             await connection.execute(f"{OWN_PATH}; {_DURABLE}")
                             watch.pid = await self._lease.fence(connection)
                             yield connection
+
+
+class _Undone(Exception):  # noqa: N818 -- what was meant
+    pass
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lgx import (
     Bundle,
@@ -34,6 +35,7 @@ from lgx_plugins.checkpointers.postgres.tables import (
     Tables,
     check_writable,
     find_tables,
+    new_tables,
 )
 from lgx_plugins.checkpointers.postgres.whereabouts import check_not_itself
 from lgx_plugins.checkpointers.postgres.writing import Writer
@@ -72,12 +74,12 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     takes_with = TAKES_WITH
     max_writers = 4
     batch_bytes = 8 << 20
+    previews: ClassVar[bool] = True
 
     def __init__(self, config: PostgresSaverSinkConfig) -> None:
         super().__init__(config)
         self.rebuilder = Rebuilder(config.graph, config.verify)
         self.accepts = KINDS | self.rebuilder.kinds
-        self.previews = bool(config.graph)  # type: ignore[misc]  # rows need no look
         self._names = Names(config.schema, "")
         self._address = Address(config.dsn)
         self._own = Names(config.schema, "lgx_")
@@ -87,6 +89,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         self._cipher = Cipher(config.aes_key)
         self._run: RunInfo | None = None
         self._tables: Tables | None = None
+        self._marked = False
 
     async def __aenter__(self) -> PostgresSaverSink:
         return self
@@ -138,9 +141,9 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
             if not run.dry_run:
                 await check_server(connection, self._address.place)
             await check_not_itself(connection, self._address, self._names.schema, run.source)
-            there = await self._look(connection, run)
+            await self._look(connection, run)
         if run.dry_run:
-            if there:
+            if self._tables is not None:
                 await self._transactions.open(1)
             return
         await self._lease.acquire(context)
@@ -151,11 +154,12 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
                 for statement in saver_tables(self._names):
                     await connection.execute(statement)
                 self._tables = await find_tables(connection, self._address.place, self._names)
-            if not await self._marks.there(connection):
+            if not self._marked:
                 await connection.execute(self._marks.table)
+                self._marked = True
 
-    async def _look(self, connection: Connection, run: RunInfo) -> bool:
-        """Whether the tables and the marks are there; changes nothing.
+    async def _look(self, connection: Connection, run: RunInfo) -> None:
+        """What of the tables and the marks is there; changes nothing.
 
         Raises:
             UsageError: they cannot take the run.
@@ -170,10 +174,9 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
                 f"and none of {', '.join(map(repr, SAVER_TABLES))}; remove it, or choose another "
                 "--sink-schema"
             )
-        marked = await self._marks.there(connection)
-        if marked:
+        self._marked = await self._marks.there(connection)
+        if self._marked:
             await self._marks.check_sources(connection, place, run)
-        return marked and self._tables is not None
 
     async def _migrations(self, connection: Connection) -> bool:
         """Whether migrations of the tables are said to be done."""
@@ -189,7 +192,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     # -- threads ---------------------------------------------------------------------
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
-        if not self._transactions.opened:  # a dry run into a schema that holds nothing yet
+        if not (self._transactions.opened and self._marked):  # a dry run, and nothing there yet
             return {}
         ids = [ref.thread_id for ref in refs if "\0" not in ref.thread_id]
         context = self._transactions.context
@@ -224,20 +227,34 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
 
     @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
-        """Whether it can be rebuilt; of what stands there a run tells."""
-        return WriteOutcome(thread_id=bundle.thread_id)
+        try:
+            return await context.request(
+                lambda: self._previewed(bundle), what=f"look at thread {bundle.thread_id!r}"
+            )
+        except ThreadError as error:
+            return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
+
+    async def _previewed(self, bundle: Bundle) -> WriteOutcome:
+        async with AsyncExitStack() as stack:
+            connection = None
+            if self._transactions.opened:
+                connection = await stack.enter_async_context(self._transactions.undone(again=True))
+            return await self._writer(connection).preview(bundle, marked=self._marked)
 
     async def _stored(self, bundles: Sequence[Bundle]) -> Sequence[WriteOutcome]:
         async with self._transactions.writing() as connection:
-            writer = Writer(
-                connection,
-                self._known,
-                self._marks,
-                source=self._source,
-                policy=self.config.on_conflict,
-                cipher=self._cipher,
-            )
-            return await writer.store(bundles)
+            return await self._writer(connection).store(bundles)
+
+    def _writer(self, connection: Connection | None) -> Writer:
+        """`connection`: None in a dry run where there are no tables yet."""
+        return Writer(
+            connection,
+            self._tables or new_tables(self._names),
+            self._marks,
+            source=self._source,
+            policy=self.config.on_conflict,
+            cipher=self._cipher,
+        )
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         ids = [one for one in thread_ids if "\0" not in one]

@@ -23,6 +23,7 @@ __all__ = [
     "Tables",
     "check_writable",
     "find_tables",
+    "new_tables",
     "readable",
 ]
 
@@ -55,6 +56,8 @@ _KNOWN = {
 }
 
 _TEXTS = frozenset({"text", "varchar", "bpchar"})
+_OTHERS = {"checkpoint": "jsonb", "metadata": "jsonb", "blob": "bytea", "idx": "int4"}
+"""Types of columns, as `setup()` makes them, that are not text."""
 
 
 class Tables(Struct, frozen=True):
@@ -102,6 +105,15 @@ class Tables(Struct, frozen=True):
             for column in self.types[table]
             if column not in _KNOWN[table]
         )
+
+
+def new_tables(names: Names) -> Tables:
+    """Those that a run would make."""
+    types = {
+        table: {column: _OTHERS.get(column, "text") for column in columns}
+        for table, columns in _KNOWN.items()
+    }
+    return Tables(names, types, dict.fromkeys(types, "r"))
 
 
 async def find_tables(connection: Connection, place: str, names: Names) -> Tables | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from lgx import (
     Bundle,
     ChannelBlob,
     CheckpointWrite,
-    Loss,
     RawCheckpoint,
     Record,
     RetryableError,
@@ -20,6 +19,8 @@ from lgx import (
     WriteOutcome,
     decode_line,
 )
+from lgx_plugins.blocking import run_blocking
+from lgx_plugins.checkpointers.postgres.coming import Coming
 from lgx_plugins.checkpointers.postgres.digests import counts, digests, standing
 from lgx_plugins.checkpointers.postgres.documents import Documents
 from lgx_plugins.checkpointers.postgres.marks import Marks
@@ -34,7 +35,7 @@ from lgx_plugins.checkpointers.postgres.tables import (
 from lgx_plugins.checkpointers.rows.conflicts import Course, Judgement, Policy, judge, left
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import check_row, is_split
-from lgx_plugins.checkpointers.rows.marks import Kept, to_keep
+from lgx_plugins.checkpointers.rows.marks import Kept
 from lgx_plugins.checkpointers.rows.splitting import Splitter
 from lgx_plugins.postgres.copying import Row
 from lgx_plugins.postgres.writer import copy
@@ -48,7 +49,6 @@ _BLOB = b'{"kind":"channel_blob",'
 _WRITE = b'{"kind":"checkpoint_write",'
 _CHECKPOINT = b'{"kind":"raw_checkpoint",'
 
-_LISTED = 100  # losses of one thread
 _STAGED = "lgx_staged_"
 
 
@@ -61,51 +61,7 @@ class _Judged(msgspec.Struct):
 
     judgement: Judgement
     held: str = ""
-    staged: _Coming | None = None
-
-
-class _Coming:
-    """A thread that is to be written, and what is found out about it on the way."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        self.rows = dict.fromkeys(SAVER_TABLES, 0)
-        self.pathless = 0
-        self._losses: list[Loss] = []
-        self._more = 0
-
-    def lose(self, losses: Iterable[Loss]) -> None:
-        for loss in losses:
-            if len(self._losses) < _LISTED:
-                self._losses.append(loss)
-            else:
-                self._more += 1
-
-    def losses(self) -> tuple[Loss, ...]:
-        found = [*self._losses]
-        thread_id = self.bundle.thread_id
-        if self._more:
-            why = "they are like those listed before them"
-            found.append(
-                Loss(what=f"{self._more} more", why=why, thread_id=thread_id, holdable=False)
-            )
-        if self.pathless:
-            found.append(
-                Loss(
-                    what=f"task_path of {self.pathless} writes",
-                    why="the table has no column of that name; run the checkpointer's setup() "
-                    "there to add it",
-                    thread_id=thread_id,
-                )
-            )
-        return tuple(found)
-
-    def mark(self, source: str, written: str) -> Kept:
-        """What is kept of it, once these rows stand there."""
-        kept = to_keep(source, self.bundle, written)
-        if any(loss.holdable for loss in self.losses()):
-            return msgspec.structs.replace(kept, version=None, fingerprint=None)
-        return kept
+    staged: Coming | None = None
 
 
 class Writer:
@@ -113,7 +69,7 @@ class Writer:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection | None,
         tables: Tables,
         marks: Marks,
         *,
@@ -121,7 +77,8 @@ class Writer:
         policy: Policy,
         cipher: Cipher,
     ) -> None:
-        self._connection = connection
+        """`connection`: None where there is nothing to look at, for `preview` alone."""
+        self._opened = connection
         self._tables = tables
         self._shapes = Shapes(tables)
         self._marks = marks
@@ -139,21 +96,17 @@ class Writer:
         """
         by_id = {bundle.thread_id: bundle for bundle in bundles}
         for thread_id in by_id:
-            if "\0" in thread_id:
-                raise ThreadError(
-                    f"PostgreSQL cannot hold the thread id {thread_id!r}: it has the character "
-                    "NUL; SQLite, an archive or an ndjson file can"
-                )
+            _check_id(thread_id)
         judged = await self._judged(by_id)
         kept: dict[str, Kept] = {}
         outcomes: dict[str, WriteOutcome] = {}
-        coming: list[_Coming] = []
+        coming: list[Coming] = []
         for thread_id, one in judged.items():
             course = one.judgement.course
             if course is Course.LEAVE:
                 outcomes[thread_id] = left(self._policy, by_id[thread_id], one.judgement)
             elif course is Course.WRITE:
-                coming.append(_Coming(by_id[thread_id]))
+                coming.append(Coming(by_id[thread_id]))
             else:
                 assert one.staged is not None, "the same as what comes, so it was looked at"
                 kept[thread_id] = one.staged.mark(self._source, one.held)
@@ -170,20 +123,53 @@ class Writer:
             outcomes[thread_id] = WriteOutcome(thread_id=thread_id, losses=arrived.losses())
         return [outcomes[thread_id] for thread_id in by_id]
 
+    @property
+    def _connection(self) -> Connection:
+        assert self._opened is not None, "there are tables to write to"
+        return self._opened
+
+    async def preview(self, bundle: Bundle, *, marked: bool) -> WriteOutcome:
+        """What `store` would say of a thread, in a transaction that is then undone. What only the
+        server finds in JSON it says of those alone that are compared with what stands there.
+
+        Args:
+            marked: whether the table of marks is there.
+
+        Raises:
+            ThreadError: the thread cannot be held.
+        """
+        thread_id = bundle.thread_id
+        _check_id(thread_id)
+        coming = Coming(bundle)
+        if self._opened is not None:
+            found = await self._judged({thread_id: bundle}, to_write=False, marked=marked)
+            judged = found[thread_id]
+            if judged.judgement.course is Course.LEAVE:
+                return left(self._policy, bundle, judged.judgement)
+            if judged.staged is not None:
+                written = judged.judgement.course is Course.WRITE
+                losses = judged.staged.losses()
+                return WriteOutcome(thread_id=thread_id, losses=losses, written=written)
+        await run_blocking(self._pass, coming)
+        return WriteOutcome(thread_id=thread_id, losses=coming.losses())
+
     # -- what stands there -----------------------------------------------------------
 
-    async def _judged(self, by_id: Mapping[str, Bundle]) -> dict[str, _Judged]:
+    async def _judged(
+        self, by_id: Mapping[str, Bundle], *, to_write: bool = True, marked: bool = True
+    ) -> dict[str, _Judged]:
         connection = self._connection
         there = await standing(connection, self._tables, [*by_id])
         if not there:
             return {one: _Judged(judgement=Judgement(Course.WRITE)) for one in by_id}
-        # A graph may be at work on them: none adds to a thread between our look and our
-        # commit. Whoever reads is not kept waiting. In the order in which other writers come.
-        names = ", ".join(map(self._tables.names, (BLOBS, CHECKPOINTS, WRITES)))
-        await connection.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
+        if to_write:
+            # A graph may be at work on them: none adds to a thread between our look and our
+            # commit. Whoever reads is not kept waiting. In the order in which other writers come.
+            names = ", ".join(map(self._tables.names, (BLOBS, CHECKPOINTS, WRITES)))
+            await connection.execute(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE")
         held = await digests(connection, self._tables, there)
-        kept = await self._marks.kept(connection, there)
-        asked = [_Coming(by_id[one]) for one in held if self._asks(kept.get(one), held[one])]
+        kept = await self._marks.kept(connection, there) if marked else {}
+        asked = [Coming(by_id[one]) for one in held if self._asks(kept.get(one), held[one])]
         copies = await self._stage(asked) if asked else {}
         staged = {one.bundle.thread_id: one for one in asked}
         return {
@@ -205,7 +191,7 @@ class Writer:
         """Whether `judge` will ask for the digest of what comes."""
         return kept is None or (kept.source == self._source and kept.written != held)
 
-    async def _stage(self, coming: Sequence[_Coming]) -> dict[str, str]:
+    async def _stage(self, coming: Sequence[Coming]) -> dict[str, str]:
         """The digests that the threads' rows would have, had they been written."""
         connection = self._connection
         places = {}
@@ -229,7 +215,7 @@ class Writer:
 
     # -- what comes ------------------------------------------------------------------
 
-    async def _written(self, coming: Sequence[_Coming]) -> dict[str, Kept]:
+    async def _written(self, coming: Sequence[Coming]) -> dict[str, Kept]:
         """The marks of threads that were just written.
 
         Raises:
@@ -248,7 +234,7 @@ class Writer:
             kept[thread_id] = one.mark(self._source, written)
         return kept
 
-    async def _copy(self, coming: Sequence[_Coming], *, stage: bool = False) -> None:
+    async def _copy(self, coming: Sequence[Coming], *, stage: bool = False) -> None:
         """Copies rows into the checkpointer's tables, or into those that are only looked at."""
         if not coming:
             return
@@ -256,6 +242,14 @@ class Writer:
             await self._send(self._shapes.blobs, self._blobs(coming, documents), stage=stage)
             await self._send(self._shapes.checkpoints, documents.rows(), stage=stage)
         await self._send(self._shapes.writes, self._writes(coming), stage=stage)
+
+    def _pass(self, coming: Coming) -> None:
+        """Makes all its rows, and leaves it at that."""
+        with Documents() as documents:
+            for _ in self._blobs([coming], documents):
+                pass
+        for _ in self._writes([coming]):
+            pass
 
     async def _send(self, shape: Shape, rows: Iterator[Row], *, stage: bool) -> None:
         import asyncpg
@@ -270,7 +264,7 @@ class Writer:
                 f"a row of {shape.table!r} came under a key that another row has"
             ) from error
 
-    def _blobs(self, coming: Sequence[_Coming], documents: Documents) -> Iterator[Row]:
+    def _blobs(self, coming: Sequence[Coming], documents: Documents) -> Iterator[Row]:
         """Rows of blobs; those of checkpoints are put by, since whole ones are read for both."""
         shapes = self._shapes
         for one in coming:
@@ -294,7 +288,7 @@ class Writer:
             finally:
                 splitter.close()
 
-    def _writes(self, coming: Sequence[_Coming]) -> Iterator[Row]:
+    def _writes(self, coming: Sequence[Coming]) -> Iterator[Row]:
         shapes = self._shapes
         for one in coming:
             for record in _records(one.bundle, but=_BLOB, nor=_CHECKPOINT):
@@ -302,6 +296,14 @@ class Writer:
                     one.rows[WRITES] += 1
                     one.pathless += shapes.pathless(record)
                     yield shapes.write(record)
+
+
+def _check_id(thread_id: str) -> None:
+    if "\0" in thread_id:
+        raise ThreadError(
+            f"PostgreSQL cannot hold the thread id {thread_id!r}: it has the character "
+            "NUL; SQLite, an archive or an ndjson file can"
+        )
 
 
 def _digest_in(found: Mapping[str, str], thread_id: str) -> str:
