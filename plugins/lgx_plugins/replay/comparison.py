@@ -38,8 +38,10 @@ class Comparison:
         found = self.differences.places.pop(index, None) or Difference()
         came, number = metadata_of(source)
         made, count = metadata_of(target)
-        found.input, found.given = came == "input", came in ("input", "fork")
-        found.by_tasks = came != "update" and self._outline.parents[index] != NONE
+        copied = index in self._outline.copied
+        found.input, found.given = came == "input", came == "input" or copied
+        by_hand = came == "update" or (came == "fork" and not copied)
+        found.by_tasks = not by_hand and self._outline.parents[index] != NONE
         found.detached = self._outline.parents[index] not in (NONE, index - 1)
         # An original of the target's own has what a rebuilt one cannot; older files say nothing.
         found.source = bool(came) and made not in (came, {"loop": "update"}.get(came, came))
@@ -52,7 +54,7 @@ class Comparison:
             self.differences.places[index] = found
         if index == len(self._outline) - 1 and _run_again(source, target):
             self.differences.excused["waiting"] += 1
-        self._tell_children(index, source)
+        self._tell_children(index, source, found)
         self._dropped.settle(index, source, found)
         if found.given:
             self._dropped.add(index, source, target, found)
@@ -90,11 +92,12 @@ class Comparison:
         pushes = sum(pushed for _, pushed in wanted.elements())
         found.all_sent = bool(pushes) and len(found.sent) == pushes
 
-    def _tell_children(self, index: int, source: Checkpoint) -> None:
+    def _tell_children(self, index: int, source: Checkpoint, found: Difference) -> None:
         """Tells those that lead elsewhere what was due before them."""
         for child in self._astray.pop(index, ()):
             place = self.differences.places[child]
             place.ran = next_of(source)
+            place.inherited = not place.missing and set(place.extra) <= set(found.extra)
             if place.by_tasks:
                 place.held = tuple(name for name in place.extra if name in place.ran)
 

@@ -21,6 +21,7 @@ class Difference(Struct):
         sent: which of the missing ones a `Send` made; `all_sent`: whether no other did.
         held: which of the extra ones are nodes that have just run.
         ran: the nodes that were due before, where `next` differs.
+        inherited: whether it differs in no more of `next` than what it was made of.
         by_tasks, input: whether tasks made it, and not somebody's update; whether it is an input.
         detached: whether it was made of one that was not the newest.
         step, source, parent: whether these differ.
@@ -37,6 +38,7 @@ class Difference(Struct):
     all_sent: bool = False
     held: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
+    inherited: bool = False
     by_tasks: bool = False
     input: bool = False
     detached: bool = False

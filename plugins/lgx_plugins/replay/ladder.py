@@ -42,9 +42,11 @@ def improve(method: Method, differences: Differences) -> bool:
     if not held <= method.held and method.stages:
         method.held |= held
         return True  # what is next at other steps may follow from these
-    for index, place in places:
-        if index <= first and (place.extra or place.missing):
-            changed |= _reroute(method, index, place)
+    led = [(i, place) for i, place in places if i <= first and (place.extra or place.missing)]
+    own = [(i, place) for i, place in led if not place.inherited]
+    # What comes of one that leads elsewhere is right as soon as that is.
+    for index, place in own or led:
+        changed |= _reroute(method, index, place)
     return changed
 
 
@@ -133,7 +135,8 @@ def _order(graph: GraphMemory, channel: str, *, messages: bool) -> Sequence[Form
 def _reroute(method: Method, index: int, place: Difference) -> bool:
     """Changes where a step leads."""
     fix = method.fix(index)
-    known = place.by_tasks and place.ran  # of others it is a guess which node made them
+    # Of others it is a guess which node made them, or which bears its name there.
+    known = place.by_tasks and place.ran and index not in method.taken
     if place.detached or (place.extra and not known):
         if method.take_others(index, _CANDIDATES):
             return True

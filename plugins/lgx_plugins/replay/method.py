@@ -127,6 +127,17 @@ class GraphMemory(Struct):
         """Whether steps can be staged there; once is an accident."""
         return self.unstaged < 2
 
+    def copy(self) -> GraphMemory:
+        """As it is now, untouched by what is learnt later."""
+        return structs.replace(
+            self,
+            loose=set(self.loose),
+            seen=set(self.seen),
+            successors=dict(self.successors),
+            equal=self.equal.copy(),
+            unequal=self.unequal.copy(),
+        )
+
     def reduces(self, channel: str) -> bool:
         """Whether a reducer stands before the channel, as far as is known."""
         return self.unequal[channel] > 0

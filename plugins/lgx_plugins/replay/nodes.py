@@ -56,7 +56,8 @@ def candidates(step: Step, parent: Parent | None, graph: GraphMemory) -> list[st
     if parent is not None:
         if step.source != "update":
             found += _after(parent, graph)
-            found += unseen(graph)
+            leading = _leading(step, graph)
+            found += sorted(unseen(graph), key=lambda node: node not in leading)
         elif _cleared(step, parent):
             found.append(END)
         if step.next == parent.next:

@@ -121,13 +121,14 @@ def _originals(
 ) -> dict[int, int]:
     """What each fork is a copy of: its parent (a run that began anew there), or a child of its
     parent (a copy made by request): the newest that has its values and the number before its
-    own, or that number at least."""
+    own, or that number at least. What a run's command has changed in its values is none."""
     found: dict[int, int] = {}
     newest: dict[tuple[int, ...], int] = {}
     for index, (parent, step, digest) in enumerate(zip(parents, steps, digests, strict=True)):
         if index in forks and step != _UNNUMBERED:
             if parent != NONE and steps[parent] == step - 1:
-                found[index] = parent
+                if digests[parent] == digest:
+                    found[index] = parent
             else:
                 like = newest.get((parent, step - 1))
                 like = newest.get((parent, step - 1, digest), like)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Raw, structs
 
-from lgx import Record
+from lgx import Checkpoint, Record
 from lgx_plugins.replay.actions import (
     Action,
     Branch,
@@ -66,7 +66,7 @@ class _Planner:
     def plan(self, records: Iterable[Record]) -> Iterator[Action]:
         step: Step | None = None
         for index, record in enumerate(root_checkpoints(records)):
-            step = step_of(record, index)
+            step = self._step_of(record, index)
             parent = self._parent(index)
             made: tuple[str, ...] = ()
             self._blind = frozenset()
@@ -83,6 +83,12 @@ class _Planner:
             self._method.plain = {name for name in step.values if self._plain(step, name)}
             waiting = {task.name for task in step.tasks if task.result is None}
             self._method.guessed = not waiting.isdisjoint(self._newest.blind)
+
+    def _step_of(self, record: Checkpoint, index: int) -> Step:
+        step = step_of(record, index)
+        if step.source == "fork" and index not in self._outline.copied:
+            return structs.replace(step, source="update")  # no copy of anything
+        return step
 
     def _note_channels(self, step: Step) -> None:
         for task in step.tasks:
@@ -190,7 +196,7 @@ class _Planner:
         if step.source == "update" and any(writes for _, writes in named):
             self._method.told.add(step.index)
         if level >= RENAMED:
-            named = ((self._candidate(step, parent, fix, level), ()),)
+            named = ((self._candidate(step, parent, fix, level, key), ()),)
         elif level >= BY_VALUE:
             named = ((named[0][0], ()),)
         untold = step.source == "loop" and (parent is None or not parent.told)
@@ -223,10 +229,24 @@ class _Planner:
         else:
             yield Superstep(step.index, tuple(updates), (), key)
 
-    def _candidate(self, step: Step, parent: Parent | None, fix: Fix, level: int) -> str:
-        """The node to send under what no task tells of, or under another name than the task's."""
-        found: list[Named] = [((node, ()),) for node in candidates(step, parent, self._graph)]
-        [(node, _)] = self._take(step.index, found, fix, after=max(level - RENAMED + 1, 0))
+    def _candidate(
+        self,
+        step: Step,
+        parent: Parent | None,
+        fix: Fix,
+        level: int,
+        own: frozenset[str] = frozenset(),
+    ) -> str:
+        """The node to send under what no task tells of, or under another name than the task's.
+
+        Args:
+            own: the names under which it was refused, where these are known.
+        """
+        names = candidates(step, parent, self._graph)
+        others = [node for node in names if node not in own]
+        after = level - RENAMED + (not own)
+        found: list[Named] = [((node, ()),) for node in others or names]
+        [(node, _)] = self._take(step.index, found, fix, after=max(after, 0))
         return node
 
     def _take(self, index: int, found: Sequence[Named], fix: Fix, *, after: int = 0) -> Named:

@@ -100,7 +100,10 @@ class _Found(Struct):
 
 
 class _Attempt(Struct):
+    """`known`: what was known of the graph when it began."""
+
     method: Method
+    known: GraphMemory
     outline: Outline
     performed: Performed
     found: _Found | None
@@ -139,7 +142,8 @@ class _Replay:
             method.latest, method.fixes = True, {}
             best = await self._climb(method, _ATTEMPTS_AT_LATEST)
         if best is not self._last:
-            best = await self._attempt(best.method)
+            # As then: what was learnt since might lead elsewhere.
+            best = await self._attempt(best.method, best.known)
         if best.performed.refused is not None:
             raise best.performed.refused
         places = [] if best.found is None else best.found.differences.places.values()
@@ -167,20 +171,23 @@ class _Replay:
             note_tries(self._graph, first.found.differences, best.found.differences)
         return best
 
-    async def _attempt(self, method: Method) -> _Attempt:
+    async def _attempt(self, method: Method, known: GraphMemory | None = None) -> _Attempt:
         if self._attempts:
             await self._target.remove()
         self._attempts += 1
         method = method.copy()
+        method.graph = self._graph if known is None else known.copy()
+        known = method.graph.copy()
         records, outline = self._records(method)
         if isinstance(self._target, Follower):
             self._target.follow(records, int(outline.based))
         actions = plan(outline, records, method)
         performed = await perform(actions, outline, self._target, method.alone)
+        method.graph = self._graph
         found = None
         if self._verify or performed.refused is not None or performed.unstaged:
             found = await _compare(records, self._target, outline)
-        self._last = _Attempt(method, outline, performed, found)
+        self._last = _Attempt(method, known, outline, performed, found)
         return self._last
 
     def _records(self, method: Method) -> tuple[_Whole, Outline]:

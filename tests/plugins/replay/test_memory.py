@@ -78,7 +78,7 @@ async def test_a_second_thread_of_a_graph_with_other_nodes_comes_out_no_worse() 
         for _ in range(2)
     ]
 
-    assert [loss.what for loss in first.losses] == ["next of 15 checkpoints"]
+    assert [loss.what for loss in first.losses] == ["next of 8 checkpoints"]
     assert second.losses == first.losses
     assert second.attempts < first.attempts
 
