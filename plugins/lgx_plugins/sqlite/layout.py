@@ -58,7 +58,8 @@ class Layout:
         return self.has("threads", "revision") and self.has("checkpoints", "thread")
 
     def rows(self, table: Table, ids: Sequence[int]) -> str:
-        """Selects the rows of threads: the rowid of the thread and the cells, in order."""
+        """Selects the rows of threads: the rowid of the thread and the cells, in order; in lgx's
+        own tables also those of derived columns, behind them."""
         wanted = ", ".join(map(str, ids))
         if table is THREADS:
             return (
@@ -66,9 +67,10 @@ class Layout:
                 f"WHERE t.rowid IN ({wanted})"
             )
         if self.own:
+            derived = "".join(f", p.{quoted(column.name)}" for column in table.derived)
             return (
-                f"SELECT p.thread, {self.cells(table, 'p')} FROM {self.names(table.name)} AS p "
-                f"WHERE p.thread IN ({wanted}) ORDER BY p.thread, p.position"
+                f"SELECT p.thread, {self.cells(table, 'p')}{derived} "
+                f"FROM {self.names(table.name)} AS p WHERE p.thread IN ({wanted}) ORDER BY p.thread, p.position"
             )
         order = [c for c in ("created_at", "checkpoint_id") if self.has(table.name, c)]
         return (

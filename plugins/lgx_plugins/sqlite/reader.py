@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from lgx import Context, Loss, Record, ThreadError, decode_line
+from lgx import Checkpoint, Context, Loss, Record, ThreadError, decode_line
 from lgx_plugins.sqlite.connection import CHUNK_BYTES
 from lgx_plugins.sqlite.layout import Layout
 from lgx_plugins.sqlite.pages import Cells, Pages, size_of
@@ -19,6 +19,7 @@ from lgx_plugins.tables import (
     RUNS,
     THREADS,
     Table,
+    contradicts,
     from_cells,
     is_bare,
     json_cell,
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     import aiosqlite
 
 __all__ = ["Reader", "Stored", "groups", "loss"]
+
+_CHANGED = (
+    "somebody has changed it: it is not what the other columns of its row say; delete the thread's "
+    "row, and copy it again"
+)
 
 Item: TypeAlias = tuple[str, Record | Loss]
 """What was found of a thread: its id, and a record or why it cannot be read."""
@@ -79,7 +85,8 @@ class Reader(Pages):
             for thread in threads:
                 for table, cells in rows[thread.row]:
                     if not (table is THREADS and is_bare(cells)):
-                        yield thread.thread_id, _read(table, cells, thread.thread_id)
+                        for found in _read(table, cells, thread.thread_id):
+                            yield thread.thread_id, found
         finally:
             context.budget.give_page(CHUNK_BYTES)
 
@@ -93,7 +100,8 @@ class Reader(Pages):
                     for _, *cells in page:
                         if table is THREADS and is_bare(cells):
                             continue
-                        yield thread.thread_id, _read(table, cells, thread.thread_id)
+                        for found in _read(table, cells, thread.thread_id):
+                            yield thread.thread_id, found
 
     async def _together(
         self, threads: Sequence[Stored], parts: Sequence[Table], context: Context
@@ -116,17 +124,35 @@ class Reader(Pages):
         return tuple(table for table, there in zip(tables, some, strict=True) if there)
 
 
-def _read(table: Table, cells: Cells, thread_id: str) -> Record | Loss:
+def _read(table: Table, cells: Cells, thread_id: str) -> Iterator[Record | Loss]:
+    own = cells[: len(table.columns)]
     try:
         if table is RECORDS:
-            return decode_line(json_cell("body", cells[2]))
-        return from_cells(table, cells)
+            record = decode_line(json_cell("body", cells[2]))
+        else:
+            record = from_cells(table, own)
     except ThreadError as error:
-        return loss(table, cells, thread_id, error)
+        yield loss(table, own, thread_id, error)
+        return
+    yield record
+    for cell in cells[len(own) :]:
+        if isinstance(record, Checkpoint) and contradicts(record, cell):
+            yield Loss(
+                what=f"checkpoint_data of {_name(table, own)}", why=_CHANGED, thread_id=thread_id
+            )
 
 
 def loss(table: Table, cells: Cells, thread_id: str | None, error: ThreadError) -> Loss:
     """Names a row that cannot be read."""
+    return Loss(
+        what=_name(table, cells),
+        why=str(error),
+        thread_id=thread_id,
+        checkpoints=int(table is CHECKPOINTS),
+    )
+
+
+def _name(table: Table, cells: Cells) -> str:
     kind = table.record.kind if table.record else "record"
     keys = [
         repr(cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else cell)
@@ -135,9 +161,4 @@ def loss(table: Table, cells: Cells, thread_id: str | None, error: ThreadError) 
     ]
     if table is CHECKPOINTS:
         keys = [keys[1], "of namespace", keys[0]]
-    return Loss(
-        what=" ".join((kind, *keys)),
-        why=str(error),
-        thread_id=thread_id,
-        checkpoints=int(table is CHECKPOINTS),
-    )
+    return " ".join((kind, *keys))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from lgx_plugins.tables.cells import (
     Cell,
+    contradicts,
     from_cells,
     is_bare,
     json_cell,
@@ -54,6 +55,7 @@ __all__ = [
     "Cell",
     "Column",
     "Table",
+    "contradicts",
     "from_cells",
     "is_bare",
     "json_cell",

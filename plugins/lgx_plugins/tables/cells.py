@@ -17,6 +17,7 @@ from lgx import (
     Record,
     Thread,
     ThreadError,
+    canonical,
     encode_line,
     raw,
     split_array,
@@ -26,6 +27,7 @@ from lgx_plugins.tables.columns import RECORDS, THREADS, Column, Table
 
 __all__ = [
     "Cell",
+    "contradicts",
     "from_cells",
     "is_bare",
     "json_cell",
@@ -85,6 +87,17 @@ def _checkpoint_data(record: Checkpoint) -> bytes:
             }
         )
     )
+
+
+def contradicts(record: Checkpoint, cell: object) -> bool:
+    """Whether a cell of the column that is derived of a checkpoint says something else."""
+    expected = _checkpoint_data(record)
+    if cell is None or cell == expected:
+        return False
+    try:
+        return canonical(json_cell("checkpoint_data", cell)) != canonical(expected)
+    except ThreadError:
+        return True
 
 
 def from_cells(table: Table, cells: Sequence[object]) -> Record:

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -260,6 +261,35 @@ async def test_a_broken_cell_costs_its_record_alone(shop: Any, cell: str, why: s
     ]
     assert (what, checkpoints, holdable) == ("checkpoint '1f000001' of namespace ''", 1, True)
     assert reason == why
+
+
+@pytest.mark.parametrize(
+    "cell", ["""'{"checkpoint_id":"1f000009"}'""", "'{}'", "'forged'", "X'22FF22'", "7"]
+)
+async def test_a_column_beside_the_record_that_contradicts_it_is_told(shop: Any, cell: str) -> None:
+    """Who queries the table would take it for the state's; the record itself comes."""
+    given = {"checkpoint": raw({"checkpoint_id": "1f000001", "thread_id": "a", "more": 1e2})}
+    thread = shop.thread("a", checkpoints=3)
+    thread[2] = msgspec.structs.replace(thread[2], extra=given)
+    await shop.write(thread, shop.thread("b"))
+    assert [await shop.losses(own) for own in "ab"] == [(thread, []), (shop.thread("b"), [])]
+    for same in ("""'{"thread_id":"a", "more":100,"checkpoint_id":"1f000001"}'""", "NULL"):
+        shop.query(f"UPDATE langgraph_checkpoints SET checkpoint_data = {same} WHERE position = 2")
+        assert (await shop.losses("a"))[1] == []
+
+    shop.query(f"UPDATE langgraph_checkpoints SET checkpoint_data = {cell} WHERE position = 2")
+
+    records, (loss,) = await shop.losses("a")
+    assert records == thread
+    assert (loss.what, loss.checkpoints, loss.holdable) == (
+        "checkpoint_data of checkpoint '1f000001' of namespace ''",
+        0,
+        True,
+    )
+    assert loss.why == (
+        "somebody has changed it: it is not what the other columns of its row say; delete the "
+        "thread's row, and copy it again"
+    )
 
 
 def _checkpoint_id(record: Record) -> str:
