@@ -12,6 +12,7 @@ from lgx.cli.meter import counted, duration
 from lgx.cli.session import printable
 from lgx.cli.summary import section
 from lgx.cli.wrapping import columns_of, wrapped
+from lgx.verification.levels import said
 from lgx.verification.report import Compared, Side, Verification
 
 __all__ = ["clean", "in_brief", "verdict"]
@@ -56,6 +57,8 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     lines = [f"{names}: {_verdict(found)} ({how})"]
     if not _ended_early(found) or any(side.threads for _, side in sides):
         lines += _table(found, sides)
+    if found.level is not None:
+        lines.append(f"  compared      {said(found.level)}")
     if found.replayed:  # they have ids of their own, so that digests say nothing
         counts = [f"{n:,} {reached}" for reached, n in sorted(found.replayed.items())]
         lines.append(f"  rebuilt       {', '.join(counts)}")

@@ -25,8 +25,9 @@ from lgx.report import Note
 from lgx.verification.choosing import counterparts_of, renamed_beside, sampled
 from lgx.verification.comparison import Comparison
 from lgx.verification.counterparts import Counterparts
-from lgx.verification.forms import forms_in, may_be_compared
+from lgx.verification.forms import STATE_WORDS, forms_in, may_be_compared
 from lgx.verification.ledger import Ledger
+from lgx.verification.levels import asked_instead, asked_of, level_of
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
 from lgx.verification.sampling import Sample
@@ -65,6 +66,7 @@ class _Execution:
         self._progress = progress
         self._stop = stop
         self._sample: Sample | None = None
+        self._asked: frozenset[str] = frozenset()
         seed = None
         if spec.sample is not None:
             seed = spec.seed or uuid.uuid4().hex[:12]
@@ -80,6 +82,7 @@ class _Execution:
         uses = [(r, u) for r, u in (("source", self._spec.source), ("sink", self._spec.sink)) if u]
         sources = [(role, use, source_of(role, use, self._registry)) for role, use in uses]
         self._check_plan([source for _, _, source in sources])
+        self._asked = asked_of([source for _, _, source in sources])
         parts: list[Part] = []
         watching = asyncio.create_task(self._watch(parts))
         try:
@@ -117,6 +120,10 @@ class _Execution:
         only reading it tells."""
         forms = [forms_in(part.ledger.shapes()) for part in parts]
         if len(parts) == 1 or not all(forms) or set(forms[0]) & set(forms[1]):
+            if len(parts) == 2:
+                sources = [part.source for part in parts]
+                states = any(STATE_WORDS in own for own in forms)
+                self._found.level = level_of(sources, self._asked, states=states)
             return True
         told = " and ".join(
             f"{part.title}, has checkpoints {' and '.join(own)}"
@@ -143,16 +150,43 @@ class _Execution:
                 self._describe(parts)  # what is damaged cannot be read to its end
                 return
             await self._read_first(parts[0])
-        elif self._spec.chooses:
-            await self._read_first(parts[0])
-            if self._may_go_on(parts[:1]):
-                await self._read_counterparts(*parts)
         else:
-            await self._read(parts, self._spec.query)
+            await self._read_both(parts)
+            if self._may_go_on(parts) and self._ask_otherwise(parts):
+                await self._read_both(parts)
         self._describe(parts)
         if self._may_go_on(parts) and self._check_forms(parts):
             self._progress.phase = "finishing"
             await self._compare(parts)
+
+    async def _read_both(self, parts: Sequence[Part]) -> None:
+        if not self._spec.chooses:
+            await self._read(parts, self._spec.query)
+            return
+        await self._read_first(parts[0])
+        if self._may_go_on(parts[:1]):
+            await self._read_counterparts(*parts)
+
+    def _ask_otherwise(self, parts: Sequence[Part]) -> bool:
+        """Whether both are to be read again, since one has turned out to have states alone, and
+        the other can give them in place of its rows."""
+        forms = [forms_in(part.ledger.shapes()) for part in parts]
+        if not all(forms) or set(forms[0]) & set(forms[1]):
+            return False
+        asked = asked_instead(
+            [part.source for part in parts], [own == [STATE_WORDS] for own in forms]
+        )
+        if asked is None:
+            return False
+        self._asked = asked
+        if self._sample is not None:
+            self._sample = Sample(self._spec.sample or 0, self._found.seed or "")
+        for part in parts:
+            part.ledger.close()
+            part.ledger = Ledger(self._spec.spool_directory)
+            part.source = source_of(part.role, part.use, self._registry)
+            part.listing = part.report = part.wanted = None
+        return True
 
     async def _check(self, part: Part) -> None:
         """What the place says about itself, asked of an object of its own: some can be read
@@ -210,7 +244,8 @@ class _Execution:
     async def _read(
         self, parts: Sequence[Part], query: Query, wanted: Wanted | None = None
     ) -> None:
-        await read_parts(parts, query, wanted, self._spec, self._progress)
+        asked = msgspec.structs.replace(query, kinds=self._asked)
+        await read_parts(parts, asked, wanted, self._spec, self._progress)
 
     # -- telling ----------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ __all__ = [
     "EMPTY",
     "NOTHING",
     "SIZE",
+    "UNWRITTEN",
     "Fingerprint",
     "Head",
     "digest_of",
@@ -269,6 +270,9 @@ def _hash(form: bytes) -> bytes:
 
 NOTHING = frozenset(map(_hash, (b"null", b"{}")))
 """Digests of values and metadata in which there is nothing."""
+
+UNWRITTEN = frozenset(map(_hash, map(canonical, (b"[]", b"{}", b'""', b"0", b"false"))))
+"""Digests of what a graph shows of a channel with a reducer that nothing was written to."""
 
 EMPTY = frozenset((None, *NOTHING, *map(_hash, (b"[]", b'""'))))
 """Digests of what a channel holds that was emptied; None: it is not there."""

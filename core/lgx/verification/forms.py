@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from lgx.records import ANY_KIND
 from lgx.verification.fingerprint import shown
 
-__all__ = ["forms_in", "may_be_compared"]
+__all__ = ["STATE_WORDS", "forms_in", "may_be_compared"]
+
+STATE_WORDS = "as the API shows them"
 
 _KINDS = (
     frozenset({"checkpoint"}),
@@ -25,7 +27,7 @@ def forms_in(shapes: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
     found = set()
     for kind, names in shapes:
         if kind == "checkpoint":
-            found.add("as the API shows them")
+            found.add(STATE_WORDS)
         elif kind == "raw_checkpoint":
             split = "document" in map(shown, names)
             found.add(f"in a checkpointer's own bytes, {'in parts' if split else 'each whole'}")

@@ -17,7 +17,7 @@ from msgspec import Struct
 from lgx.verification.entries import Entry, Row
 from lgx.verification.excuses import Excuses
 from lgx.verification.findings import Findings, First, say_checkpoint, say_fields, text_of
-from lgx.verification.fingerprint import EMPTY, SIZE, shown
+from lgx.verification.fingerprint import EMPTY, SIZE, UNWRITTEN, shown
 from lgx.verification.history import History
 from lgx.verification.numbering import Numbering
 from lgx.verification.own import compare_own, digests_of
@@ -176,7 +176,13 @@ class _Comparison:
     def _values(self, original: Row, copy: Row) -> list[str]:
         """The names of the channels that differ."""
         one, other = (digests_of(self._scope, "checkpoint", r, "values") for r in (original, copy))
-        return sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
+        return sorted(
+            key
+            for key in one.keys() | other.keys()
+            if one.get(key) != other.get(key)
+            # A checkpointer has nothing of what nothing was written to; a graph shows it empty.
+            and not (key not in one and other[key] in UNWRITTEN)
+        )
 
     def _next(self, original: Row, copy: Row) -> list[str]:
         wanted = original.head.due  # which older files do not tell

@@ -104,6 +104,8 @@ class Verification(Struct, kw_only=True):
     Attributes:
         equal: whether nothing differs; None where one side was looked at alone, or the
             comparison did not come to its end.
+        level: at which checkpointers were compared: rows, byte by byte; contents, what rows of
+            different layouts say; states, as the API shows them. None: no side is one.
         records: of all other kinds than threads and checkpoints.
         replayed: threads that were rebuilt by a server, by how far.
         differences: by thread id, then threads of which nothing was read, then what belongs to
@@ -119,6 +121,7 @@ class Verification(Struct, kw_only=True):
     started_at: str = ""
     seconds: float = 0.0
     equal: bool | None = None
+    level: Literal["rows", "contents", "states"] | None = None
     source: Side | None = None
     sink: Side | None = None
     threads: Compared = msgspec.field(default_factory=Compared)

@@ -1,0 +1,78 @@
+"""At which level two places are compared: by rows, by what these say, or by states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+from lgx.contracts import SourceBase
+from lgx.forms import RAW, STATE
+from lgx.records import ANY_KIND
+
+__all__ = ["CONTENTS", "STATES", "Level", "asked_instead", "asked_of", "level_of", "said"]
+
+Level: TypeAlias = Literal["rows", "contents", "states"]
+
+STATES = STATE | {"thread"}
+"""What a checkpointer is asked for to be compared with a place that has states alone."""
+
+CONTENTS = STATES | {"checkpoint_write"}
+"""What checkpointers of different layouts are asked for: checkpoints with all that their rows
+say, and no matter how these keep it."""
+
+_WORDS: dict[Level, str] = {
+    "rows": "rows, byte by byte",
+    "contents": "what the rows say, value by value: the layouts differ",
+    "states": "states, as the API shows them",
+}
+
+
+def said(level: Level) -> str:
+    """`rows, byte by byte`"""
+    return _WORDS[level]
+
+
+def asked_of(sources: Sequence[SourceBase[Any]]) -> frozenset[str]:
+    """The kinds that all are asked for; none: each gives what it gives by itself."""
+    if len(sources) != 2 or not any(map(_has_both, sources)):
+        return frozenset()
+    one, other = sources
+    if _has_both(one) and _has_both(other):
+        # What two of one name keep can be compared as it is.
+        return frozenset() if one.name == other.name else CONTENTS
+    rest = [source for source in sources if not _has_both(source)]
+    state_only = not any(source.offers == ANY_KIND or source.offers & RAW for source in rest)
+    return STATES if state_only else frozenset()
+
+
+def asked_instead(
+    sources: Sequence[SourceBase[Any]], states: Sequence[bool]
+) -> frozenset[str] | None:
+    """The kinds by which two can be compared whose checkpoints came in different forms; None
+    where there are none.
+
+    Args:
+        states: of each, whether its checkpoints came as states.
+    """
+    rows = [source for source, came in zip(sources, states, strict=True) if not came]
+    again = all(str(getattr(source.config, "path", "")) != "-" for source in sources)
+    return STATES if len(rows) == 1 and _has_both(rows[0]) and again else None
+
+
+def level_of(
+    sources: Sequence[SourceBase[Any]], asked: frozenset[str], *, states: bool
+) -> Level | None:
+    """The level at which two were compared; None where there is but one.
+
+    Args:
+        states: whether their checkpoints came as states.
+    """
+    if not any(map(_has_both, sources)):
+        return None
+    if asked == CONTENTS:
+        return "contents"
+    return "states" if states else "rows"
+
+
+def _has_both(source: SourceBase[Any]) -> bool:
+    return bool(source.offers & RAW) and bool(source.offers & STATE)
