@@ -8,8 +8,10 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer, _msgpack_ext_hook_to_json
-from langgraph_api.serde import json_dumpb
-from langgraph_api.state import state_snapshot_to_thread_state
+from langgraph_api.serde import json_dumpb  # type: ignore[import-untyped]
+from langgraph_api.state import (  # type: ignore[import-untyped]
+    state_snapshot_to_thread_state,
+)
 
 from lgx import Checkpoint
 
@@ -47,7 +49,9 @@ def history(graph: Any, saver: BaseCheckpointSaver[Any], thread_id: str) -> dict
             for shown, own in zip(state["tasks"], snapshot.tasks, strict=True):
                 shown["result"] = as_json(own.result)
             state = json.loads(json_dumpb(state))
-            written = saver.get_tuple(snapshot.config).checkpoint["channel_versions"]
+            saved = saver.get_tuple(snapshot.config)
+            assert saved is not None
+            written = saved.checkpoint["channel_versions"]
             if isinstance(state["values"], dict):
                 state["values"] = {
                     name: value

@@ -96,7 +96,8 @@ def _gated(saver: Saver) -> Any:
 
 
 def _root(saver: Saver) -> Any:
-    graph: Any = StateGraph(Annotated[list, operator.add])
+    schema: Any = Annotated[list, operator.add]
+    graph: Any = StateGraph(schema)
     graph.add_node("one", lambda state: ["one"])
     graph.add_node("two", lambda state: ["two"])
     graph.add_edge(START, "one")

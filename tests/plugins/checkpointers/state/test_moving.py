@@ -141,7 +141,7 @@ async def test_states_of_all_layouts_are_the_same(
 def _fill(memory: InMemorySaver, saver: Any) -> None:
     """What another checkpointer holds, writes and all."""
     for item in reversed(list(saver.list(None))):
-        config = {**item.config, "configurable": dict(item.config["configurable"])}
+        config: Any = {**item.config, "configurable": dict(item.config["configurable"])}
         place = config["configurable"]
         parent = item.parent_config and item.parent_config["configurable"]["checkpoint_id"]
         place["checkpoint_id"] = parent

@@ -126,7 +126,7 @@ async def test_a_thread_has_the_status_that_its_newest_state_tells(
     assert json.loads(bytes(head.values)) == {"answers": ["first"], "n": 1}
     ((task, (question,)),) = json.loads(bytes(head.interrupts)).items()
     assert question["value"] == {"question": "who?", "n": 1}
-    checkpoints = [r for r in found["interrupted"][0] if isinstance(r, Checkpoint)]
+    checkpoints: list[Any] = [r for r in found["interrupted"][0] if isinstance(r, Checkpoint)]
     assert head.created_at == checkpoints[0].created_at
     assert head.updated_at == checkpoints[-1].created_at
     assert task == json.loads(bytes(checkpoints[-1].tasks))[0]["id"]
