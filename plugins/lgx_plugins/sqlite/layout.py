@@ -70,7 +70,8 @@ class Layout:
             derived = "".join(f", p.{quoted(column.name)}" for column in table.derived)
             return (
                 f"SELECT p.thread, {self.cells(table, 'p')}{derived} "
-                f"FROM {self.names(table.name)} AS p WHERE p.thread IN ({wanted}) ORDER BY p.thread, p.position"
+                f"FROM {self.names(table.name)} AS p "
+                f"WHERE p.thread IN ({wanted}) ORDER BY p.thread, p.position"
             )
         order = [c for c in ("created_at", "checkpoint_id") if self.has(table.name, c)]
         return (
