@@ -86,7 +86,7 @@ class Reader:
                     context.budget.give_page(size)
                 return
         for thread_id in ids:
-            for part in (self._blobs, self._checkpoints, self._writes):
+            for part in (self._checkpoints, self._blobs, self._writes):
                 lineage = lineages.get(thread_id) if part is self._checkpoints else None
                 rows = self._rows(part, [thread_id], context, lineage)
                 async with aclosing(rows):
@@ -99,7 +99,7 @@ class Reader:
         """What was found, and its size."""
         found: dict[str, list[Record]] = {}
         held = 0
-        for part in (self._blobs, self._checkpoints, self._writes):
+        for part in (self._checkpoints, self._blobs, self._writes):
             rows = self._rows(part, ids, context)
             async with aclosing(rows):
                 async for thread_id, records, size in rows:

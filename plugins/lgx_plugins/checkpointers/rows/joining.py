@@ -6,7 +6,7 @@ comes out is what SqliteSaver would write of the checkpoint that PostgresSaver r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,6 +19,9 @@ from lgx_plugins.checkpointers.rows.values import Key, Typed, Values
 __all__ = ["Joiner"]
 
 _BLOB = b'{"kind":"channel_blob",'
+_IN_MEMORY = 4 << 20
+"""Bytes of a thread that lies in memory, as the records that it is."""
+
 _TASKS = "__pregel_tasks"
 _NAME = _TASKS.encode()
 _SENDS_IN_CHANNELS = 4
@@ -131,13 +134,10 @@ class Joiner:
     def _keep_all(self) -> None:
         """Takes the values that stand behind the checkpoint in hand."""
         assert self._bundle is not None, "joined before a thread was begun"
-        if self._count != sum(map(_blobs_in, self._bundle.blocks())):
-            for line in self._bundle.lines():
-                if line.startswith(_BLOB):
-                    blob = decode_line(line)
-                    assert isinstance(blob, ChannelBlob), "its line says so"
-                    if not self._values.has((blob.checkpoint_ns, blob.channel, blob.version)):
-                        self.keep(blob)
+        if self._count != _count(self._bundle):
+            for blob in _blobs(self._bundle):
+                if not self._values.has((blob.checkpoint_ns, blob.channel, blob.version)):
+                    self.keep(blob)
         self._complete = True
 
     def _opened(self, typed: Typed, channel: str, name: str) -> Typed:
@@ -202,6 +202,24 @@ def _sends(bundle: Bundle) -> dict[str, list[Typed]]:
                 one = (record.type or "", record.blob)
                 found.setdefault(record.checkpoint_id, []).append((order, one))
     return {key: [one for _, one in sorted(rows)] for key, rows in found.items()}
+
+
+def _count(bundle: Bundle) -> int:
+    """How many blobs it has."""
+    if bundle.size <= _IN_MEMORY:
+        return sum(isinstance(record, ChannelBlob) for record in bundle)
+    return sum(map(_blobs_in, bundle.blocks()))
+
+
+def _blobs(bundle: Bundle) -> Iterator[ChannelBlob]:
+    if bundle.size <= _IN_MEMORY:
+        yield from (record for record in bundle if isinstance(record, ChannelBlob))
+        return
+    for line in bundle.lines():
+        if line.startswith(_BLOB):
+            record = decode_line(line)
+            assert isinstance(record, ChannelBlob), "its line says so"
+            yield record
 
 
 def _blobs_in(block: bytes) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from msgspec import Raw
 
-from lgx import CheckpointWrite, RawCheckpoint, Record, Sink, SourceBase, Thread, raw
+from lgx import ChannelBlob, CheckpointWrite, RawCheckpoint, Record, Sink, SourceBase, Thread, raw
 from lgx.testing import SinkConformance, SourceConformance
 
 _NAMES = ("a", "B", "🎈", "z/../z")
@@ -86,6 +86,12 @@ def _insert(store: Any, record: Record) -> None:
             record.parent_checkpoint_id,
             *(bytes(one).decode() for one in (record.document, record.metadata)),  # type: ignore[arg-type]
         )
+    elif isinstance(record, ChannelBlob):
+        store.sql(
+            "INSERT INTO checkpoint_blobs VALUES ($1, $2, $3, $4, $5, $6)",
+            *(record.thread_id, record.checkpoint_ns, record.channel),
+            *(record.version, record.type, record.blob),
+        )
     elif isinstance(record, CheckpointWrite):
         store.sql(
             "INSERT INTO checkpoint_writes VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -114,6 +120,14 @@ def _records(number: int, name: str) -> list[Record]:
             )
     return [
         *rows,
+        ChannelBlob(
+            thread_id=name,
+            checkpoint_ns="",
+            channel="messages",
+            version="1",
+            type="msgpack",
+            blob=b"\x91\x01",
+        ),
         CheckpointWrite(
             thread_id=name,
             checkpoint_ns="",

@@ -42,16 +42,12 @@ def store(new_store: Callable[[], Any]) -> Any:
     return store
 
 
-async def test_rows_come_as_they_are_blobs_first_then_checkpoints_then_writes(store: Any) -> None:
+async def test_rows_come_as_they_are_checkpoints_then_blobs_then_writes(store: Any) -> None:
     found = await store.read()
 
     assert [*found] == ["t", "u"]
     document = b'{"v": 4, "id": "%s", "ts": "%s", "channel_versions": {"a": "1"}}'
     assert found["t"] == [
-        ChannelBlob(
-            thread_id="t", checkpoint_ns="", channel="a", version="1", type="bytes", blob=b"abc"
-        ),
-        ChannelBlob(thread_id="t", checkpoint_ns="", channel="b", version="1", type="empty"),
         RawCheckpoint(
             thread_id="t",
             checkpoint_ns="",
@@ -67,6 +63,10 @@ async def test_rows_come_as_they_are_blobs_first_then_checkpoints_then_writes(st
             document=Raw(document % (b"2", b"2026-01-03T00:00:00+00:00")),
             metadata=Raw(b'{"step": 2, "user": "t"}'),
         ),
+        ChannelBlob(
+            thread_id="t", checkpoint_ns="", channel="a", version="1", type="bytes", blob=b"abc"
+        ),
+        ChannelBlob(thread_id="t", checkpoint_ns="", channel="b", version="1", type="empty"),
         CheckpointWrite(
             thread_id="t",
             checkpoint_ns="",
