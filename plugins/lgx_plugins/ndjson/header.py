@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lgx import UsageError
 
@@ -25,7 +25,7 @@ class Header(Struct, frozen=True, kw_only=True, tag_field="kind", tag="header"):
     """
 
     format: Literal["lgx-ndjson"] = "lgx-ndjson"
-    version: int = VERSION
+    version: Annotated[int, Meta(ge=1)] = VERSION
     lgx: str = ""
     source: str | None = None
     exported_at: str | None = None

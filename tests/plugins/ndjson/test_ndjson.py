@@ -494,6 +494,11 @@ def test_damaged_compressed_bytes_stop_the_run_before_a_thread_is_passed_on(
         (b'{\n  "threads": [\n  ]\n}\n', "one JSON document is read by the json source"),
         (b'{"kind":"header","format":"other","version":1}', "was the file written by another"),
         (b'{"kind":"header","format":"lgx-ndjson","version":2}', "reads up to 1; upgrade lgx"),
+        # A version is written as a whole number from 1: whoever writes another is not lgx.
+        *(
+            (b'{"kind":"header","format":"lgx-ndjson","version":%b}' % version, "by another")
+            for version in (b"1e0", b"1.0", b'"1"', b"true", b"null", b"0", b"-1")
+        ),
         (
             b'{"kind":"header","format":"lgx-ndjson","version":1,"encryption":{"by":"age"}}',
             "is encrypted, which this lgx does not read",
