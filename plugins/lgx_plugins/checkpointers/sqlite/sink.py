@@ -34,7 +34,7 @@ from lgx_plugins.checkpointers.sqlite.facts import target_facts
 from lgx_plugins.checkpointers.sqlite.marks import another_source, has_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.schema import MARKS, SAVER_TABLES
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, Tables, find_tables
-from lgx_plugins.checkpointers.sqlite.writer import Writer
+from lgx_plugins.checkpointers.sqlite.writer import Writer, preview_first
 from lgx_plugins.files import check_target, sync_directory
 from lgx_plugins.locks import TargetLock
 from lgx_plugins.sqlite.config import real_path
@@ -222,7 +222,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
         if self._writer is None:
-            return WriteOutcome(thread_id=bundle.thread_id)
+            return await preview_first(bundle, self._cipher)
         with explained(self._path):
             return await self._writer.preview(bundle)
 

@@ -29,7 +29,7 @@ from lgx_plugins.sqlite.writer import pieces, placeholders
 if TYPE_CHECKING:
     import aiosqlite
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "preview_first"]
 
 _COLUMNS = {
     CHECKPOINTS: (
@@ -115,10 +115,9 @@ class Writer:
                     return WriteOutcome(
                         thread_id=bundle.thread_id, losses=thread.losses, written=False
                     )
-            await run_blocking(thread.digest)
         except ThreadError as error:
             return WriteOutcome(thread_id=bundle.thread_id, error=str(error))
-        return WriteOutcome(thread_id=bundle.thread_id, losses=thread.losses)
+        return await _fitting(thread)
 
     # -- threads of which something stands there -------------------------------------
 
@@ -255,6 +254,20 @@ class Writer:
 
     def _thread(self, bundle: Bundle) -> Thread:
         return Thread(bundle, self._cipher, task_paths=self._task_paths)
+
+
+async def preview_first(bundle: Bundle, cipher: Cipher) -> WriteOutcome:
+    """What `Writer.store` would say of a thread, where there are no tables yet."""
+    return await _fitting(Thread(bundle, cipher, task_paths=True))
+
+
+async def _fitting(thread: Thread) -> WriteOutcome:
+    """Whether the tables have a place for it."""
+    try:
+        await run_blocking(thread.digest)
+    except ThreadError as error:
+        return WriteOutcome(thread_id=thread.bundle.thread_id, error=str(error))
+    return WriteOutcome(thread_id=thread.bundle.thread_id, losses=thread.losses)
 
 
 def _add(digest: RowDigest, table: str, rows: Sequence[Cells]) -> None:

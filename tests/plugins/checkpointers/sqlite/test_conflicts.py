@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
+from msgspec import Raw
 
-from lgx import LockedError, ThreadRef, UsageError, WriteOutcome
+from lgx import ChannelBlob, LockedError, RawCheckpoint, ThreadRef, UsageError, WriteOutcome
 from lgx.testing import make_context
 
 
@@ -147,6 +148,28 @@ async def test_a_dry_run_foretells_it(
     assert found["b"] is not None
     assert (found["a"], found["c"]) == (None, None)
     assert files.target.read_bytes() == before
+
+
+async def test_a_dry_run_foretells_what_a_new_file_could_not_hold(
+    files: Any, original: Path, run_of: Any
+) -> None:
+    """Before there is one: values apart that are encrypted, and no key to put them together."""
+    blob = ChannelBlob(
+        thread_id="s", checkpoint_ns="", channel="a", version="1", type="msgpack+aes", blob=b"x"
+    )
+    document = Raw(b'{"v": 4, "id": "1", "channel_versions": {"a": "1"}}')
+    checkpoint = RawCheckpoint(
+        thread_id="s", checkpoint_ns="", checkpoint_id="1", document=document
+    )
+    context = make_context()
+    bundle = _bundle(context, "s", [checkpoint, blob])
+    async with files.sink() as sink:
+        await sink.begin(run_of("test://one", dry_run=True), context)
+        found = await sink.preview(bundle, context)
+    bundle.close()
+    assert found.error is not None
+    assert "is encrypted; set LANGGRAPH_AES_KEY" in found.error
+    assert not files.target.exists()
 
 
 async def _previewed(files: Any, original: Path, run: Any) -> dict[str, str | None]:
