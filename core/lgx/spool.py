@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -156,15 +156,29 @@ class Spool:
             yield from reversed(_split(self._read(start, stop)))
 
     def __iter__(self) -> Iterator[Record]:
-        if self._file is not None:
-            return map(decode_line, self.lines())
-        return itertools.chain.from_iterable(map(_records, list(self._blocks)))
+        return itertools.chain.from_iterable(map(_records, self._blocks_as_kept()))
+
+    def _blocks_as_kept(self) -> Iterable[_Block]:
+        return list(self._blocks) if self._file is None else self.blocks()
 
     def __reversed__(self) -> Iterator[Record]:
         if self._file is not None:
             return map(decode_line, self.lines_reversed())
         blocks = reversed(list(self._blocks))
         return itertools.chain.from_iterable(map(_records_reversed, blocks))
+
+    def without(self, kinds: Collection[str]) -> Iterator[Record]:
+        """The records of all other kinds, in order; these are not decoded, and so passed over at
+        little cost."""
+        begins = tuple(f'{{"kind":"{kind}"'.encode() for kind in kinds)
+        for block in self._blocks_as_kept():
+            if isinstance(block, bytes):
+                lines = (line for line in _split(block) if not line.startswith(begins))
+                yield from (
+                    record for record in map(decode_line, lines) if record.kind not in kinds
+                )
+            else:
+                yield from (record for record in block if record.kind not in kinds)
 
     def __len__(self) -> int:
         return self.count
@@ -267,6 +281,10 @@ class Bundle:
 
     def __len__(self) -> int:
         return self.spool.count
+
+    def without(self, kinds: Collection[str]) -> Iterator[Record]:
+        """The records of all other kinds, in order; these are passed over at little cost."""
+        return self.spool.without(kinds)
 
     def lines(self) -> Iterator[bytes]:
         return self.spool.lines()

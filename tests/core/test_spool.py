@@ -302,6 +302,8 @@ def test_rows_come_back_wherever_they_lie(keep: int, tmp_path: Path) -> None:
     assert list(spool.lines_reversed()) == lines[::-1]
     assert b"".join(spool.blocks()) == b"".join(line + b"\n" for line in lines)
     assert (len(spool), spool.checkpoints) == (122, 40)
+    for kinds in (["channel_blob"], ["thread", "raw_checkpoint"], []):
+        assert list(spool.without(kinds)) == [one for one in records if one.kind not in kinds]
     assert spool.size == pytest.approx(sum(map(len, lines)), rel=0.05)
     spool.close()
     assert budget.used == 0

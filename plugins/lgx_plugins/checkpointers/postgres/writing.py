@@ -13,11 +13,9 @@ from lgx import (
     ChannelBlob,
     CheckpointWrite,
     RawCheckpoint,
-    Record,
     RetryableError,
     ThreadError,
     WriteOutcome,
-    decode_line,
 )
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.postgres.coming import Coming
@@ -44,10 +42,6 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 __all__ = ["Writer"]
-
-_BLOB = b'{"kind":"channel_blob",'
-_WRITE = b'{"kind":"checkpoint_write",'
-_CHECKPOINT = b'{"kind":"raw_checkpoint",'
 
 _STAGED = "lgx_staged_"
 
@@ -270,7 +264,7 @@ class Writer:
         for one in coming:
             splitter = Splitter(one.bundle.thread_id, self._cipher)
             try:
-                for record in _records(one.bundle, but=_WRITE):
+                for record in _records(one.bundle, CheckpointWrite.kind):
                     if isinstance(record, ChannelBlob):
                         one.rows[BLOBS] += 1
                         yield shapes.blob(record)
@@ -291,7 +285,7 @@ class Writer:
     def _writes(self, coming: Sequence[Coming]) -> Iterator[Row]:
         shapes = self._shapes
         for one in coming:
-            for record in _records(one.bundle, but=_BLOB, nor=_CHECKPOINT):
+            for record in _records(one.bundle, ChannelBlob.kind, RawCheckpoint.kind):
                 if isinstance(record, CheckpointWrite):
                     one.rows[WRITES] += 1
                     one.pathless += shapes.pathless(record)
@@ -311,9 +305,9 @@ def _digest_in(found: Mapping[str, str], thread_id: str) -> str:
     return found.get(thread_id, "")
 
 
-def _records(bundle: Bundle, *, but: bytes, nor: bytes | None = None) -> Iterator[Record]:
-    """The rows of a thread, but for those whose lines begin so, as nearly all of them do."""
-    passed = (but,) if nor is None else (but, nor)
-    for line in bundle.lines():
-        if not line.startswith(passed):
-            yield check_row(decode_line(line), bundle.thread_id)
+def _records(
+    bundle: Bundle, *kinds: str
+) -> Iterator[RawCheckpoint | ChannelBlob | CheckpointWrite]:
+    """The rows of a thread, but for those of some kinds."""
+    for record in bundle.without(kinds):
+        yield check_row(record, bundle.thread_id)
