@@ -80,6 +80,11 @@ class Graph:
             first = next(iter(unknown)) if len(unknown) == 1 else INPUT
             self.triggers.setdefault(first, set()).add(INPUT)
 
+    def hides(self, channel: str) -> bool:
+        """Whether a channel is no part of the state: LangGraph's own, or one that older versions
+        named after the node which writes to it."""
+        return hidden(channel) or channel in self.triggers
+
     @property
     def single(self) -> str | None:
         if "__root__" in self._channels:

@@ -6,6 +6,7 @@ LangGraph does not know, and on arrays of numpy that hold other things than numb
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, TypeAlias
@@ -164,8 +165,19 @@ def _fields(node: Mapping[str, Any]) -> Any:
 
 
 def _constructor(node: Mapping[str, Any]) -> Any:
+    if node.get("method") == "fromhex" and node["module"] == "builtins":
+        return _from_hex(node)
     given = [node[key] for key in ("arg", "args", "kwargs") if key in node]
     return plain(given[0]) if len(given) == 1 else plain(given)
+
+
+def _from_hex(node: Mapping[str, Any]) -> Any:
+    """Bytes in the older JSON form."""
+    try:
+        (text,) = node["args"]
+        return b64encode(bytes.fromhex(text)).decode()
+    except (KeyError, ValueError, TypeError):
+        return plain(node.get("args"))
 
 
 def _nothing(node: Mapping[str, Any]) -> Any:

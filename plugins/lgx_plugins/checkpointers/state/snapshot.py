@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 from lgx import Checkpoint, Loss, RawCheckpoint, Thread, ThreadError
 from lgx_plugins.checkpointers.state import tasks
 from lgx_plugins.checkpointers.state.deltas import Deltas
-from lgx_plugins.checkpointers.state.graphs import Graphs, hidden
+from lgx_plugins.checkpointers.state.graphs import Graph, Graphs, hidden
 from lgx_plugins.checkpointers.state.heads import thread_of
 from lgx_plugins.checkpointers.state.rendering import Opener, shown, tree_of
 from lgx_plugins.checkpointers.state.rows import Rows
@@ -114,7 +114,7 @@ class States:
             entry(
                 task,
                 made.get(task.id),
-                graph.single,
+                graph,
                 self._subgraph(record, task),
                 self._opener,
                 what,
@@ -132,7 +132,7 @@ class States:
             checkpoint_id=record.checkpoint_id,
             parent_checkpoint_id=record.parent_checkpoint_id,
             created_at=stored.ts,
-            values=self._values(record, stored, graph.single, what),
+            values=self._values(record, stored, graph, what),
             next=Raw(tree_of([task.name for task in due], what)),
             tasks=Raw(b"[%s]" % b",".join(entries)),
             metadata=_metadata(stored, what),
@@ -140,11 +140,12 @@ class States:
             extra=_places(record, stored),
         )
 
-    def _values(self, record: RawCheckpoint, stored: Stored, single: str | None, what: str) -> Raw:
+    def _values(self, record: RawCheckpoint, stored: Stored, graph: Graph, what: str) -> Raw:
+        single = graph.single
         found = {
             channel: self._opener.shown(typed, f"channel {channel!r} of {what}")
             for channel, typed in stored.values.items()
-            if (channel == single if single is not None else not hidden(channel))
+            if (channel == single if single is not None else not graph.hides(channel))
         }
         if self._deltas is not None:
             for channel, neutral in self._deltas.values(record, stored):

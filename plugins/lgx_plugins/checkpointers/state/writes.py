@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from lgx_plugins.checkpointers.serde import TAG
 from lgx_plugins.checkpointers.serde.text import parse
-from lgx_plugins.checkpointers.state.graphs import hidden
+from lgx_plugins.checkpointers.state.graphs import Graph
 from lgx_plugins.checkpointers.state.rendering import Opener, Typed, tree_of
 from lgx_plugins.checkpointers.state.tasks import Task
 
@@ -90,7 +90,7 @@ def _question(tree: Any, what: str) -> bytes:
 def entry(
     task: Task,
     made: Made | None,
-    single: str | None,
+    graph: Graph,
     checkpoint: bytes,
     opener: Opener,
     what: str,
@@ -98,7 +98,6 @@ def entry(
     """An element of a state's tasks.
 
     Args:
-        single: the one channel that is the state, where it is no object of channels.
         checkpoint: where the task's subgraph keeps its own; `null` where it has none.
 
     Raises:
@@ -106,7 +105,7 @@ def entry(
     """
     result = b"null"
     if made is not None and made.output:
-        result = _result(made.output, single, lambda w: opener.shown(w, f"a write to {what}"))
+        result = _result(made.output, graph, lambda w: opener.shown(w, f"a write to {what}"))
     parts = (
         (b"id", msgspec.json.encode(task.id)),
         (b"name", _name(task.name, what)),
@@ -124,15 +123,16 @@ def _name(name: str, what: str) -> bytes:
     return tree_of(name, what)
 
 
-def _result(output: Sequence[Write], single: str | None, show: Callable[[Typed], bytes]) -> bytes:
+def _result(output: Sequence[Write], graph: Graph, show: Callable[[Typed], bytes]) -> bytes:
     """What it wrote to the state, by channel; of a function what it gave back."""
     for write in output:
         if write.channel == _RETURN:
             return show(write.typed)
     found: dict[str, bytes] = {}
+    single = graph.single
     for write in output:
         channel = write.channel
-        if channel != single if single is not None else _apart(channel):
+        if channel != single if single is not None else _apart(channel, graph):
             continue
         value, before = show(write.typed), found.get(channel, b"null")
         if before == b"null":  # LangGraph takes it for none
@@ -147,9 +147,14 @@ def _result(output: Sequence[Write], single: str | None, show: Callable[[Typed],
     return b"{%s}" % b",".join(members)
 
 
-def _apart(channel: str) -> bool:
+def _apart(channel: str, graph: Graph) -> bool:
     """Whether what is written there is no part of the state."""
-    return hidden(channel) or channel in ("__no_writes__", "__end__", "__input__", "__scheduled__")
+    return graph.hides(channel) or channel in (
+        "__no_writes__",
+        "__end__",
+        "__input__",
+        "__scheduled__",
+    )
 
 
 def _holds_several(value: bytes) -> bool:

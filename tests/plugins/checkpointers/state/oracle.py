@@ -32,7 +32,7 @@ def without_order(state: Any) -> Any:
         return [without_order(item) for item in state]
     if isinstance(state, dict):
         return {
-            key: sorted(value) if key == "labels" and value else without_order(value)
+            key: sorted(value) if key in ("labels", "tags") and value else without_order(value)
             for key, value in state.items()
         }
     return state
@@ -51,7 +51,7 @@ def history(graph: Any, saver: BaseCheckpointSaver[Any], thread_id: str) -> dict
             state = json.loads(json_dumpb(state))
             saved = saver.get_tuple(snapshot.config)
             assert saved is not None
-            written = saved.checkpoint["channel_versions"]
+            written = {*saved.checkpoint["channel_versions"], *saved.checkpoint["channel_values"]}
             if isinstance(state["values"], dict):
                 state["values"] = {
                     name: value
