@@ -65,6 +65,7 @@ def _of_msgpack(document: bytes, what: str) -> Parts:
         for _ in range(unpacker.read_map_header()):
             key = unpacker.unpack()
             if key == VALUES:
+                parts.values.clear()  # of two such fields the last counts, as for LangGraph
                 for _ in range(unpacker.read_map_header()):
                     channel = unpacker.unpack()
                     if not isinstance(channel, str):
@@ -73,6 +74,8 @@ def _of_msgpack(document: bytes, what: str) -> Parts:
                     unpacker.skip()
                     parts.values[channel] = view[begin : unpacker.tell()]
             elif key == _SENDS:
+                parts.sends = None
+                parts.fields.pop(key, None)
                 begin = unpacker.tell()
                 unpacker.skip()
                 if document[begin] not in (0x90, 0xC0):  # none of them: as it is

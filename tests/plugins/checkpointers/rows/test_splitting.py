@@ -74,6 +74,28 @@ def blob(channel: str, value: Any, version: str = "1") -> ChannelBlob:
     )
 
 
+def test_the_last_of_duplicate_fields_counts(splitter: Splitter) -> None:
+    """As LangGraph loads it: bytes that no honest program wrote, and nothing that it does not
+    show."""
+    fields = (
+        b"\xaechannel_values\x82\xa1b\x91\x01\xa1a\x91\x02"
+        b"\xadpending_sends\x91\x01\xadpending_sends\x90"
+        b"\xb0channel_versions\x81\xa1b\xa13"
+        b"\xaechannel_values\x82\xa1a\x91\x03\xa1a\x91\x04"
+        b"\xb0channel_versions\x81\xa1a\xa11"
+    )
+    record = whole({})
+
+    split = splitter.split(msgspec.structs.replace(record, blob=b"\x86" + fields))
+
+    assert document(split) == {
+        "pending_sends": [],
+        "channel_values": {},
+        "channel_versions": {"a": "1"},
+    }
+    assert (split.blobs, split.losses) == ([blob("a", [4])], [])
+
+
 def test_all_but_the_values_is_json_and_the_record_s_other_fields_stay(splitter: Splitter) -> None:
     split = splitter.split(whole({"a": [1]}))
 
