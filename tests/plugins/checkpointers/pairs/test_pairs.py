@@ -18,6 +18,7 @@ from langgraph.types import Send
 
 import lgx
 from lgx import Report, Secret, Use
+from lgx.testing import S3Process
 
 KEY = "0123456789abcdef"
 
@@ -130,6 +131,22 @@ async def test_postgres_through_a_file_and_back(
 
     await moved(postgres(filled), between)
     await moved(between, postgres(back))
+
+    assert back.rows() == filled.rows()
+
+
+async def test_postgres_through_a_bucket_and_back(
+    filled: Any, new_store: Callable[[], Any], s3_server: S3Process
+) -> None:
+    """Byte by byte."""
+    bucket = s3_server.new_bucket()
+    between = lgx.use("s3", url=f"s3://{bucket}/kept", endpoint_url=s3_server.endpoint_url)
+    back = new_store()
+    try:
+        await moved(postgres(filled), between)
+        await moved(between, postgres(back))
+    finally:
+        s3_server.remove_bucket(bucket)
 
     assert back.rows() == filled.rows()
 
