@@ -26,6 +26,7 @@ class RedisSaverConfig(Config, frozen=True, kw_only=True):
     checkpoint_write_prefix: Annotated[
         str, option("Begins the keys of writes, as RedisSaver's checkpoint_write_prefix.")
     ] = "checkpoint_write"
+    aes_key: AesKey = None
 
 
 class RedisSaverSourceConfig(RedisSaverConfig, frozen=True, kw_only=True):
@@ -41,7 +42,6 @@ class RedisSaverSourceConfig(RedisSaverConfig, frozen=True, kw_only=True):
 
 class RedisSaverSinkConfig(RedisSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
-    aes_key: AesKey = None
     allow_lossy: Annotated[
         bool,
         option(

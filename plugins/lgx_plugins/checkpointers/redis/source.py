@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import ClassVar
@@ -27,6 +27,8 @@ from lgx_plugins.checkpointers.redis.keys import Keys
 from lgx_plugins.checkpointers.redis.listing import Listing
 from lgx_plugins.checkpointers.redis.reading import Reader
 from lgx_plugins.checkpointers.redis.server import Server
+from lgx_plugins.checkpointers.rows.filters import check_filters
+from lgx_plugins.checkpointers.state import STATE_KINDS, Form
 
 __all__ = ["RedisSaverSource"]
 
@@ -43,7 +45,7 @@ class RedisSaverSource(Source[RedisSaverSourceConfig]):
     name = "redis-saver"
     summary = "LangGraph's own checkpoints in Redis, document by document."
     config_type = RedisSaverSourceConfig
-    offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind})
+    offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind}) | STATE_KINDS
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 50
 
@@ -53,6 +55,7 @@ class RedisSaverSource(Source[RedisSaverSourceConfig]):
         self._keys = Keys(config.checkpoint_prefix, config.checkpoint_write_prefix)
         self._server = Server(self._address, budgeted=True)
         self._listing = Listing(self._server, self._keys)
+        self._form = Form(config.aes_key)
 
     async def __aenter__(self) -> RedisSaverSource:
         await self._server.__aenter__()
@@ -77,13 +80,23 @@ class RedisSaverSource(Source[RedisSaverSourceConfig]):
     async def identity(self) -> str:
         return self._address.identity(self.config.checkpoint_prefix)
 
+    async def expected(self, query: Query, context: Context) -> int | None:
+        check_filters(query)  # a mistake is best told before anything moves
+        return None
+
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
+        self._form.choose(query, context)
         async for item in self._listing.refs(query, context):
             yield item
 
-    async def read(
+    def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
+        return self._form.of(self._documents(refs, context))
+
+    async def _documents(
+        self, refs: Sequence[ThreadRef], context: Context
+    ) -> AsyncGenerator[Record | ThreadEnd, None]:
         index = await self._listing.index(context)
         reader = Reader(self._server, self._keys, index, rows=self.config.form == "rows")
         for ref in refs:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from lgx import ChannelBlob, CheckpointWrite, RawCheckpoint, Record
+from lgx_plugins.checkpointers.rows import redisform
 from lgx_plugins.checkpointers.rows.values import Values
 from lgx_plugins.checkpointers.state.writes import Write
 from lgx_plugins.ids import id_bytes
@@ -49,7 +50,13 @@ class Rows:
         self._database.execute(_WRITES)
 
     def keep(self, record: Record) -> None:
-        """Takes a row; what is none is passed over."""
+        """Takes a row; what is none is passed over.
+
+        Raises:
+            ThreadError: a document of Redis that says nothing.
+        """
+        if isinstance(record, RawCheckpoint | CheckpointWrite):
+            record = redisform.plain(record)
         if isinstance(record, RawCheckpoint):
             self.count += self._database.execute(
                 _KEEP,
