@@ -6,7 +6,7 @@ comes out is what SqliteSaver would write of the checkpoint that PostgresSaver r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -14,13 +14,9 @@ from msgspec import UNSET, Raw
 
 from lgx import Bundle, ChannelBlob, CheckpointWrite, RawCheckpoint, ThreadError, decode_line
 from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
-from lgx_plugins.checkpointers.rows.values import Key, Typed, Values
+from lgx_plugins.checkpointers.rows.values import Key, Typed, Values, blobs_of, count_blobs
 
 __all__ = ["Joiner"]
-
-_BLOB = b'{"kind":"channel_blob",'
-_IN_MEMORY = 4 << 20
-"""Bytes of a thread that lies in memory, as the records that it is."""
 
 _TASKS = "__pregel_tasks"
 _NAME = _TASKS.encode()
@@ -134,8 +130,8 @@ class Joiner:
     def _keep_all(self) -> None:
         """Takes the values that stand behind the checkpoint in hand."""
         assert self._bundle is not None, "joined before a thread was begun"
-        if self._count != _count(self._bundle):
-            for blob in _blobs(self._bundle):
+        if self._count != count_blobs(self._bundle):
+            for blob in blobs_of(self._bundle):
                 if not self._values.has((blob.checkpoint_ns, blob.channel, blob.version)):
                     self.keep(blob)
         self._complete = True
@@ -202,28 +198,6 @@ def _sends(bundle: Bundle) -> dict[str, list[Typed]]:
                 one = (record.type or "", record.blob)
                 found.setdefault(record.checkpoint_id, []).append((order, one))
     return {key: [one for _, one in sorted(rows)] for key, rows in found.items()}
-
-
-def _count(bundle: Bundle) -> int:
-    """How many blobs it has."""
-    if bundle.size <= _IN_MEMORY:
-        return sum(isinstance(record, ChannelBlob) for record in bundle)
-    return sum(map(_blobs_in, bundle.blocks()))
-
-
-def _blobs(bundle: Bundle) -> Iterator[ChannelBlob]:
-    if bundle.size <= _IN_MEMORY:
-        yield from (record for record in bundle if isinstance(record, ChannelBlob))
-        return
-    for line in bundle.lines():
-        if line.startswith(_BLOB):
-            record = decode_line(line)
-            assert isinstance(record, ChannelBlob), "its line says so"
-            yield record
-
-
-def _blobs_in(block: bytes) -> int:
-    return block.startswith(_BLOB) + block.count(b"\n" + _BLOB)
 
 
 def _may_hold_sends(text: bytes) -> bool:
@@ -296,7 +270,13 @@ def _msgpack(typed: Typed, what: str) -> object:
     if type_ == "msgpack":
         import ormsgpack
 
-        return ormsgpack.Fragment(blob)
+        try:
+            return ormsgpack.Fragment(blob)
+        except ValueError as error:
+            raise ThreadError(
+                f"{what} is no msgpack that LangGraph could load ({str(error).lower()}); copy the "
+                "thread into tables of the layout that it comes from, or into an archive"
+            ) from None
     if type_ in ("bytes", "bytearray"):
         return blob
     if type_ == "json":
@@ -309,16 +289,18 @@ def _msgpack(typed: Typed, what: str) -> object:
 
 def _plain(blob: bytes, what: str) -> object:
     """JSON beside values in msgpack: only where it stands for nothing but itself."""
-    if b'"lc"' in blob:
+    try:
+        value = _any.decode(blob)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ThreadError(f"{what} is no JSON, as its type says: {error}") from error
+    spelled = msgspec.json.encode(value) if b"\\u00" in blob else blob  # with no letter escaped
+    if b'"lc"' in spelled:
         raise ThreadError(
             f"{what} holds an object in the older JSON form beside values in msgpack, which only "
             "LangGraph can bring into one document; copy the thread into tables of the layout "
             "that it comes from, or into an archive"
         )
-    try:
-        return _any.decode(blob)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ThreadError(f"{what} is no JSON, as its type says: {error}") from error
+    return value
 
 
 def _sound(typed: Typed, what: str) -> Typed:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
-from lgx import ChannelBlob
+from lgx import Bundle, ChannelBlob, decode_line
 from lgx_plugins.scratch import ScratchDatabase
 
-__all__ = ["Key", "Typed", "Values"]
+__all__ = ["Key", "Typed", "Values", "blobs_of", "count_blobs"]
 
 Key: TypeAlias = tuple[str, str, str]
 """Namespace, channel and version."""
 
 Typed: TypeAlias = tuple[str, bytes | None]
 """Type and bytes."""
+
+_BLOB = b'{"kind":"channel_blob",'
+_IN_MEMORY = 4 << 20
+"""Bytes of a thread that lies in memory, as the records that it is."""
 
 _KEEP = 4 << 20  # bytes that may stay in memory
 _SCHEMA = (
@@ -105,3 +110,26 @@ class Values:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+def count_blobs(bundle: Bundle) -> int:
+    """How many values of channels it has apart."""
+    if bundle.size <= _IN_MEMORY:
+        return sum(isinstance(record, ChannelBlob) for record in bundle)
+    return sum(map(_blobs_in, bundle.blocks()))
+
+
+def blobs_of(bundle: Bundle) -> Iterator[ChannelBlob]:
+    """Those values."""
+    if bundle.size <= _IN_MEMORY:
+        yield from (record for record in bundle if isinstance(record, ChannelBlob))
+        return
+    for line in bundle.lines():
+        if line.startswith(_BLOB):
+            record = decode_line(line)
+            assert isinstance(record, ChannelBlob), "its line says so"
+            yield record
+
+
+def _blobs_in(block: bytes) -> int:
+    return block.startswith(_BLOB) + block.count(b"\n" + _BLOB)

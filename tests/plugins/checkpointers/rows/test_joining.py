@@ -319,9 +319,13 @@ async def test_json_beside_msgpack(joiner: Joiner) -> None:
     (joined,) = _join(joiner, plain)
     values = _loaded(joined)["channel_values"]
     assert values == {"m": [1, 1.0, "x", {"a": None}], "n": 1}
-    plain[0] = _blob("m", "1", "json", b'{"lc": 2}')
-    with pytest.raises(ThreadError, match="only LangGraph can bring into one document"):
-        _join(joiner, plain)
+    for name in (b"lc", b"l\\u0063"):
+        plain[0] = _blob("m", "1", "json", b'{"%s": 2}' % name)
+        with pytest.raises(ThreadError, match="only LangGraph can bring into one document"):
+            _join(joiner, plain)
+    plain[0] = _blob("m", "1", "json", b'["\\u001b[1m"]')
+    (joined,) = _join(joiner, plain)
+    assert _loaded(joined)["channel_values"]["m"] == ["\x1b[1m"]
 
 
 async def test_encrypted_values_need_the_key() -> None:
@@ -364,6 +368,8 @@ async def test_encrypted_values_need_the_key() -> None:
         ("msgpack", b"\xc1", "is no msgpack"),
         ("msgpack", b"\xdb\xff\xff\xff\xffx", "is no msgpack"),
         ("msgpack", b"\x91" * 100_000, "is no msgpack"),
+        ("msgpack", b"\x91" * 1020 + b"\xc0", "is no msgpack that LangGraph could load"),
+        ("msgpack", b"\xa1\xff", "is no msgpack that LangGraph could load"),
         ("msgpack", None, "has no bytes"),
         ("json", b"{", "is no JSON"),
         ("json", b'"\xff"', "is no JSON"),
