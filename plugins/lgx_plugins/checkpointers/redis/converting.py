@@ -28,7 +28,7 @@ from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
 from lgx_plugins.checkpointers.rows.forms import check_row, is_split, stored_metadata
 from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.rows.parts import take_apart
-from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SHALLOW, is_redis
+from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SCORE, SHALLOW, is_redis
 from lgx_plugins.checkpointers.serde.redisdump import Dump
 from lgx_plugins.ids import id_digest
 
@@ -217,7 +217,15 @@ class Converted:
                     "blob": base64.b64encode(blob).decode(),
                 }
             )
-        return Document(key, text, own_id, registry, max(record.idx, 0), expires=_expiry(record))
+        score = _field(record, SCORE)
+        return Document(
+            key,
+            text,
+            own_id,
+            registry,
+            max(record.idx, 0) if score is None else score,
+            expires=_field(record, EXPIRES),
+        )
 
     def _opened(self, kind: str | None, blob: bytes | None, what: str) -> tuple[str, bytes]:
         if kind is None:
@@ -235,7 +243,7 @@ class Converted:
             ids = {"thread_id": record.thread_id, "checkpoint_ns": safe_ns}
             key = self._keys.shallow(record.thread_id, ns)
             text = _with(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
-            return Document(key, text, own_id, expires=_expiry(record))
+            return Document(key, text, own_id, expires=_field(record, EXPIRES))
         thread, safe_ns, checkpoint_id = self._keys.safe(record.thread_id, ns, own_id)
         key = self._keys.checkpoint(thread, safe_ns, checkpoint_id)
         if is_redis(record):
@@ -244,7 +252,7 @@ class Converted:
         else:
             text = self._made(record, thread, safe_ns, checkpoint_id)
         latest = self._keys.latest(thread, safe_ns)
-        return Document(key, text, own_id, latest=latest, expires=_expiry(record))
+        return Document(key, text, own_id, latest=latest, expires=_field(record, EXPIRES))
 
     def _made(self, record: RawCheckpoint, thread: str, ns: str, checkpoint_id: str) -> bytes:
         what = f"checkpoint {record.checkpoint_id!r} of namespace {record.checkpoint_ns!r}"
@@ -358,10 +366,10 @@ def _milliseconds(ts: object) -> float:
         return 0.0
 
 
-def _expiry(record: RawCheckpoint | CheckpointWrite) -> int | None:
-    if isinstance(record.extra, UnsetType) or EXPIRES not in record.extra:
+def _field(record: RawCheckpoint | CheckpointWrite, name: str) -> int | None:
+    if isinstance(record.extra, UnsetType) or name not in record.extra:
         return None
-    return msgspec.json.decode(record.extra[EXPIRES], type=int)
+    return msgspec.json.decode(record.extra[name], type=int)
 
 
 def _dumps(fields: dict[str, Any]) -> bytes:

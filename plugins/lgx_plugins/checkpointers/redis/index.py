@@ -39,6 +39,7 @@ class Entry(Struct, frozen=True):
     checkpoint_id: str
     parent: str | None
     size: int
+    is_write: bool = False
 
 
 class Listed(Struct, frozen=True):
@@ -123,7 +124,7 @@ class Index:
             if not rows:
                 return
             yield [
-                Entry(key, _text(ns), _text(id_), None if up is None else _text(up), size)
+                Entry(key, _text(ns), _text(id_), None if up is None else _text(up), size, writes)
                 for ns, id_, *_, key, up, size in rows
             ]
             after = rows[-1][:6]

@@ -12,10 +12,10 @@ from lgx import CheckpointWrite, Context, Loss, RawCheckpoint, ThreadError
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.redis.documents import place_of, record_of
 from lgx_plugins.checkpointers.redis.index import Entry, Index, Sum
-from lgx_plugins.checkpointers.redis.keys import Keys
-from lgx_plugins.checkpointers.redis.server import Server
+from lgx_plugins.checkpointers.redis.keys import EMPTY_ID, EMPTY_TEXT, Keys
+from lgx_plugins.checkpointers.redis.server import Command, Server
 from lgx_plugins.checkpointers.rows.ordering import Deferred
-from lgx_plugins.checkpointers.rows.redisform import EXPIRES, plain
+from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SCORE, plain
 
 __all__ = ["Item", "Reader"]
 
@@ -75,21 +75,48 @@ class Reader:
         async with aclosing(self._server.documents(keys, context, sizes)) as pieces:
             async for piece in pieces:
                 ends = await self._server.expiries([key for key, _ in piece], context)
+                scores = await self._scores(thread_id, entries, piece, context)
                 items: list[Item] = []
                 for (key, text), end in zip(piece, ends, strict=True):
                     if text is None:
                         continue
                     version.add(key, text)
-                    item = self._item(thread_id, key, text, end)
+                    item = self._item(thread_id, key, text, end, scores.get(key))
                     if item is not None:
                         items.append(item)
                 yield items
 
-    def _item(self, thread_id: str, key: bytes, text: bytes, end: int | None) -> Item | None:
-        extra = None
+    async def _scores(
+        self,
+        thread_id: str,
+        entries: Sequence[Entry],
+        piece: Sequence[tuple[bytes, bytes | None]],
+        context: Context,
+    ) -> dict[bytes, int]:
+        """Where writes stand in their sorted sets, for those that a saver has put there."""
+        wanted = {key for key, text in piece if text is not None}
+        writes = [entry for entry in entries if entry.is_write and entry.key in wanted]
+        commands: list[Command] = []
+        for entry in writes:
+            ns, checkpoint_id = entry.ns or EMPTY_TEXT, entry.checkpoint_id or EMPTY_ID
+            full = self._keys.registry(thread_id or EMPTY_ID, ns, checkpoint_id)
+            shallow = self._keys.shallow_registry(thread_id, ns)
+            commands += [("ZSCORE", full, entry.key), ("ZSCORE", shallow, entry.key)]
+        answers = await self._server.ask_all(context, commands)
+        found: dict[bytes, int] = {}
+        for at, entry in enumerate(writes):
+            for answer in answers[2 * at : 2 * at + 2]:
+                if answer is not None and not isinstance(answer, Exception):
+                    found.setdefault(entry.key, round(float(answer)))
+        return found
+
+    def _item(
+        self, thread_id: str, key: bytes, text: bytes, end: int | None, score: int | None
+    ) -> Item | None:
+        extra: dict[str, Raw] = {}
         if end is not None:
             self.expiring = True
-            extra = {EXPIRES: Raw(b"%d" % end)}
+            extra[EXPIRES] = Raw(b"%d" % end)
         what = f"document {key.decode('utf-8', 'backslashreplace')!r}"
         try:
             place = place_of(key, text, self._keys)
@@ -100,6 +127,8 @@ class Reader:
                 if place.task is None
                 else f"write {place.idx} of task {place.task!r} of {place.checkpoint_id!r}"
             )
+            if score is not None and score != max(place.idx, 0):
+                extra[SCORE] = Raw(b"%d" % score)
             record: RawCheckpoint | CheckpointWrite = record_of(place, text, extra)
             return plain(record) if self._rows else record
         except ThreadError as error:

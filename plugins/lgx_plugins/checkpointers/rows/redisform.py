@@ -17,13 +17,17 @@ from msgspec import UNSET, Raw, UnsetType
 from lgx import CheckpointWrite, RawCheckpoint, ThreadError
 from lgx_plugins.checkpointers.serde import redisjson
 
-__all__ = ["EXPIRES", "FULL", "SHALLOW", "is_redis", "metadata_text", "opened", "plain"]
+__all__ = ["EXPIRES", "FULL", "SCORE", "SHALLOW", "is_redis", "metadata_text", "opened", "plain"]
 
 FULL, SHALLOW = "redis", "redis-shallow"
 """The types of such records, by the saver that wrote them."""
 
 EXPIRES = "expires_at"
 """The field in `extra` that says when Redis removes the document, in milliseconds of Unix time."""
+
+SCORE = "score"
+"""The field in `extra` that says where a write stands in the sorted set of its checkpoint's, where
+that is not its number."""
 
 _text = msgspec.json.Decoder(str)
 
@@ -56,7 +60,7 @@ def plain(record: RawCheckpoint | CheckpointWrite) -> RawCheckpoint | Checkpoint
     """
     if not is_redis(record):
         return record
-    extra = _without_expiry(record)
+    extra = _others(record)
     if isinstance(record, RawCheckpoint):
         return msgspec.structs.replace(
             record, type="msgpack", blob=_whole(record), document=UNSET, extra=extra
@@ -111,7 +115,7 @@ def _whole(record: RawCheckpoint) -> bytes:
         raise ThreadError(f"{what}: {error}") from None
 
 
-def _without_expiry(record: RawCheckpoint | CheckpointWrite) -> Any:
+def _others(record: RawCheckpoint | CheckpointWrite) -> Any:
     if isinstance(record.extra, UnsetType):
         return UNSET
-    return {key: one for key, one in record.extra.items() if key != EXPIRES} or UNSET
+    return {key: one for key, one in record.extra.items() if key not in (EXPIRES, SCORE)} or UNSET
