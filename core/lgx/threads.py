@@ -128,6 +128,8 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
             keeps it.
         records: of a deployment's own records, how many are there now; None: all but those of
             which a holdable loss tells.
+        unchanged: how many of those were there already, and were left as they were; where
+            `written` is False all were.
     """
 
     thread_id: str | None
@@ -137,3 +139,4 @@ class WriteOutcome(Struct, frozen=True, kw_only=True):
     written: bool = True
     origin: ThreadOrigin | None = None
     records: int | None = None
+    unchanged: int = 0

@@ -123,11 +123,20 @@ class Tally:
         refused = sum(loss.holdable for loss in outcome.losses)
         arrived = max(0, len(bundle) - refused) if outcome.records is None else outcome.records
         self.lost(losses, None)
-        if not outcome.written:
-            self.report.extras_unchanged[kind] = arrived
-            return
-        self.report.extras[kind] = arrived
-        self._arrived(bundle)
+        self._count_extras(kind, arrived, outcome.unchanged if outcome.written else arrived)
+        if outcome.written:
+            self._arrived(bundle)
+
+    def _count_extras(self, kind: str, arrived: int, unchanged: int) -> None:
+        """Of a stream that brings a kind again, and more of it, what was written before is there
+        already: that is not counted as such."""
+        new, old = self.report.extras, self.report.extras_unchanged
+        before = new.get(kind, 0) + old.get(kind, 0)
+        unchanged = old.get(kind, 0) + max(0, unchanged - before)
+        if unchanged:
+            old[kind] = unchanged
+        if arrived > unchanged or not unchanged:
+            new[kind] = arrived - unchanged
 
     def previewed_extras(self, kind: str, bundle: Bundle, outcome: WriteOutcome) -> None:
         """A dry run has found what would become of a kind."""

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from lgx import Assistant, Counts, Report, ThreadRef, WriteOutcome
+from lgx import Assistant, Bundle, Counts, Report, ThreadRef, WriteOutcome
+from lgx.engine.tally import Tally
+from lgx.progress import Progress
+from lgx.testing import make_context
 
 
 @pytest.fixture
@@ -122,6 +125,29 @@ async def test_records_that_stood_there_already_are_told_apart(bench: Any, kit: 
     report: Report = await bench.run()
 
     assert (report.extras, report.extras_unchanged) == ({"assistant": 1}, {"store_item": 1})
+
+
+@pytest.mark.parametrize(
+    ("told", "new", "old"),
+    [
+        ([(3, 1)], {"cron": 2}, {"cron": 1}),
+        ([(3, 3)], {}, {"cron": 3}),
+        ([(3, 1), (5, 4)], {"cron": 3}, {"cron": 2}),
+        ([(0, 0)], {"cron": 0}, {}),
+    ],
+)
+def test_those_of_one_kind_that_stood_there_already_are_told_apart(
+    told: list[tuple[int, int]], new: dict[str, int], old: dict[str, int]
+) -> None:
+    """Also where a stream brings them again, and more: the first ones this run has written."""
+    report = Report()
+    tally = Tally(report, Progress(), "state")
+    for records, unchanged in told:
+        outcome = WriteOutcome(thread_id=None, records=records, unchanged=unchanged)
+        bundle = Bundle(make_context().spool(), ref=None, mark=None, outcome="complete")
+        tally.wrote_extras("cron", bundle, outcome)
+        bundle.close()
+    assert (report.extras, report.extras_unchanged) == (new, old)
 
 
 @pytest.mark.parametrize(("expected", "left"), [(None, 14), (63, 61), (3, 14)])

@@ -127,7 +127,9 @@ async def test_only_what_arrived_is_counted(source: Filled, target: str) -> None
     source made by itself for that graph."""
     report = await bring(source.url, target)
     whole = await bring(source.url, target, map_graph={"gone": "loop"})
-    assert whole.extras["assistant"] == report.extras["assistant"] + 2
+    brought, own = report.extras["assistant"], report.extras_unchanged["assistant"]
+    assert whole.extras_unchanged["assistant"] == brought + own + 1
+    assert whole.extras == {"assistant": 1}
     assert report.extras["cron"] == len(source.crons)
     assert report.extras["store_item"] == len(source.items)
 
@@ -139,12 +141,16 @@ async def test_store_items_arrive(source: Filled, target: str) -> None:
 
 
 async def test_a_second_run_writes_nothing(source: Filled, target: str, proxy: FaultProxy) -> None:
-    """And what it brought is not there twice."""
-    await bring(source.url, target, map_graph={"gone": "loop"})
+    """And what it brought is not there twice; it is told that all of it was there."""
+    first = await bring(source.url, target, map_graph={"gone": "loop"})
     before = await assistants(target), len(await crons(target)), await items(target)
     report = await bring(source.url, proxy.url, map_graph={"gone": "loop"})
     assert report.exit_code == 0, report.failures
     assert writes(proxy) == []
+    own = first.extras_unchanged["assistant"]  # what each server has by itself
+    count = first.extras["assistant"] + own
+    assert report.extras_unchanged == {**first.extras, "assistant": count}
+    assert report.extras == {}
     assert (await assistants(target), len(await crons(target)), await items(target)) == before
 
 

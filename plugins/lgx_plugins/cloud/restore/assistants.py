@@ -12,7 +12,14 @@ from msgspec import Raw
 from lgx import Assistant, Bundle, Context, Loss, Record, RetryableError, ThreadError, canonical
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
-from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
+from lgx_plugins.cloud.restore.belongings import (
+    Restored,
+    encoded,
+    extra_of,
+    member,
+    said,
+    system_id,
+)
 from lgx_plugins.cloud.restore.foreseen import Course, Foreseen
 from lgx_plugins.cloud.restore.graphs import Graphs
 
@@ -33,14 +40,12 @@ async def restore_assistants(
     conflict: Conflict,
     context: Context,
     foreseen: Foreseen | None = None,
-) -> tuple[list[Loss], int]:
-    """Creates those that are missing, and adds the versions that one there still lacks.
+) -> Restored:
+    """Creates those that are missing, and adds the versions that one there still lacks. What is
+    counted is versions.
 
     Args:
         foreseen: takes what would be done, which is then not done.
-
-    Returns:
-        What could not be restored, holdable or not; and how many versions are there.
 
     Raises:
         RetryableError: the server does not answer.
@@ -50,7 +55,7 @@ async def restore_assistants(
         async for assistant_id, versions in _by_assistant(Extras(client, context).of("assistant"))
     }
     losses: list[Loss] = []
-    arrived = 0
+    arrived = unchanged = 0
     for _, records in itertools.groupby(bundle, _id_of):
         wanted = _in_order(record for record in records if isinstance(record, Assistant))
         restorer = _Restorer(client, graphs, wanted, conflict, context, dry=foreseen is not None)
@@ -58,19 +63,21 @@ async def restore_assistants(
             graphs.lacking[restorer.id] = restorer.graph_id
         if restorer.empty:
             arrived += restorer.has_graph
+            unchanged += restorer.has_graph
             continue
         held = _in_order(there.get(restorer.id, ()))
         try:
             course = await restorer.restore(held)
             if course is not None:
                 arrived += len(wanted)
+                unchanged += restorer.left
                 graphs.assistants.add(restorer.id)
                 if foreseen is not None:
                     foreseen.add(course, restorer.id)
         except (ThreadError, RetryableError) as error:
             restorer.lost("", str(error))
         losses += restorer.losses
-    return losses, arrived
+    return Restored(losses, arrived, unchanged)
 
 
 def _id_of(record: Record) -> str:
@@ -119,6 +126,7 @@ class _Restorer:
         self._dry = dry
         self._system = _is_system(wanted)
         self.losses: list[Loss] = []
+        self.left = 0  # versions that are there as they are
         self.id = wanted[0].assistant_id
         self.graph_id = wanted[0].graph_id
         if self._system and self.graph_id is not None:
@@ -167,10 +175,12 @@ class _Restorer:
                 await self._ask("POST", "/assistants", {**head, **body})
             else:
                 await self._ask("PATCH", self._path, body)
+        self.left = len(there)
         in_force = _in_force(self._wanted)
         added = len(contents) > len(there)
         if in_force != (len(contents) - 1 if added else _in_force(held)):
             await self._ask("POST", f"{self._path}/latest", {"version": in_force + 1})
+            self.left -= not added
         elif course == "completed" and not added:
             course = "unchanged"
         return course

@@ -6,13 +6,27 @@ import uuid
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import Raw, Struct, UnsetType
 
-from lgx import split_object
+from lgx import Loss, split_object
 
-__all__ = ["encoded", "extra_of", "member", "said", "system_id"]
+__all__ = ["Restored", "encoded", "extra_of", "member", "said", "system_id"]
 
 _GRAPHS = uuid.UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
+
+
+class Restored(Struct, frozen=True):
+    """What became of the records of one kind.
+
+    Attributes:
+        losses: what could not be restored, or was left as it is; holdable or not.
+        records: how many are there now.
+        unchanged: how many of them were there before, as they are.
+    """
+
+    losses: list[Loss]
+    records: int
+    unchanged: int
 
 
 def system_id(graph_id: str) -> str:

@@ -20,7 +20,14 @@ from lgx import (
 )
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
-from lgx_plugins.cloud.restore.belongings import encoded, extra_of, member, said, system_id
+from lgx_plugins.cloud.restore.belongings import (
+    Restored,
+    encoded,
+    extra_of,
+    member,
+    said,
+    system_id,
+)
 from lgx_plugins.cloud.restore.config import CloudSinkConfig
 from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.graphs import Graphs
@@ -77,15 +84,11 @@ class CronRestorer:
         self._foreseen = foreseen
         self._systems = {system_id(old): system_id(new) for old, new in config.map_graph.items()}
 
-    async def restore(self, bundle: Bundle) -> tuple[list[Loss], int]:
-        """
-        Returns:
-            The crons that the server did not take, or that were left as they are; and how many
-            are there.
-        """
+    async def restore(self, bundle: Bundle) -> Restored:
+        """The losses are crons that the server did not take, or that were left as they are."""
         there = await self._there()
         losses: list[Loss] = []
-        created = enabled = 0
+        created = enabled = unchanged = 0
         for record in bundle:
             assert isinstance(record, Cron)
             try:
@@ -94,7 +97,9 @@ class CronRestorer:
                 made_from = digest(encoded(body))
                 old = there.get(record.cron_id)
                 if old is not None and _made_from(old) == made_from:
-                    enabled += await self._enable(record, old)
+                    was_enabled = await self._enable(record, old)
+                    enabled += was_enabled
+                    unchanged += not was_enabled
                     continue
                 if old is not None and self._config.on_conflict != "replace":
                     losses.append(self._left(record))
@@ -108,8 +113,9 @@ class CronRestorer:
                 created += 1
             except (ThreadError, RetryableError) as error:
                 losses.append(Loss(what=f"cron {record.cron_id}", why=str(error)))
+        restored = Restored(losses, len(bundle) - len(losses), unchanged)
         if self._foreseen is not None:
-            return losses, len(bundle) - len(losses)
+            return restored
         if created and not self._config.enable_crons:
             self._context.note(
                 f"{created} cron{'s were' if created > 1 else ' was'} created disabled; "
@@ -117,7 +123,7 @@ class CronRestorer:
             )
         if enabled:
             self._context.note(f"{enabled} crons that were created disabled were enabled")
-        return losses, len(bundle) - len(losses)
+        return restored
 
     async def _check(self, assistant_id: str) -> None:
         """That the target has what a cron runs.

@@ -184,8 +184,12 @@ class CloudSink(Sink[CloudSinkConfig]):
             ).restore(bundle)
         else:
             restored = await restore_items(self._client, bundle, conflict, context, foreseen)
-        losses, records = restored
-        return WriteOutcome(thread_id=None, losses=tuple(losses), records=records)
+        return WriteOutcome(
+            thread_id=None,
+            losses=tuple(restored.losses),
+            records=restored.records,
+            unchanged=restored.unchanged,
+        )
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         run, context = self._begun()

@@ -11,7 +11,7 @@ from msgspec import UnsetType
 from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
-from lgx_plugins.cloud.restore.belongings import encoded, extra_of
+from lgx_plugins.cloud.restore.belongings import Restored, encoded, extra_of
 from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.items import HeldItem, HeldItems, digest_of, since_of
 
@@ -28,22 +28,21 @@ async def restore_items(
     conflict: Conflict,
     context: Context,
     foreseen: Foreseen | None = None,
-) -> tuple[list[Loss], int]:
+) -> Restored:
     """Puts each that is not there yet, or is older there, under its namespace and key.
 
     Args:
         foreseen: takes what would be done, which is then not done.
 
     Returns:
-        The items that the server did not take, and those that were left because they are
-        newer there; and how many are there as they are at the source.
+        Among the losses those that were left because they are newer there.
     """
     with HeldItems() as there:
         async for item in Extras(client, context).of("store_item"):
             assert isinstance(item, StoreItem)
             there.add(item)
-        losses = await _restore(client, bundle, there, conflict, context, foreseen)
-    return losses, len(bundle) - len(losses)
+        losses, unchanged = await _restore(client, bundle, there, conflict, context, foreseen)
+    return Restored(losses, len(bundle) - len(losses), unchanged)
 
 
 async def _restore(
@@ -53,12 +52,14 @@ async def _restore(
     conflict: Conflict,
     context: Context,
     foreseen: Foreseen | None,
-) -> list[Loss]:
-    """What did not come of it, or was left."""
+) -> tuple[list[Loss], int]:
+    """What did not come of it, or was left; and how many are the same there."""
     losses: list[Loss] = []
+    unchanged = 0
     items = iter(bundle)
 
     async def worker(items: Iterator[object]) -> None:
+        nonlocal unchanged
         for item in items:
             assert isinstance(item, StoreItem)
             held = there.find(item)
@@ -66,6 +67,7 @@ async def _restore(
             if same and foreseen is not None:
                 foreseen.add("unchanged", _name(item))
             if same:
+                unchanged += 1
                 await asyncio.sleep(0)  # many may be the same, and others run, too
                 continue
             if held is not None and conflict != "replace" and _newer(held, item):
@@ -85,7 +87,7 @@ async def _restore(
                 group.create_task(worker(items))
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None  # what ends the run, which all of them met
-    return losses
+    return losses, unchanged
 
 
 def _left(item: StoreItem, conflict: Conflict) -> Loss:
