@@ -69,8 +69,9 @@ class Extras:
     async def assistants(self) -> AsyncIterator[Record]:
         """Each assistant in all its versions, oldest first, and last the one in force.
 
-        That one is as the assistant itself shows it, with its `updated_at`; but `created_at` is
-        the version's own, as in all of them. The assistant's is that of its first version.
+        That one has what the assistant itself shows, as its `updated_at`, where the list of
+        versions does not tell otherwise: a server may go on to show `created_at` of the first
+        version, and graph and context of the newest, when an older one is in force again.
         """
         pages = _Pages(
             self,
@@ -82,7 +83,7 @@ class Extras:
             versions = [version async for version in self._versions(assistant)]
             for version in sorted(versions, key=lambda v: v.version):
                 if version.version == assistant.version:
-                    assistant = _created_with(assistant, version)
+                    assistant = _in_force(assistant, version)
                 else:
                     yield msgspec.structs.replace(version, latest=False)
             yield assistant
@@ -231,11 +232,14 @@ def _item_key(item: StoreItem) -> str:
     return hashlib.sha256(msgspec.json.encode((item.namespace, item.key))).hexdigest()
 
 
-def _created_with(assistant: Assistant, version: Assistant) -> Assistant:
-    """The assistant with the version's own time of creation, where it has one."""
-    if isinstance(assistant.extra, UnsetType) or isinstance(version.extra, UnsetType):
+def _in_force(assistant: Assistant, version: Assistant) -> Assistant:
+    """The assistant as that version of it, as far as its list of versions tells."""
+    if isinstance(version.extra, UnsetType):
         return assistant
-    if "created_at" not in version.extra:
-        return assistant
-    extra = {**assistant.extra, "created_at": version.extra["created_at"]}
-    return msgspec.structs.replace(assistant, extra=extra)
+    extra = {} if isinstance(assistant.extra, UnsetType) else assistant.extra
+    told = {name: value for name, value in version.extra.items() if value != _NULL}
+    return msgspec.structs.replace(
+        assistant,
+        graph_id=version.graph_id or assistant.graph_id,
+        extra={**extra, **told},
+    )

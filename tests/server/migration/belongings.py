@@ -34,8 +34,9 @@ async def assistants(user: User) -> None:
         path = f"/assistants/{made['assistant_id']}"
         for version in range(2, versions + 1):
             change = {"name": f"{graph} {version}", "config": {"tags": [str(version)]}}
+            change |= {"graph_id": "relay"} if version == 3 else {}
             await user.server.patch(path, {**change, "description": f"version {version}"})
-        if versions > 1:  # what is in force need not be the newest
+        if versions > 1:  # what is in force need not be the newest, nor of its graph
             await user.server.post(f"{path}/latest", {"version": 2})
         user.filled.assistants.append(made["assistant_id"])
 
