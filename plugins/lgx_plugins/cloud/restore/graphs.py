@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -162,7 +163,7 @@ class Graphs:
         """
         if name in self.assistants or name in self._known:
             return True
-        path = f"/assistants/{quote(name, safe='')}"
+        path = f"/assistants/{_assistant_id(name)}"
         try:
             await self._client.light(context, "GET", path, opening=b"{", what=f"assistant {name!r}")
         except RefusedError as error:
@@ -172,10 +173,10 @@ class Graphs:
         return True
 
     async def _runs(self, graph: str, context: Context) -> bool:
-        """Asks for one by its name: who may not list assistants may still use them."""
+        """Asks for one: who may not list assistants may still use them."""
         if graph in self._missing:
             return False
-        path = f"/assistants/{quote(graph, safe='')}/schemas"
+        path = f"/assistants/{system_id(graph)}/schemas"
         try:
             await self._client.light(
                 context, "GET", path, opening=b"{", what=f"schemas of graph {graph!r}"
@@ -216,3 +217,11 @@ class Graphs:
             nodes=frozenset(node.id for node in drawn.nodes),
             edges=tuple(Edge(e.source, e.target, e.conditional) for e in drawn.edges),
         )
+
+
+def _assistant_id(name: str) -> str:
+    """Of an assistant by its id, or of the one that each server has for a graph of that name."""
+    try:
+        return str(uuid.UUID(name))
+    except ValueError:
+        return system_id(name)
