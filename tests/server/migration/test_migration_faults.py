@@ -39,6 +39,10 @@ def some(source: Filled) -> dict[str, str]:
     return {name: source.threads[name] for name in NAMES}
 
 
+def record(request: Request) -> bool:
+    return request.path == "/threads/search" and b"state_updated_at" in request.body
+
+
 def continuation(request: Request) -> bool:
     return request.path == "/threads" and b'"if_exists":"do_nothing"' in request.body
 
@@ -85,6 +89,8 @@ ONCE: dict[str, tuple[Match, Fault, bool]] = {
     "500 to a branch": (BRANCH, Status(500), False),
     "history reset": (HISTORY, Reset(), True),
     "history cut short": (HISTORY, CutBody(), True),
+    "an empty history": (HISTORY, Answer(b"[]", 200), False),
+    "no record": (record, Answer(b"[]", 200), False),
     "history is no history": (HISTORY, Answer(b'{"detail":"oh"}', 200), False),
     "mark lost": (MARK, Reset(), True),
     "500 to a mark": (MARK, Status(500), False),
@@ -94,6 +100,7 @@ ONCE: dict[str, tuple[Match, Fault, bool]] = {
 SHORT = {
     *("201 with an error", "500 after creation", "reset after creation", "409 after creation"),
     *("creation's answer cut short", "continuation lost", "branch lost", "history cut short"),
+    *("an empty history", "no record"),
 }
 """Those that are tried each time."""
 

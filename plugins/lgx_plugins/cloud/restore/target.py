@@ -81,6 +81,7 @@ class HttpTarget:
         self._graph_id = graph_id
         self._ttl = ttl
         self._failures = 0
+        self._taken = False  # whether steps were, since it was created last
 
     # -- writing ----------------------------------------------------------------------
 
@@ -92,6 +93,7 @@ class HttpTarget:
             RefusedUpdateError: see `Target`.
         """
         self._attempt.begin()
+        self._taken = False
         self.marking.before = None
         content = self._body("raise", supersteps)
         what = f"creation of thread {self._thread_id}"
@@ -119,6 +121,7 @@ class HttpTarget:
         answer = await self._context.request(call, what=what, bulk=True)
         self._attempt.exposed = True
         self._check(answer)
+        self._taken = bool(supersteps)
 
     async def _remove_made(self) -> None:
         if await self._attempt.remove_made() is not None:
@@ -128,6 +131,7 @@ class HttpTarget:
         # With all that creating it takes: should it have gone, what comes of this is labelled.
         content = self._body("do_nothing", supersteps)
         self._check(await self._send("/threads", content, "continuation"))
+        self._taken = True
 
     async def branch(self, parent_id: str, update: bytes) -> str:
         # The server takes an id that it does not know, and builds upon nothing.
@@ -231,10 +235,16 @@ class HttpTarget:
     async def history(self) -> AsyncIterator[Checkpoint]:
         if self._attempt.id is not None:
             self.marking.before = await self._look()
-            if self.marking.before is None:
+            if self.marking.before is None and not self._taken:
                 return
+        empty = True
         async for row in self._standing.history():
+            empty = False
             yield row
+        if empty and self._taken:
+            raise UnknownFateError(
+                "the target gives no history of a thread that was just built", status=None
+            )
 
     async def topology(self) -> Topology | None:
         if self._graph_id is None:
