@@ -26,6 +26,7 @@ _CODES = {
     "f8": "d",
 }
 _MOST = 64  # dimensions that numpy has
+_MOST_EMPTY = 10_000  # lists that no bytes stand for
 
 
 def numbers(node: Mapping[str, Any]) -> Any:
@@ -33,6 +34,8 @@ def numbers(node: Mapping[str, Any]) -> Any:
     dtype, shape, order = node["dtype"], node["shape"], node["order"]
     code = _CODES.get(dtype.lstrip("<>|="))
     if code is None or order not in ("C", "F") or len(shape) > _MOST or min(shape, default=0) < 0:
+        return None
+    if 0 in shape and prod(filter(None, shape)) > _MOST_EMPTY:
         return None
     data = b64decode(node["data"])
     mark = ">" if dtype.startswith(">") else "<"
@@ -46,15 +49,11 @@ def numbers(node: Mapping[str, Any]) -> Any:
 
 
 def _of_rows(flat: Sequence[Any], shape: Sequence[int]) -> Any:
-    if not shape:
-        return flat[0]
-    found: list[Any] = list(flat)
-    for size in reversed(shape[1:]):
-        if size == 0:
-            found = [[] for _ in range(prod(shape[: len(shape) - 1]))]
-            continue
-        found = [found[at : at + size] for at in range(0, len(found), size)]
-    return found
+    if len(shape) < 2:
+        return list(flat) if shape else flat[0]
+    first, *rest = shape
+    size = prod(rest)
+    return [_of_rows(flat[at * size : (at + 1) * size], rest) for at in range(first)]
 
 
 def _of_columns(flat: Sequence[Any], shape: Sequence[int]) -> Any:

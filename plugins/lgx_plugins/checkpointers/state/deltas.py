@@ -114,9 +114,14 @@ class Deltas:
         row = self._database.row(_FIND, key)
         return None if row is None else row[0]
 
-    def values(self, record: RawCheckpoint, stored: Stored) -> Iterator[tuple[str, bytes]]:
-        """The values that the checkpoint does not keep, in neutral form; the channels of which
-        they are not known for sure are told of in `losses`."""
+    def values(
+        self, record: RawCheckpoint, stored: Stored, *, told: bool
+    ) -> Iterator[tuple[str, bytes]]:
+        """The values that the checkpoint does not keep, in neutral form.
+
+        Args:
+            told: whether `losses` is to tell of those that are not known for sure.
+        """
         namespace = without_ids(record.checkpoint_ns)
         for channel in sorted(self._graphs.of(record.checkpoint_ns).deltas):
             if channel in stored.values or channel not in stored.versions:
@@ -125,7 +130,7 @@ class Deltas:
             value = None
             if key not in self._refuted:
                 value = self._value(record.checkpoint_ns, record.checkpoint_id, channel)
-            if value is None or key not in self._proven:
+            if told and (value is None or key not in self._proven):
                 self._told[key] += 1
             if value is not None:
                 yield channel, value

@@ -132,7 +132,7 @@ class States:
             checkpoint_id=record.checkpoint_id,
             parent_checkpoint_id=record.parent_checkpoint_id,
             created_at=stored.ts,
-            values=self._values(record, stored, graph, what),
+            values=self._values(record, stored, graph, what, told),
             next=Raw(tree_of([task.name for task in due], what)),
             tasks=Raw(b"[%s]" % b",".join(entries)),
             metadata=_metadata(stored, what),
@@ -140,7 +140,9 @@ class States:
             extra=_places(record, stored),
         )
 
-    def _values(self, record: RawCheckpoint, stored: Stored, graph: Graph, what: str) -> Raw:
+    def _values(
+        self, record: RawCheckpoint, stored: Stored, graph: Graph, what: str, told: bool
+    ) -> Raw:
         single = graph.single
         found = {
             channel: self._opener.shown(typed, f"channel {channel!r} of {what}")
@@ -148,7 +150,7 @@ class States:
             if (channel == single if single is not None else not graph.hides(channel))
         }
         if self._deltas is not None:
-            for channel, neutral in self._deltas.values(record, stored):
+            for channel, neutral in self._deltas.values(record, stored, told=told):
                 found[channel] = shown(neutral, f"channel {channel!r} of {what}")
         if single is not None:
             return Raw(found.get(single, b"null"))
@@ -179,8 +181,9 @@ class States:
         if self._deltas is not None:
             yield from self._deltas.losses(thread_id)
         for channel, count in self._unapplied.items():
+            times = "1 update" if count == 1 else f"{count} updates"
             yield Loss(
-                what=f"{count} updates of channel {channel!r} that came with a command",
+                what=f"{times} of channel {channel!r} that came with a command",
                 why="they are kept apart from the checkpoint's values, and only the graph knows "
                 "how they are put in; the values before them are given",
                 thread_id=thread_id,
@@ -188,7 +191,7 @@ class States:
             )
         if orphans := self._rows.orphans:
             yield Loss(
-                what=f"{orphans} writes at checkpoints that are not there",
+                what=f"{'1 write' if orphans == 1 else f'{orphans} writes'} at absent checkpoints",
                 why="a state is a checkpoint; copy the thread with --fidelity raw to keep them",
                 thread_id=thread_id,
                 holdable=False,
