@@ -14,7 +14,7 @@ from lgx.records import CHECKPOINT_KINDS
 from lgx.verification.counterparts import Counterparts
 from lgx.verification.entries import Entry, Row
 from lgx.verification.exact import compare_exactly
-from lgx.verification.excuses import Excuses
+from lgx.verification.excuses import OF_ITS_OWN, Excuses
 from lgx.verification.extras import compare_extras
 from lgx.verification.findings import Findings, First, merged
 from lgx.verification.history import History
@@ -106,7 +106,7 @@ class Comparison:
         if not left and self._chosen:
             return
         if not left and self._is_its_own(right[0]):
-            self._excused["threads that the target has of its own"] += len(right)
+            self._excused[f"threads{OF_ITS_OWN}"] += len(right)
             return
         counts, own = self._found.threads, (left or right)[0]
         findings = Findings(checkpoints=self._found.checkpoints, records=self._found.records)
@@ -148,10 +148,13 @@ class Comparison:
     def _is_its_own(self, entry: Entry) -> bool:
         """Whether a thread of a server that threads were rebuilt on is none of these: servers
         have others, too."""
-        source = self._sides[0].identity
+        return self._is_shared() and entry.source != self._sides[0].identity
+
+    def _is_shared(self) -> bool:
+        """Whether the sink is a server that threads of the source were rebuilt on."""
         if self._shared is None:
-            self._shared = self._ledgers[1].rebuilt_from(source)
-        return self._shared and entry.source != source
+            self._shared = self._ledgers[1].rebuilt_from(self._sides[0].identity)
+        return self._shared
 
     def _compare(self, left: Entry, right: Entry, findings: Findings) -> str | None:
         """Returns how far the thread was rebuilt, where it was."""
@@ -236,6 +239,7 @@ class Comparison:
             (left, right),
             self._found.records,
             self._excused if rebuilt else None,
+            beside=rebuilt and self._is_shared(),
         ):
             self._listing.differs(None, what, first)
 

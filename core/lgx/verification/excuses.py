@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 from lgx.verification.report import LeftOut
 
-__all__ = ["THE_THREADS", "Excuses"]
+__all__ = ["OF_ITS_OWN", "THE_THREADS", "Excuses"]
+
+OF_ITS_OWN = " that the target has of its own"
+"""What the names end with of what did not come from the source."""
 
 THE_THREADS = "the thread's "
 """What the names begin with of keys of a thread's metadata that copies cannot have."""
@@ -26,12 +29,12 @@ _WHY = {
     "what servers show as values": "the newest state was compared",
     "graph ids": "their labels say which they were (--sink-map-graph)",
     "statuses": "servers work them out themselves",
-    "threads that the target has of its own": "they did not come from this source",
     "system assistants": "servers make them by themselves",
     "ids, payloads and states of crons": "servers give new ones, and lgx creates them disabled",
 }
 _ELSE = "servers take none from others"
 _ADDED = "servers add to it"
+_BESIDE = "they did not come from this source"
 _KEPT = "servers and lgx keep it for themselves"
 
 
@@ -61,5 +64,9 @@ class Excuses(Counter[str]):
                     what=f"{what} that only rebuilt threads have ({number:,})", why=_ADDED
                 )
             else:
-                why = _KEPT if what.startswith(THE_THREADS) else _WHY.get(what, _ELSE)
+                why = _WHY.get(what, _ELSE)
+                if what.startswith(THE_THREADS):
+                    why = _KEPT
+                elif what.endswith(OF_ITS_OWN):
+                    why = _BESIDE
                 yield LeftOut(what=f"{what} ({number:,})", why=why)

@@ -7,7 +7,7 @@ from functools import partial
 
 from lgx.verification.entries import Row
 from lgx.verification.exact import Pair, What, compare_pair, either, order
-from lgx.verification.excuses import Excuses
+from lgx.verification.excuses import OF_ITS_OWN, Excuses
 from lgx.verification.findings import First, merged
 from lgx.verification.fingerprint import SIZE, shown
 from lgx.verification.report import Compared
@@ -18,6 +18,7 @@ __all__ = ["compare_extras"]
 _TIMES = ("created_at", "updated_at")
 _OF_CRONS = ("schedule", "end_time", "timezone")
 _GRAPH = "graph_id"
+_WORDS = {"store_item": "store items"}
 
 
 def compare_extras(
@@ -25,15 +26,20 @@ def compare_extras(
     rows: tuple[Iterator[Row], Iterator[Row]],
     counts: Compared,
     excused: Excuses | None,
+    *,
+    beside: bool = False,
 ) -> Iterator[tuple[What, First]]:
     """Each record that differs.
 
     Args:
         excused: where a server made those of one side: then times do not count, nor assistants
             that servers make by themselves, and crons are known by what they stand for.
+        beside: whether the sink is such a server, which may have others of its own.
     """
     ignored = None if excused is None else partial(_passed_over, excused)
     crons: tuple[list[Row], list[Row]] = ([], [])
+    known: set[bytes] = set()  # assistants of the source
+    others: list[Pair] = []
     for pair in merged(*rows, order):
         row = either(pair)
         if excused is not None and row.kind == "cron":
@@ -43,16 +49,35 @@ def compare_extras(
         if excused is not None and row.head.source == "system":
             excused["system assistants"] += 1
             continue
+        if beside and row.kind == "assistant":
+            if pair[0] is None:
+                others.append(pair)  # perhaps a version of one that the source has, too
+                continue
+            known.add(row.place)
+        elif excused is not None and beside and pair[0] is None:
+            excused[f"{_WORDS.get(row.kind, row.kind)}{OF_ITS_OWN}"] += 1
+            continue
         found = compare_pair(scope, pair, 0, counts, ignored)
         if found is not None:
             yield found
-    if excused is not None:
-        for pair in _standing_for(*crons):
-            found = compare_pair(scope, pair, 0, counts, _of_cron)
-            if None not in pair:
-                excused["ids, payloads and states of crons"] += 1
-            if found is not None:
-                yield found
+    if excused is None:
+        return
+    for pair in others:
+        if either(pair).place in known:
+            found = compare_pair(scope, pair, 0, counts, ignored)
+            assert found is not None
+            yield found
+        else:
+            excused[f"assistants{OF_ITS_OWN}"] += 1
+    for pair in _standing_for(*crons):
+        if beside and pair[0] is None and either(pair).head.parent is None:
+            excused[f"crons{OF_ITS_OWN}"] += 1
+            continue
+        found = compare_pair(scope, pair, 0, counts, _of_cron)
+        if None not in pair:
+            excused["ids, payloads and states of crons"] += 1
+        if found is not None:
+            yield found
 
 
 def _passed_over(excused: Excuses, field: str, left: Row, right: Row) -> bool:

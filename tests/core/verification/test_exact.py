@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw
 
 from lgx import Record, Run, UnknownRecord, encode_line, raw
 from lgx.testing import sample_extras, sample_threads
+from lgx.testing.memory import MemorySource
 from lgx.verification.report import Compared
 
 
@@ -298,24 +299,22 @@ class TestThreads:
         """On one side; where both have none there is nothing to compare."""
         pair.put(make.history("t"))
 
-        class Bare(pair.classes["there"]):  # type: ignore[misc, name-defined]
-            async def read(self, refs: Any, context: Any) -> Any:
-                async for item in super().read(refs, context):
-                    if getattr(item, "kind", "") != "thread":
-                        yield item
+        async def bare(self: Any, refs: Any, context: Any) -> Any:
+            async for item in MemorySource.read(self, refs, context):
+                if getattr(item, "kind", "") != "thread":
+                    yield item
 
-        pair.classes["there"] = Bare
+        pair.there(read=bare)
 
         (found,) = (await pair.verify()).differences
 
         assert found.first == "the thread's own record is missing in the sink"
-        assert (await pair.verify("there")).equal
+        pair.here(read=bare)
+        assert (await pair.verify()).equal
 
 
 async def twice(self: Any, query: Any, context: Any) -> Any:
     """A listing that repeats itself."""
-    from lgx.testing.memory import MemorySource
-
     for _ in range(2):
         async for ref in MemorySource.list(self, query, context):
             yield ref

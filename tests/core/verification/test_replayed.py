@@ -877,6 +877,45 @@ class TestWhatNoServerCanBeGiven:
                 "system assistants (1)",
             ]
 
+    async def test_extras_that_a_target_has_of_its_own_are_told_and_are_no_difference(
+        self, pair: Any, make: Any
+    ) -> None:
+        """As with threads: things are moved to where others are. What is of the source, and is
+        not as it is there, differs all the same; and so does what the source alone has."""
+        records = make.history("t")
+        pair.put(records, rebuilt(records, source=await identity(pair)))
+        kinds = ("assistant", "cron", "store_item")
+        for kind in kinds:
+            lines = list(map(encode_line, sample_extras(kind)))
+            pair.source.extras[kind] = pair.sink.extras[kind] = lines
+        assistant: Any = sample_extras("assistant")[0]
+        of_its_own = {
+            "assistant": msgspec.structs.replace(assistant, assistant_id="0 theirs"),
+            "cron": Cron(cron_id="0 theirs", extra={"schedule": raw("* * * * *")}),
+            "store_item": msgspec.structs.replace(sample_extras("store_item")[0], key="theirs"),
+        }
+        for kind, record in of_its_own.items():
+            pair.sink.extras[kind] = [*pair.sink.extras[kind], encode_line(record)]
+
+        found, back = await pair.verify(), await pair.verify("there", "here")
+
+        assert (found.differences, found.equal, found.records.additional) == ([], True, 0)
+        assert [what for what in told(found) if "of its own" in what] == [
+            "assistants that the target has of its own (1)",
+            "crons that the target has of its own (1)",
+            "store items that the target has of its own (1)",
+        ]
+        assert (back.records.missing, len(back.differences)) == (3, 3)
+
+        more = msgspec.structs.replace(assistant, version=99)
+        pair.sink.extras["assistant"] = [*pair.sink.extras["assistant"], encode_line(more)]
+        gone = made_again(Cron(cron_id="gone", extra={"schedule": raw("* * * * *")}))
+        pair.sink.extras["cron"] = [*pair.sink.extras["cron"], encode_line(gone)]
+        found = await pair.verify()
+        assert [d.first.partition(" is ")[2] for d in found.differences] == [
+            *["missing in the source"] * 2
+        ]
+
     async def test_crons_that_are_missing_or_run_at_other_times_are_found(
         self, pair: Any, make: Any
     ) -> None:
