@@ -10,6 +10,7 @@ from lgx import Config, Secret, option
 from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
+from lgx_plugins.checkpointers.stores.options import Vectors
 
 __all__ = ["PostgresSaverConfig", "PostgresSaverSinkConfig"]
 
@@ -30,6 +31,7 @@ class PostgresSaverConfig(Config, frozen=True, kw_only=True):
 
 class PostgresSaverSinkConfig(PostgresSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
+    vectors: Vectors = "copy"
     graph: GraphNames = ()
     verify: Compare = "all"
     lock: Annotated[

@@ -15,6 +15,7 @@ from lgx import (
     Probe,
     RunInfo,
     Sink,
+    StoreItem,
     ThreadError,
     ThreadRef,
     UsageError,
@@ -30,6 +31,7 @@ from lgx_plugins.checkpointers.postgres.facts import (
 )
 from lgx_plugins.checkpointers.postgres.marks import Marks
 from lgx_plugins.checkpointers.postgres.schema import saver_tables
+from lgx_plugins.checkpointers.postgres.store_writing import StoreWriter
 from lgx_plugins.checkpointers.postgres.tables import (
     SAVER_TABLES,
     Tables,
@@ -79,7 +81,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     def __init__(self, config: PostgresSaverSinkConfig) -> None:
         super().__init__(config)
         self.rebuilder = Rebuilder(config.graph, config.verify)
-        self.accepts = KINDS | self.rebuilder.kinds
+        self.accepts = KINDS | self.rebuilder.kinds | {StoreItem.kind}
         self._names = Names(config.schema, "")
         self._address = Address(config.dsn)
         self._own = Names(config.schema, "lgx_")
@@ -265,6 +267,18 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
                     f"DELETE FROM {self._names(table)} WHERE thread_id = ANY ($1)", ours
                 )
             await self._marks.remove(connection, ours)
+
+    # -- the store -------------------------------------------------------------------
+
+    async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        return await self._store().write(bundle, context)
+
+    async def preview_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        return await self._store().preview(bundle, context)
+
+    def _store(self) -> StoreWriter:
+        config = self.config
+        return StoreWriter(self._transactions, self._names, config.on_conflict, config.vectors)
 
     # -- inside ----------------------------------------------------------------------
 

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lgx import (
     Context,
+    Coverage,
     FatalError,
     Loss,
     Probe,
@@ -17,6 +18,7 @@ from lgx import (
     Record,
     RetryableError,
     Source,
+    StoreItem,
     ThreadEnd,
     ThreadRef,
     UsageError,
@@ -26,15 +28,21 @@ from lgx_plugins.checkpointers.postgres.facts import reading_facts
 from lgx_plugins.checkpointers.postgres.imports import imports_of
 from lgx_plugins.checkpointers.postgres.listing import Listing
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
+from lgx_plugins.checkpointers.postgres.store_reading import store_coverage, store_items
+from lgx_plugins.checkpointers.postgres.store_tables import store_relations
 from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables, find_tables, readable
 from lgx_plugins.checkpointers.postgres.whereabouts import tables_identity
 from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.checkpointers.state import STATE_KINDS, Form
+from lgx_plugins.postgres.catalog import Relation
 from lgx_plugins.postgres.connection import Address
 from lgx_plugins.postgres.failures import explain, explained
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.snapshot import Moment
+
+if TYPE_CHECKING:
+    from asyncpg import Connection
 
 __all__ = ["PostgresSaverSource"]
 
@@ -52,7 +60,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     name = "postgres-saver"
     summary = "LangGraph's own checkpoints in PostgreSQL, as PostgresSaver keeps them"
     config_type = PostgresSaverConfig
-    offers = KINDS | STATE_KINDS
+    offers = KINDS | STATE_KINDS | {StoreItem.kind}
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 100
 
@@ -112,9 +120,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
 
     async def _take(self, context: Context | None) -> Moment:
         moment = Moment(self._address, self.config.connections)
-        await moment.take(
-            lambda connection: readable(connection, self._place, self._names), context
-        )
+        await moment.take(self._relations, context)
         try:
             async with moment.keeper() as keeper:
                 with explained(self._place):
@@ -129,6 +135,12 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
             raise
         self._tables = tables
         return moment
+
+    async def _relations(self, connection: Connection) -> Sequence[Relation]:
+        return (
+            *await readable(connection, self._place, self._names),
+            *await store_relations(connection, self._names),
+        )
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         moment = await self._reach(context)
@@ -149,6 +161,12 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         async with moment.keeper() as keeper:
             with explained(self._place):
                 return await tables_identity(keeper, self._address, self._names.schema)
+
+    async def coverage(self) -> Coverage:
+        moment = await self._reach(None)
+        async with moment.keeper() as keeper:
+            with explained(self._place):
+                return Coverage(fields=await store_coverage(keeper, self._names))
 
     async def expected(self, query: Query, context: Context) -> int | None:
         check_filters(query)  # a mistake is best told before anything moves
@@ -203,6 +221,13 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
                 yield ThreadEnd(thread_id=current, outcome="complete")
             for thread_id in waiting:
                 yield ThreadEnd(thread_id=thread_id, outcome="deleted")
+
+    async def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
+        moment = await self._reach(context)
+        items = store_items(moment, self._place, self._names, context)
+        async with aclosing(items):
+            async for item in items:
+                yield item
 
     def _found(self) -> Tables:
         assert self._tables is not None, "comes with the moment"

@@ -9,6 +9,7 @@ from lgx import Config, option
 from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
+from lgx_plugins.checkpointers.stores.options import Vectors
 
 __all__ = ["SqliteSaverConfig", "SqliteSaverSinkConfig", "identity_of"]
 
@@ -23,6 +24,7 @@ class SqliteSaverConfig(Config, frozen=True, kw_only=True):
 
 class SqliteSaverSinkConfig(SqliteSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
+    vectors: Vectors = "copy"
     graph: GraphNames = ()
     verify: Compare = "all"
 

@@ -16,6 +16,7 @@ from lgx import (
     Probe,
     RunInfo,
     Sink,
+    StoreItem,
     ThreadRef,
     UsageError,
     WriteOutcome,
@@ -33,6 +34,7 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig, ident
 from lgx_plugins.checkpointers.sqlite.facts import target_facts
 from lgx_plugins.checkpointers.sqlite.marks import another_source, has_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.schema import MARKS, SAVER_TABLES
+from lgx_plugins.checkpointers.sqlite.store_writing import StoreWriter, foresee
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, Tables, find_tables
 from lgx_plugins.checkpointers.sqlite.writer import Writer, preview_first
 from lgx_plugins.files import check_target, sync_directory
@@ -70,7 +72,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     def __init__(self, config: SqliteSaverSinkConfig) -> None:
         super().__init__(config)
         self.rebuilder = Rebuilder(config.graph, config.verify)
-        self.accepts = KINDS | self.rebuilder.kinds
+        self.accepts = KINDS | self.rebuilder.kinds | {StoreItem.kind}
         self._path = real_path(config.path)
         self._cipher = Cipher(config.aes_key)
         self._lock = TargetLock(self._path)
@@ -231,6 +233,18 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         async with self._transaction(connection):
             kept = await read_marks(connection, thread_ids)
             await writer.remove([key for key, mark in kept.items() if mark.source == self._source])
+
+    # -- the store -------------------------------------------------------------------
+
+    async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        connection = self._open()
+        writer = StoreWriter(
+            connection, self._path, self.config, lambda: self._transaction(connection)
+        )
+        return await writer.write(bundle)
+
+    async def preview_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
+        return await foresee(self._path, self.config, bundle, context)
 
     # -- inside ----------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from lgx import (
     Query,
     Record,
     Source,
+    StoreItem,
     ThreadEnd,
     ThreadRef,
     UsageError,
@@ -28,6 +29,7 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, identity_
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
+from lgx_plugins.checkpointers.sqlite.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
 from lgx_plugins.checkpointers.state import PATHLESS, STATE_KINDS, Form
 from lgx_plugins.files import check_target
@@ -59,7 +61,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     name = "sqlite-saver"
     summary = "LangGraph's own checkpoints in a file of SqliteSaver"
     config_type = SqliteSaverConfig
-    offers = KINDS | STATE_KINDS
+    offers = KINDS | STATE_KINDS | {StoreItem.kind}
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 50
 
@@ -117,9 +119,10 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         return identity_of(self._path)
 
     async def coverage(self) -> Coverage:
-        if self._found().has(WRITES, "task_path"):
-            return Coverage()
-        return Coverage(fields={CheckpointWrite.kind: _PATHLESS, **PATHLESS})
+        fields = await store_coverage(self._open())
+        if not self._found().has(WRITES, "task_path"):
+            fields |= {CheckpointWrite.kind: _PATHLESS, **PATHLESS}
+        return Coverage(fields=fields)
 
     async def expected(self, query: Query, context: Context) -> int | None:
         check_filters(query)  # a mistake is best told before anything moves
@@ -164,6 +167,9 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
             for thread_id in waiting:
                 yield self._end(thread_id, losses, empty)
                 losses, empty = [], True
+
+    def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
+        return store_items(self._open(), self._path, context)
 
     def _end(self, thread_id: str, losses: Sequence[Loss], empty: bool) -> ThreadEnd:
         if self._state is not None and self._state != state(self._path):
