@@ -59,8 +59,9 @@ def run(
         **options: which threads and how: see `RunOptions`.
 
     Raises:
-        UsageError: nothing was begun, for the reason given. What happens after that is in
-            the report: see `Report.exit_code`, `aborted` and `failures`.
+        UsageError: nothing was begun, for the reason given.
+        LgxError: an end cannot be opened. What happens after that is in the report: see
+            `Report.exit_code`, `aborted` and `failures`.
     """
     return wait_for(run_spec(make_spec(source, sink, **options), registry, progress=progress))
 

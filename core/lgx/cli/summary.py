@@ -16,6 +16,7 @@ __all__ = ["in_brief", "section", "summary"]
 
 _COLUMNS = 80
 _SHOWN = 10
+_EMPTY = "''"
 _NAMED = 3  # of threads, or things of a thread, in one entry
 _TELLING = 8  # characters of an id that is not part of a word by chance
 _NUMBERED = re.compile(r"(?P<number>\d+) (?P<noun>\w+?)s?(?P<rest>( .*)?)", re.DOTALL)
@@ -179,7 +180,7 @@ def _summed(facts: Sequence[_Fact]) -> Iterator[str]:
     yield from _grouped([fact for fact in facts if fact[0] is None])
     for (_, why), threads in shared.items():
         text = _sum([what for whats in threads.values() for what in whats])
-        said = f"{text} in {len(threads):,} threads ({_first(list(threads))})"
+        said = f"{text} in {len(threads):,} threads ({_first_ids(list(threads))})"
         yield ": ".join(part for part in (said, why) if part)
     yield from _grouped(
         [f for f in facts if f[0] is not None and (_kind(f[1]), f[2]) not in shared]
@@ -217,9 +218,9 @@ def _grouped(facts: Sequence[_Fact]) -> Iterator[str]:
         groups.setdefault(common, []).append(thread_id)
     for common, ids in groups.items():
         if len(ids) == 1:
-            yield shortened(f"thread {ids[0]}: {_said(by_thread[ids[0]])}", ids[0])
+            yield shortened(f"thread {ids[0] or _EMPTY}: {_said(by_thread[ids[0]])}", ids[0])
         else:
-            yield f"each of {len(ids):,} threads: {common} ({_first(ids)})"
+            yield f"each of {len(ids):,} threads: {common} ({_first_ids(ids)})"
 
 
 def _said(facts: Sequence[_Fact]) -> str:
@@ -231,6 +232,10 @@ def _said(facts: Sequence[_Fact]) -> str:
         ": ".join(part for part in (_first([w for w in whats if w != "thread"]), why) if part)
         for why, whats in by_reason.items()
     )
+
+
+def _first_ids(ids: Sequence[str]) -> str:
+    return _first([own or _EMPTY for own in ids])
 
 
 def _first(items: Sequence[str]) -> str:

@@ -65,9 +65,8 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     else:
         lines += [f"  digest {role:<6} {side.digest}" for role, side in sides if side.digest]
     if found.sample is not None:
-        sample = counted(found.sample, "thread")
         lines += wrapped(
-            f"{sample} of the source; --seed {found.seed} chooses them again",
+            _sample(found, found.sample),
             _COLUMNS,
             first="  sample        ",
             rest=" " * 16,
@@ -82,6 +81,13 @@ def verdict(found: Verification, *, report_path: str | None = None) -> list[str]
     if found.unlisted:
         lines.append(f"  and {found.unlisted:,} more that no report lists")
     return lines
+
+
+def _sample(found: Verification, size: int) -> str:
+    seen = 0 if found.source is None else found.source.threads + found.threads.unread
+    if seen < size and not _ended_early(found):
+        return f"all {counted(seen, 'thread')} of the source: there are no {size:,}"
+    return f"{counted(size, 'thread')} of the source; --seed {found.seed} chooses them again"
 
 
 def in_brief(found: Verification, *, report_path: str | None = None) -> str:

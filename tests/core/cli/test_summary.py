@@ -108,6 +108,15 @@ def test_an_endless_word_is_broken() -> None:
     assert max(map(len, summary(report))) == 80
 
 
+def test_an_empty_id_is_shown_as_one() -> None:
+    """It may be one, or a variable that was not set."""
+    report = Report(failures=[Failure(thread_id="", what="thread", why="there is none")])
+
+    assert summary(report)[-1] == "  - thread '': there is none"
+    report.failures.append(Failure(thread_id="b", what="thread", why="there is none"))
+    assert summary(report)[-1] == "  - each of 2 threads: there is none ('', b)"
+
+
 def test_an_id_without_end_is_shortened() -> None:
     """Anything is an id; people see how it begins and ends. So it is in what is said of it, and
     with any other word."""

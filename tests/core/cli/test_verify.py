@@ -207,6 +207,14 @@ class TestOutput:
 
         assert again.splitlines()[1:] == first.splitlines()[1:]
 
+    def test_a_sample_of_more_than_there_are_is_all_of_them(
+        self, lgx: Lgx, ends: tuple[str, ...]
+    ) -> None:
+        out = lgx("verify", *ends, "--sample", "100").out
+
+        (line,) = [line for line in out.splitlines() if line.startswith("  sample ")]
+        assert line == "  sample        all 3 threads of the source: there are no 100"
+
     def test_what_was_left_out_is_told(self, lgx: Lgx, tmp_path: Path) -> None:
         """Why it is no difference as well."""
         write(tmp_path / "a", records("t"))
