@@ -77,6 +77,7 @@ class GraphMemory(Struct):
             their steps are staged.
         loose: nodes with edges from several others that were due before all of these had
             run: no join is among them.
+        plain: edges that are known to be of no join; see `joins`.
         routed: nodes that name their successors by commands.
         sending: nodes whose commands make tasks of their own, all that come of them.
         levels: of steps that were refused more than once, by the nodes that they are of: 1,
@@ -101,6 +102,7 @@ class GraphMemory(Struct):
     name: str | None = None
     held: set[str] = field(default_factory=set)
     loose: set[str] = field(default_factory=set)
+    plain: set[tuple[str, str]] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
     sending: set[str] = field(default_factory=set)
     levels: dict[frozenset[str], int] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class GraphMemory(Struct):
         return structs.replace(
             self,
             loose=set(self.loose),
+            plain=set(self.plain),
             seen=set(self.seen),
             successors=dict(self.successors),
             equal=self.equal.copy(),

@@ -57,7 +57,7 @@ class _Planner:
         self._outline = outline
         self._method = method
         self._graph = method.graph
-        self._joins = Joins(method.graph.topology)
+        self._joins = Joins(method.graph.topology, method.graph.plain)
         self._newest: Parent | None = None
         self._old: dict[int, Parent] = {}
         self._channels: Values = {}  # all that were seen, with nothing as their value
@@ -111,13 +111,15 @@ class _Planner:
             dropped = () if parent is None else (*parent.next, *parent.hidden)
             arrived = self._joins.after(arrived, due, ())
             made = ()
-        elif step.source == "update" and END not in made:
-            arrived = self._joins.after(arrived, (), made)
         else:
-            arrived = self._joins.after(arrived, due, made)
+            if step.source == "loop":
+                self._learn_edges(step, arrived, made)
+            gone = () if step.source == "update" and END not in made else due
+            arrived = self._joins.after(arrived, gone, made)
         for task in step.tasks:
             alone = task.name in self._joins and not self._joins.complete(arrived, task.name)
-            if alone and not task.pushed:
+            known = any((node, task.name) in self._graph.plain for node in made)
+            if alone and not task.pushed and not known:
                 self._graph.loose.add(task.name)
         return Parent.of(
             step,
@@ -129,6 +131,15 @@ class _Planner:
             left=tuple(node for node in dropped if self._stays(node)),
             blind=blind,
         )
+
+    def _learn_edges(self, step: Step, arrived: Arrived, made: tuple[str, ...]) -> None:
+        """Notes which edges are of no join: what they lead to is due at once."""
+        if not self._graph.choosing.isdisjoint(made):
+            return  # which may lead there as well
+        for task in step.tasks:
+            source = None if task.pushed else self._joins.led(arrived, task.name, made)
+            if source is not None:
+                self._graph.plain.add((source, task.name))
 
     def _parent(self, index: int) -> Parent | None:
         return self._known(self._outline.parents[index])
@@ -268,12 +279,16 @@ class _Planner:
 
     def _stays(self, node: str) -> bool:
         """Whether a node that was due stays so until it really runs."""
-        loose = self._graph.loose
-        return node in self._method.held or (node in self._joins and node not in loose)
+        return node in self._method.held or self._waits(node)
 
     def _joined(self, parent: Parent, node: str) -> bool:
         """Whether a node that is due may have waited for all that have run before it."""
-        return self._joins.complete(parent.arrived, node) and node not in self._graph.loose
+        return self._joins.complete(parent.arrived, node) and self._waits(node)
+
+    def _waits(self, node: str) -> bool:
+        """Whether a node may be a join: to stage its steps is of no harm where it is none."""
+        loose = node in self._graph.loose and not self._joins.is_unclear(node)
+        return node in self._joins and not loose
 
     def _routed(self, step: Step, updates: list[Update], fix: Fix) -> Iterator[Update]:
         """The last update, with the ways that no edge leads. Servers take commands that lead to

@@ -10,6 +10,7 @@ from msgspec import Struct
 from lgx import Bundle, Checkpoint
 from lgx_plugins.replay.comparison import Comparison
 from lgx_plugins.replay.differences import Differences
+from lgx_plugins.replay.joins import Joins
 from lgx_plugins.replay.ladder import improve, improve_refused
 from lgx_plugins.replay.losses import losses_of
 from lgx_plugins.replay.method import GraphMemory, Method
@@ -133,9 +134,10 @@ class _Replay:
     async def run(self) -> Outcome:
         if len(self._whole):
             await self._draw()
-        if self._whole.guesses and not self._graph.equal and not self._graph.unequal:
+        untold = self._whole.guesses and not self._graph.equal and not self._graph.unequal
+        if untold or Joins(self._graph.topology, self._graph.plain).unclear:
             for _ in plan(self._whole, _Whole(self._bundle), Method.first(self._graph)):
-                pass  # only to see which channels have a reducer
+                pass  # only to see which channels have a reducer, and which nodes are joins
         best = await self._climb(Method.first(self._graph), _ATTEMPTS)
         if best.performed.refused is not None:
             method = best.method.copy()
