@@ -75,7 +75,7 @@ def _of_interest(record: Checkpoint) -> list[_Task]:
     text = bytes(record.tasks)
     if b'"interrupts":[{' not in text and text.count(b'"error":') == text.count(b'"error":null'):
         return []
-    return [task for task in _decoded(text) if task.interrupts or task.error not in _NOTHING]
+    return [task for task in _decoded(text) if task.interrupts or bytes(task.error) not in _NOTHING]
 
 
 def _decoded(text: bytes) -> list[_Task]:
@@ -94,7 +94,7 @@ async def _put(
     mine = _decoded(bytes(record.tasks))
     named = Counter(task.name for task in mine)
     for task in mine:
-        if not task.interrupts and task.error in _NOTHING:
+        if not task.interrupts and bytes(task.error) in _NOTHING:
             continue
         if (task.name, task.id) in theirs:
             place = task.id
@@ -104,7 +104,7 @@ async def _put(
             found.unplaced += 1
             continue
         assert place is not None
-        waits = newest and task.result == b"null"
+        waits = newest and bytes(task.result) == b"null"
         writes = _error(task)
         asked = [_question(one, task, place) for one in task.interrupts]
         if asked and waits and not all(first for _, first in asked):
@@ -115,7 +115,7 @@ async def _put(
 
 
 def _error(task: _Task) -> list[tuple[str, Any]]:
-    if task.error in _NOTHING:
+    if bytes(task.error) in _NOTHING:
         return []
     error = msgspec.json.decode(task.error)
     return [("__error__", error if isinstance(error, str) else json.dumps(error))]

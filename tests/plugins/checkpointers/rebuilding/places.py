@@ -1,0 +1,11 @@
+"""What stands in for a server: the places and the graphs of replay's own tests."""
+
+from __future__ import annotations
+
+from ...replay.local import THREAD, Place, _Reader  # noqa: TID252 -- one zoo for both
+from ...replay.zoo import CASES, CUT, FORK, Case  # noqa: TID252
+
+__all__ = ["CASES", "CUT", "FORK", "THREAD", "Case", "Place", "Reader"]
+
+Reader = _Reader
+"""Reads what a checkpointer holds as servers show it."""
