@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
 from lgx import (
+    CheckpointWrite,
     Context,
     Coverage,
     FatalError,
@@ -30,10 +31,17 @@ from lgx_plugins.checkpointers.postgres.listing import Listing
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
 from lgx_plugins.checkpointers.postgres.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.postgres.store_tables import store_relations
-from lgx_plugins.checkpointers.postgres.tables import CHECKPOINTS, Tables, find_tables, readable
+from lgx_plugins.checkpointers.postgres.tables import (
+    CHECKPOINTS,
+    WRITES,
+    Tables,
+    find_tables,
+    readable,
+)
 from lgx_plugins.checkpointers.postgres.whereabouts import tables_identity
 from lgx_plugins.checkpointers.rows.filters import check_filters
-from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.checkpointers.rows.forms import KINDS, PATHLESS
+from lgx_plugins.checkpointers.state import PATHLESS as STATE_PATHLESS
 from lgx_plugins.checkpointers.state import STATE_KINDS, Form
 from lgx_plugins.postgres.catalog import Relation
 from lgx_plugins.postgres.connection import Address
@@ -166,7 +174,10 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         moment = await self._reach(None)
         async with moment.keeper() as keeper:
             with explained(self._place):
-                return Coverage(fields=await store_coverage(keeper, self._names))
+                fields = await store_coverage(keeper, self._names)
+        if not self._found().has(WRITES, "task_path"):
+            fields |= {CheckpointWrite.kind: PATHLESS, **STATE_PATHLESS}
+        return Coverage(fields=fields)
 
     async def expected(self, query: Query, context: Context) -> int | None:
         check_filters(query)  # a mistake is best told before anything moves

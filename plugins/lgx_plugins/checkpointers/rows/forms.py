@@ -19,6 +19,7 @@ from lgx_plugins.checkpointers.rows.redisform import plain
 
 __all__ = [
     "KINDS",
+    "PATHLESS",
     "Metadata",
     "Row",
     "check_row",
@@ -30,6 +31,9 @@ __all__ = [
 
 KINDS = frozenset({RawCheckpoint.kind, ChannelBlob.kind, CheckpointWrite.kind})
 """The kinds of which a checkpointer's thread consists."""
+
+PATHLESS = frozenset({"task_id", "idx", "channel", "type", "blob"})
+"""What a `CheckpointWrite` is beside its keys where tasks have no paths."""
 
 Row: TypeAlias = RawCheckpoint | ChannelBlob | CheckpointWrite
 

@@ -24,14 +24,15 @@ from lgx import (
     UsageError,
 )
 from lgx_plugins.checkpointers.rows.filters import check_filters
-from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.checkpointers.rows.forms import KINDS, PATHLESS
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, identity_of
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
 from lgx_plugins.checkpointers.sqlite.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
-from lgx_plugins.checkpointers.state import PATHLESS, STATE_KINDS, Form
+from lgx_plugins.checkpointers.state import PATHLESS as STATE_PATHLESS
+from lgx_plugins.checkpointers.state import STATE_KINDS, Form
 from lgx_plugins.files import check_target
 from lgx_plugins.formats import check_source
 from lgx_plugins.sqlite.config import real_path
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["SqliteSaverSource"]
 
 _Losses: TypeAlias = list[Loss]
-
-_PATHLESS = frozenset({"task_id", "idx", "channel", "type", "blob"})
 
 
 class SqliteSaverSource(Source[SqliteSaverConfig]):
@@ -121,7 +120,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     async def coverage(self) -> Coverage:
         fields = await store_coverage(self._open())
         if not self._found().has(WRITES, "task_path"):
-            fields |= {CheckpointWrite.kind: _PATHLESS, **PATHLESS}
+            fields |= {CheckpointWrite.kind: PATHLESS, **STATE_PATHLESS}
         return Coverage(fields=fields)
 
     async def expected(self, query: Query, context: Context) -> int | None:

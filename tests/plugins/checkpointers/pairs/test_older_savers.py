@@ -44,6 +44,8 @@ async def test_a_copy_of_an_older_saver_s_tables_reads_as_they_do(
 
     await _moved(_use(older), _use(copy))
 
+    found = await lgx.verify_async(_use(older), _use(copy))
+    assert (found.exit_code, found.differences) == (0, []), found
     with older.saver() as saver:  # which brings the original up to date
         before = _held(saver)
     assert len(before) > 10
