@@ -56,7 +56,8 @@ class SourceBase(Endpoint[C]):
     def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
         """The deployment's own records of one kind of `EXTRA_KINDS`.
 
-        Called at most once for each such kind in `offers` that the sink accepts.
+        Called at most once for each such kind in `offers`; where the sink does not accept it,
+        only to see whether there is any.
         """
         raise NotImplementedError(f"{type(self).__name__} offers {kind} but does not read it")
 

@@ -20,6 +20,9 @@ class Extras:
     """Moves the records of one kind after the other; a failure is listed, the run goes on.
 
     In a dry run it only asks sinks that preview what would become of them.
+
+    Attributes:
+        absent: kinds that the sink has no place for, and of which the source has none.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Extras:
         self._context = context
         self._tally = tally
         self._dry_run = dry_run
+        self.absent: set[str] = set()
         self._passes = not dry_run or plan.sink.previews
 
     async def read(self, kind: str) -> None:
@@ -45,7 +49,11 @@ class Extras:
         source = self._plan.source
         offered = kind in source.offers or source.offers == ANY_KIND
         wanted = self._passes and self._plan.query.extras and offered
-        if not wanted or not self._plan.travels(kind):
+        if not wanted:
+            return
+        if not self._plan.travels(kind):
+            if kind in self._plan.unheld and not await self._are_any(kind):
+                self.absent.add(kind)
             return
         spool = self._context.spool()
         losses: tuple[Loss, ...] = ()
@@ -68,6 +76,17 @@ class Extras:
             )
         finally:
             spool.close()
+
+    async def _are_any(self, kind: str) -> bool:
+        """Whether the source has any of a kind, or cannot tell."""
+        source = self._plan.source
+        try:
+            async with closing(source.extras(kind, self._plan.query, self._context)) as records:
+                async for _ in records:
+                    return True
+        except (ThreadError, RetryableError):
+            return True
+        return False
 
     async def move(self, kind: str, bundle: Bundle) -> None:
         """Treats and writes what came of one kind, or tallies what would become of it; its spool

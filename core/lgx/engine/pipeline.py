@@ -301,7 +301,7 @@ class _Execution:
 
     def _close(self, seconds: float) -> None:
         report, progress = self._report, self._progress
-        self._tally.close(self._spec.sink.name, self._plan.unheld)
+        self._tally.close(self._spec.sink.name, self._plan.unheld - self._extras.absent)
         if report.aborted is not None or report.signal is not None:
             unlisted = max(0, (progress.total or 0) - report.threads.listed)
             report.not_reached = self._without_outcome() + unlisted
