@@ -171,6 +171,9 @@ class _Wrapped(Source[Config]):
         async for item in self._inner.list(query, context):
             yield item
 
+    def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
+        return self._inner.extras(kind, query, context)
+
 
 class PlainSource(_Wrapped):
     """The states that a `RowSink` wrote."""
