@@ -74,6 +74,11 @@ class Graph:
 
     def settle(self) -> None:
         """Called when all was learnt."""
+        for node, triggers in self.triggers.items():
+            # Whatever waits for several nodes can be led to alone as well; if nothing ever did,
+            # that channel has never been written to.
+            if any(channel.startswith(JOIN) for channel in triggers):
+                triggers.add(f"{BRANCH}{node}")
         if not any(INPUT in triggers for triggers in self.triggers.values()):
             # A function takes the input itself; else a node of that name does.
             unknown = self._ran - self.triggers.keys()

@@ -152,6 +152,8 @@ def _broken(saver: Saver) -> Any:
 def _run_joining(saver: Saver) -> None:
     for _ in range(2):
         _joining(saver).invoke({"log": ["in"]}, config("joining"))
+    # Stopped where nothing has written anything that would tell the task's id.
+    _joining(saver).invoke({"log": ["in"]}, config("joining"), interrupt_before=["after"])
 
 
 def _run_deciding(saver: Saver) -> None:
