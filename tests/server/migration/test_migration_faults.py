@@ -188,6 +188,33 @@ async def test_a_removal_that_fails_is_told_and_mended(
     assert compared.differences == {}
 
 
+async def test_a_removal_that_comes_late_is_told_and_mended(
+    source: Filled, target: str, proxy: FaultProxy, some: dict[str, str]
+) -> None:
+    """It takes what was built in place of what it was meant for: the run does not end as if all
+    were there, and the next one makes it anew."""
+    names = {"relay-one": some["relay-one"]}
+    [thread_id] = names.values()
+    proxy.fail(creation, Status(500), passed=True)
+    delayed = proxy.fail(REMOVAL, Status(504), passed=False)
+    marked = False
+
+    async def late(request: Request) -> None:
+        nonlocal marked
+        if marked and request.path == "/threads/search":
+            async with Server(target) as server:
+                await server.delete(f"/threads/{thread_id}")
+        marked = request.method == "PATCH"
+
+    proxy.on_request = late
+    report = await move(source.url, proxy.url, [thread_id])
+    assert (delayed.hits, report.exit_code) == (1, 1)
+    assert f"are gone again ({thread_id})" in str(report.aborted)
+    again = await move(source.url, target, [thread_id])
+    assert (again.exit_code, again.threads.written) == (0, 1)
+    assert (await compare(source.url, target, names)).differences == {}
+
+
 async def test_a_thread_that_somebody_makes_meanwhile_is_theirs(
     source: Filled, target: str, proxy: FaultProxy, some: dict[str, str]
 ) -> None:

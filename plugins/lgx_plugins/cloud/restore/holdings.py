@@ -15,6 +15,7 @@ from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.restore.decoding import decoded
 from lgx_plugins.cloud.restore.label import Label
 from lgx_plugins.cloud.restore.naming import kept_apart, kept_id, plain_id
+from lgx_plugins.cloud.restore.removals import Removals
 from lgx_plugins.cloud.restore.threads import Built
 
 __all__ = ["Holding", "Holdings", "Place"]
@@ -72,6 +73,7 @@ class Holdings:
     """Looks threads up by their ids, many in one request."""
 
     def __init__(self, client: Client) -> None:
+        self.removals = Removals()
         self._client = client
         self._together = _TOGETHER
         self._selects = True
@@ -184,6 +186,23 @@ class Holdings:
         except RefusedError as error:
             if error.status != 404:
                 raise
+        except RetryableError as error:
+            if not error.throttled:
+                self.removals.miss(thread_id)
+            raise
+
+    async def check_removals(self, context: Context) -> None:
+        """That no removal has come late.
+
+        Raises:
+            ThreadError: one has; or the server does not tell.
+            RetryableError: it does not answer.
+        """
+        ids = self.removals.endangered
+        found = await self.find(ids, context) if ids else {}
+        self.removals.check(
+            own for own, there in found.items() if there.label and not there.label.unfinished
+        )
 
 
 def _place(thread_id: str, found: Mapping[str, Holding], run: RunInfo) -> Place:

@@ -196,6 +196,7 @@ class CloudSink(Sink[CloudSinkConfig]):
         await self._writer.forget(thread_ids, run, context)
 
     async def finish(self, context: Context) -> None:
+        await self._holdings.check_removals(context)
         self._note_mapping(context)
         if not self._built:
             return

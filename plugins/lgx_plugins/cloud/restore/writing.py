@@ -259,6 +259,7 @@ class ThreadWriter:
         kept = origin if self._config.provenance else None
         label = job.finished(outcome, built, whole=whole, compared=compared, origin=kept)
         await target.marking.finish(label, built)
+        self._holdings.removals.stands(job.thread_id)
         if not compared:
             context.note(
                 f"threads were not compared with what was written (--sink-verify "
