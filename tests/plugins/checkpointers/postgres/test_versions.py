@@ -121,3 +121,36 @@ async def test_a_user_who_may_not_know_the_server_reads_all_the_same(store: Any)
         store.sql("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
         store.sql(f"DROP OWNED BY plain_{name}")
         store.sql(f"DROP ROLE plain_{name}")
+
+
+_OTHERS = {
+    "partitions": (
+        "CREATE TABLE other.{0} (LIKE public.{0}) PARTITION BY HASH (thread_id)",
+        "CREATE TABLE other.{0}_1 PARTITION OF other.{0} FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+        "CREATE TABLE other.{0}_2 PARTITION OF other.{0} FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+        "INSERT INTO other.{0} SELECT * FROM public.{0}",
+    ),
+    "inherited tables": (
+        "CREATE TABLE other.{0} (LIKE public.{0})",
+        "CREATE TABLE other.{0}_old () INHERITS (other.{0})",
+        "INSERT INTO other.{0}_old SELECT * FROM public.{0}",
+    ),
+    "views": ("CREATE VIEW other.{0} AS SELECT * FROM public.{0}",),
+}
+
+
+@pytest.mark.parametrize("sort", _OTHERS)
+async def test_tables_of_other_sorts_tell_it_as_well(store: Any, sort: str) -> None:
+    """Also views, whose rows have no transaction."""
+    store.sql("CREATE SCHEMA other")
+    for statement in _OTHERS[sort]:
+        for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+            store.sql(statement.format(table))
+    (before,) = await store.refs(schema="other")
+    assert await store.refs(schema="other") == [before]
+
+    store.sql("UPDATE other.checkpoint_writes SET blob = '\\x03' WHERE idx = -4")
+
+    (after,) = await store.refs(schema="other")
+    assert after.version != before.version
+    assert len((await store.read(schema="other"))["t"]) == 5
