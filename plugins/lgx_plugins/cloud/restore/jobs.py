@@ -119,7 +119,7 @@ class Job(Struct, frozen=True):
             self.sent,
             built,
             self.tip,
-            bare=not (self.bundle.checkpoints or self.bundle.losses),
+            bare=not (self.tip.there or self.bundle.losses),
             exact=exact,
         )
 

@@ -87,10 +87,12 @@ class Tip(Struct, frozen=True):
     Attributes:
         due: whether nodes are to run next; None where it does not say.
         asks: whether a question waits there.
+        there: whether there is one: a thread may have come with checkpoints of subgraphs alone.
     """
 
     due: bool | None = False
     asks: bool = False
+    there: bool = False
 
 
 class _Task(Struct):
@@ -110,7 +112,8 @@ def tip_of(newest: Checkpoint | None) -> Tip:
         # What is malformed fails the thread where its tasks are needed.
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             tasks = _tasks.decode(newest.tasks)  # type: ignore[arg-type]  # says what it is
-    return Tip(due, _says(newest.interrupts) or any(_says(task.interrupts) for task in tasks))
+    asks = _says(newest.interrupts) or any(_says(task.interrupts) for task in tasks)
+    return Tip(due, asks, there=True)
 
 
 def expected(thread: Thread | None, sent: Sent, tip: Tip) -> Built:
@@ -197,7 +200,8 @@ def missing(
     Args:
         built: the target's record; or what is `expected`, for what is told beforehand.
         tip: of the source's history.
-        bare: whether the thread came without a history, and without a word about that.
+        bare: whether the thread came without a history of its own, and without a word about
+            that.
         exact: whether all of the history that a server takes is there: what follows from it
             is then the server's to say.
     """
