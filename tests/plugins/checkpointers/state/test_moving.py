@@ -195,7 +195,8 @@ async def test_transforms_see_checkpoints(tmp_path: Path) -> None:
     said(tmp_path / "one.db")
     source = lgx.use("sqlite-saver", path=tmp_path / "one.db")
     sink = lgx.use("ndjson", path=tmp_path / "out.ndjson")
-    given: dict[str, Any] = {"transforms": ["hush"], "registry": WithHush.from_environment()}
+    registry = WithHush.from_environment()
+    given: dict[str, Any] = {"transforms": ["hush"], "registry": registry, "extras": False}
     with pytest.raises(lgx.UsageError, match="does not handle channel_blob"):
         await lgx.run_async(source, sink, **given)
     await moved(source, sink, fidelity="state", **given)
