@@ -20,6 +20,7 @@ class Address:
     """
     Attributes:
         place: the server and its database, without secrets.
+        database: its number.
     """
 
     def __init__(self, url: Secret) -> None:
@@ -47,6 +48,7 @@ class Address:
             number = path
         if not number.isdigit():
             raise UsageError(f"{number!r} is no number of a database in Redis; {_FORM}")
+        self.database = int(number)
         if parts.scheme == "unix":
             self.place = f"unix://{parts.path}?db={int(number)}"
         else:
@@ -60,6 +62,12 @@ class Address:
             return self.place
         joint = "&" if "?" in self.place else "?"
         return f"{self.place}{joint}checkpoint_prefix={quote(prefix, safe='')}"
+
+    def is_place_of(self, identity: str) -> bool:
+        """Whether a source of that identity is in the same database, under whatever prefix."""
+        return identity == self.place or identity.startswith(
+            (f"{self.place}?checkpoint_prefix=", f"{self.place}&checkpoint_prefix=")
+        )
 
     def client(self) -> Redis:
         """A client that connects when it is first asked, and tries nothing again by itself.

@@ -25,7 +25,7 @@ async def server_facts(
     """Of the server, whatever it holds."""
     facts = [Fact(name=name, value=f"{number} at {server.place}") for name, number in
              version.items()]  # fmt: skip
-    memory = await server.ask(context, "INFO", "memory")
+    memory = await server.info(context)
     used, most = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
     if most:
         full = used > most * _LITTLE

@@ -55,7 +55,8 @@ def explain(error: Exception, place: str) -> LgxError | None:
     if isinstance(error, redis.exceptions.BusyLoadingError):
         return RetryableError(f"{place} is still loading its data", throttled=True)
     if isinstance(error, redis.exceptions.AuthenticationError):
-        return UsageError(f"{place} refused the login; correct user and password in the url")
+        wanted = "required" in text.lower()
+        return UsageError(f"{place} {_REFUSED['NOAUTH'] if wanted else _LOGIN}")
     if isinstance(error, redis.exceptions.ResponseError | redis.exceptions.ConnectionError):
         found = _of_server(text, error, place)
         if found is not None:

@@ -73,10 +73,11 @@ class StoreLock:
         """May be called again."""
         task, self._prolonging = self._prolonging, None
         context, self._context = self._context, None
-        if task is None or context is None:
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        if context is None:
             return
-        task.cancel()
-        await asyncio.wait([task])
         try:
             if await self._held(context) == self._value:
                 await self._server.ask(context, "DEL", self._key)

@@ -34,7 +34,7 @@ async def create_indexes(server: Server, keys: Keys, context: Context) -> None:
     """Makes those that are missing.
 
     Raises:
-        UsageError: the server keeps indexes of its first database alone, and this is another.
+        UsageError: the server refuses.
     """
     there = {bytes(name) for name in await server.ask(context, "FT._LIST")}
     for prefix, fields in ((keys.checkpoint_prefix, _CHECKPOINTS), (keys.write_prefix, _WRITES)):
@@ -43,8 +43,8 @@ async def create_indexes(server: Server, keys: Keys, context: Context) -> None:
         (answer,) = await server.ask_all(context, [_create(prefix, fields)])
         if isinstance(answer, Exception) and "already exists" not in str(answer):
             raise UsageError(
-                f"{server.place} does not make the index {prefix!r} ({answer}); RediSearch keeps "
-                "indexes of database 0 alone"
+                f"{server.place} does not make the index {prefix!r} ({answer}); make it by "
+                "RedisSaver's setup(), or correct the server"
             )
 
 

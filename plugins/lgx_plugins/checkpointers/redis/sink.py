@@ -100,12 +100,17 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
     async def begin(self, run: RunInfo, context: Context) -> None:
         self._run = run
         self._context = context
-        if run.source == self._address.identity(self.config.checkpoint_prefix):
+        if self._address.is_place_of(run.source):
             raise UsageError(
-                f"{self._address.place} is the source, too; name another with --sink-url, or "
-                "another --sink-checkpoint-prefix"
+                f"{self._address.place} is the source, too, and prefixes do not keep all keys of "
+                "two RedisSavers apart; name another with --sink-url"
             )
         await self._server.check(context, search=True)
+        if self._address.database != 0:
+            raise UsageError(
+                f"{self._address.place} is not database 0, the only one of which RediSearch keeps "
+                "indexes: no RedisSaver would find the threads; name that one"
+            )
         if not run.dry_run:
             await self._lock.acquire(context)
             await create_indexes(self._server, self._keys, context)

