@@ -30,6 +30,7 @@ class _Task(Struct):
     error: Raw = Raw(b"null")
     interrupts: list[_Interrupt] = []
     result: Raw = Raw(b"null")
+    checkpoint: Raw = Raw(b"null")
 
 
 class Asked(Struct):
@@ -37,11 +38,13 @@ class Asked(Struct):
 
     Attributes:
         later: of the newest checkpoint, the names of the tasks whose question is not the first
-            that they ask, or was asked by a graph inside of them.
+            that they ask.
+        inside: of it the names of those in which a graph of their own asks.
         unplaced: how many tasks of all checkpoints that asked or failed were not found again.
     """
 
     later: list[str] = []
+    inside: list[str] = []
     unplaced: int = 0
 
 
@@ -108,7 +111,8 @@ async def _put(
         writes = _error(task)
         asked = [_question(one, task, place) for one in task.interrupts]
         if asked and waits and not all(first for _, first in asked):
-            found.later.append(task.name)
+            inside = bytes(task.checkpoint) != b"null"
+            (found.inside if inside else found.later).append(task.name)
         elif asked:
             writes.append(("__interrupt__", tuple(one for one, _ in asked)))
         await target.put_writes(checkpoint_id, writes, place)

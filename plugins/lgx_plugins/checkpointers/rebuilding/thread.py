@@ -102,6 +102,14 @@ def _losses(thread_id: str, target: GraphTarget, asked: Asked) -> Iterator[Loss]
             thread_id=thread_id,
             holdable=False,
         )
+    if asked.inside:
+        yield Loss(
+            what=f"questions inside of {', '.join(sorted(set(asked.inside)))}",
+            why="updates make no checkpoints of subgraphs: such a graph runs from its beginning, "
+            "and asks again, when the thread is run without an input",
+            thread_id=thread_id,
+            holdable=False,
+        )
     if asked.unplaced:
         yield Loss(
             what=f"questions and errors of {asked.unplaced} task{'s' * (asked.unplaced != 1)}",

@@ -92,7 +92,7 @@ def _message(item: Any) -> Any:
     if not isinstance(item, dict) or "content" not in item:
         return item
     known = BY_TYPE.get(item.get("type", ""))
-    if known is None or known.type == "remove":
+    if known is None:
         return item
     from importlib import import_module
 
