@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from lgx import LgxError, Record, decode_line, encode_line
 from lgx_plugins.checkpointers.rows.ordering import Deferred
 from lgx_plugins.checkpointers.saver.tuples import Listed, Unplaced, listed, place_of
+from lgx_plugins.checkpointers.saver.watching import DAMAGED
 from lgx_plugins.ids import id_bytes
 from lgx_plugins.losses import Losses
 from lgx_plugins.scratch import Scratch, ScratchDatabase
@@ -60,6 +61,13 @@ class Gathered:
             return
         what = f"checkpoint {place.checkpoint_id!r} of namespace {place.ns!r}"
         for name in missed:
+            if name == DAMAGED:
+                self.losses.add(
+                    f"an object in {what}",
+                    "its bytes are damaged, and the checkpointer's serializer gives something else "
+                    "in its place; restore it from elsewhere",
+                )
+                continue
             self.losses.add(
                 f"objects of {name} in {what}",
                 "the checkpointer's serializer cannot load their class here, and gives what is "

@@ -1,19 +1,25 @@
 """What a checkpointer's serializer gives in place of objects whose classes it cannot load.
 
 LangGraph then logs a line, once a class, and goes on with what was stored of the object: a copy
-would hold that, and not the object.
+would hold that, and not the object. Objects whose bytes are damaged it passes over in silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from lgx import ThreadError
+from lgx_plugins.checkpointers.saver.facts import note_of_serializer
 from lgx_plugins.checkpointers.serde import SAFE, Document, Name
 
-__all__ = ["Watch"]
+__all__ = ["DAMAGED", "Watch"]
+
+DAMAGED = ""
+"""Stands for the class of an object that cannot be told from its bytes."""
+
+_DAMAGED: Name = ("", "")
 
 
 class _Watched:
@@ -22,6 +28,7 @@ class _Watched:
     def __init__(self, inner: Any, lost: set[Name]) -> None:
         self._inner = inner
         self._lost = lost
+        self._own = note_of_serializer(inner) is None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -29,11 +36,14 @@ class _Watched:
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         value = self._inner.loads_typed(data)
         if data[0] == "msgpack":
-            with suppress(ThreadError):  # a form that only that serializer knows
+            try:
                 names = Document.parse("msgpack", bytes(data[1])).names() - SAFE
                 if names:
                     kind, again = self._inner.dumps_typed(value)
                     self._lost |= names - Document.parse(kind, again).names()
+            except ThreadError:
+                if self._own:  # otherwise it may be a form that only that serializer knows
+                    self._lost.add(_DAMAGED)
         return value
 
 
@@ -50,8 +60,8 @@ class Watch:
         self._holder.serde = _Watched(self._inner, self._lost)
 
     def found(self) -> list[str]:
-        """The classes that could not be loaded since it was asked last."""
-        names = sorted(".".join(name) for name in self._lost)
+        """The classes that could not be loaded since it was asked last; `DAMAGED` for others."""
+        names = sorted(DAMAGED if one == _DAMAGED else ".".join(one) for one in self._lost)
         self._lost.clear()
         return names
 
