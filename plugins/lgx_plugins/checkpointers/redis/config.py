@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from lgx import Config, Secret, option
+from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
 
@@ -42,6 +43,8 @@ class RedisSaverSourceConfig(RedisSaverConfig, frozen=True, kw_only=True):
 
 class RedisSaverSinkConfig(RedisSaverConfig, frozen=True, kw_only=True):
     on_conflict: OnConflict = "fail"
+    graph: GraphNames = ()
+    verify: Compare = "all"
     allow_lossy: Annotated[
         bool,
         option(

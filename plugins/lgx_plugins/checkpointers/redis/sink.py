@@ -29,6 +29,12 @@ from lgx_plugins.checkpointers.redis.schema import create_indexes
 from lgx_plugins.checkpointers.redis.server import Server
 from lgx_plugins.checkpointers.redis.staging import clean
 from lgx_plugins.checkpointers.redis.writing import Writer
+from lgx_plugins.checkpointers.rebuilding import (
+    TAKES_WITH,
+    Rebuilder,
+    previewed_as_rows,
+    written_as_rows,
+)
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 
@@ -50,10 +56,13 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
     config_type = RedisSaverSinkConfig
     read_config_type: ClassVar[type[RedisSaverSourceConfig]] = RedisSaverSourceConfig
     accepts = KINDS
+    takes_with = TAKES_WITH
     previews: ClassVar[bool] = True
 
     def __init__(self, config: RedisSaverSinkConfig) -> None:
         super().__init__(config)
+        self.rebuilder = Rebuilder(config.graph, config.verify)
+        self.accepts = KINDS | self.rebuilder.kinds
         self._address = Address(config.url)
         self._keys = Keys(config.checkpoint_prefix, config.checkpoint_write_prefix)
         self._cipher = Cipher(config.aes_key)
@@ -75,6 +84,7 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
         traceback: TracebackType | None,
     ) -> None:
         await run_to_end(self._close())
+        await self.rebuilder.close()
 
     async def _close(self) -> None:
         writer, self._writer = self._writer, None
@@ -98,6 +108,7 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
         return Probe(facts=tuple(facts))
 
     async def begin(self, run: RunInfo, context: Context) -> None:
+        await self.rebuilder.open()
         self._run = run
         self._context = context
         if self._address.is_place_of(run.source):
@@ -149,6 +160,7 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
             and one.kept.fingerprint is not None
         }
 
+    @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         writer = self._write()
         stored = await self._marks.read([bundle.thread_id for bundle in bundles], context)
@@ -161,6 +173,7 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
             outcomes.append(await writer.store(bundle, stored.get(bundle.thread_id), context))
         return outcomes
 
+    @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
         stored = await self._marks.read([bundle.thread_id], context)
         return await self._write().store(bundle, stored.get(bundle.thread_id), context, dry=True)
