@@ -417,8 +417,8 @@ async def test_records_that_are_no_checkpoints_fail_their_thread(
 # -- what does not fit ---------------------------------------------------------------------
 
 
-async def test_states_of_a_server_are_refused(savers: Any) -> None:
-    with pytest.raises(UsageError, match="states as the API shows them, which saver does not take"):
+async def test_states_of_a_server_are_refused_without_a_graph(savers: Any) -> None:
+    with pytest.raises(UsageError, match="which saver takes only with --sink-graph"):
         await lgx.run_async(lgx.use("cloud", url="http://127.0.0.1:9"), savers.use(InMemorySaver()))
 
 
