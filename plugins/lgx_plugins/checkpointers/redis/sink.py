@@ -19,6 +19,12 @@ from lgx import (
     WriteOutcome,
 )
 from lgx_plugins.blocking import run_to_end
+from lgx_plugins.checkpointers.rebuilding import (
+    TAKES_WITH,
+    Rebuilder,
+    previewed_as_rows,
+    written_as_rows,
+)
 from lgx_plugins.checkpointers.redis.address import Address
 from lgx_plugins.checkpointers.redis.config import RedisSaverSinkConfig, RedisSaverSourceConfig
 from lgx_plugins.checkpointers.redis.facts import server_facts
@@ -29,12 +35,6 @@ from lgx_plugins.checkpointers.redis.schema import create_indexes
 from lgx_plugins.checkpointers.redis.server import Server
 from lgx_plugins.checkpointers.redis.staging import clean
 from lgx_plugins.checkpointers.redis.writing import Writer
-from lgx_plugins.checkpointers.rebuilding import (
-    TAKES_WITH,
-    Rebuilder,
-    previewed_as_rows,
-    written_as_rows,
-)
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 
