@@ -18,6 +18,7 @@ BRANCH = "branch:to:"
 INPUT = "__start__"
 
 JOIN = "join:"
+_NODES_AS_CHANNELS_UNTIL = 3
 _RETURN = ("__end__", "__previous__")
 _NO_NODES = frozenset({"__input__", "__interrupt__", "__snapshot_bumps__"})
 _OLD_BRANCHES = ("branch:", "start:")
@@ -53,9 +54,11 @@ class Graph:
         self.deltas: set[str] = set()
         self._channels: set[str] = set()
         self._ran: set[str] = set()
+        self._is_old = False
 
     def learn(self, stored: Stored) -> None:
         self._channels.update(stored.versions)
+        self._is_old |= stored.version < _NODES_AS_CHANNELS_UNTIL
         for channel in stored.versions:
             node = _started_by(channel)
             if node is not None:
@@ -88,7 +91,7 @@ class Graph:
     def hides(self, channel: str) -> bool:
         """Whether a channel is no part of the state: LangGraph's own, or one that older versions
         named after the node which writes to it."""
-        return hidden(channel) or channel in self.triggers
+        return hidden(channel) or (self._is_old and channel in self.triggers)
 
     @property
     def single(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,7 +17,7 @@ from lgx_plugins.checkpointers.state.heads import thread_of
 from lgx_plugins.checkpointers.state.rendering import Opener, shown, tree_of
 from lgx_plugins.checkpointers.state.rows import Rows
 from lgx_plugins.checkpointers.state.stored import SENDS, Stored, named, read
-from lgx_plugins.checkpointers.state.writes import NOBODY, Write, entry, made_by
+from lgx_plugins.checkpointers.state.writes import NOBODY, Made, Write, entry, made_by
 
 __all__ = ["States"]
 
@@ -33,6 +33,7 @@ class States:
         self._graphs = Graphs()
         self._deltas: Deltas | None = None
         self._unapplied: dict[str, int] = {}
+        self._unknown = 0
         self._first: str | None = None
         self._closing = ExitStack()
 
@@ -126,6 +127,7 @@ class States:
         ]
         if told:
             self._count_unapplied(writes)
+            self._unknown += bool(due) and _by_strangers(stored, writes, made, due)
         return Checkpoint(
             thread_id=record.thread_id,
             checkpoint_ns=record.checkpoint_ns,
@@ -189,6 +191,16 @@ class States:
                 thread_id=thread_id,
                 holdable=False,
             )
+        if self._unknown:
+            times = "1 checkpoint" if self._unknown == 1 else f"{self._unknown} checkpoints"
+            yield Loss(
+                what=f"results and questions of tasks at {times}",
+                why="their ids are made in another way than LangGraph for Python does, so that "
+                "nobody can tell which node wrote what; copy the thread with --fidelity raw to "
+                "keep them",
+                thread_id=thread_id,
+                holdable=False,
+            )
         if orphans := self._rows.orphans:
             yield Loss(
                 what=f"{'1 write' if orphans == 1 else f'{orphans} writes'} at absent checkpoints",
@@ -219,6 +231,16 @@ def _may_be_snapshot(blob: bytes | None) -> bool:
         blob[:1] in (b"\xc7", b"\xc8", b"\xc9", b"\xd4", b"\xd5", b"\xd6", b"\xd7", b"\xd8")
         or blob[:1] == b"{"
     )
+
+
+def _by_strangers(
+    stored: Stored, writes: list[Write], made: Mapping[str, Made], due: list[tasks.Task]
+) -> bool:
+    """Whether tasks wrote something, and not one of them is known, as in what LangGraph for
+    JavaScript has written: its versions are numbers, and it keeps no paths."""
+    if any(task.id in made for task in due) or any(write.path for write in writes):
+        return False
+    return bool(made) and all(type(version) is int for version in stored.versions.values())
 
 
 def _metadata(stored: Stored, what: str) -> Any:

@@ -32,7 +32,9 @@ def _fill(path: Path, megabytes: int, kilobytes: int) -> int:
         connection.executescript(";".join(SAVER_TABLES))
         for number in range(count):
             document: dict[str, Any] = {
-                **{"v": 4, "ts": "2026-01-01T00:00:00+00:00", "id": f"{number:08}"},
+                "v": 4,
+                "ts": "2026-01-01T00:00:00+00:00",
+                "id": f"{number:08}",
                 "channel_values": {"text": text, "n": number},
                 "channel_versions": {"text": number, "n": number},
                 "versions_seen": {},

@@ -181,6 +181,39 @@ async def test_writes_without_a_checkpoint_are_told(
     assert loss.what == "2 writes at absent checkpoints"
 
 
+async def test_tasks_whose_ids_are_made_in_another_way_are_told(
+    tmp_path: Path, states_of: Callable[..., Any]
+) -> None:
+    """As in the tables of the JavaScript packages: values and next are right, and who wrote what
+    is told to be unknown."""
+    path = tmp_path / "x.db"
+    document = {
+        "v": 4,
+        "ts": "2026-01-01T00:00:00.000Z",
+        "id": "1f000000-0000-6000-8000-000000000000",
+        "channel_values": {"log": ["in"], "branch:to:one": None},
+        "channel_versions": {"log": 1, "branch:to:one": 1},
+        "versions_seen": {"__start__": {"__start__": 1}},
+    }
+    with SqliteSaver.from_conn_string(str(path)) as saver:
+        saver.setup()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        place = ("t", "", document["id"])
+        connection.execute(
+            "INSERT INTO checkpoints VALUES (?, ?, ?, NULL, 'json', ?, '{\"step\": 0}')",
+            (*place, json.dumps(document).encode()),
+        )
+        connection.execute(
+            "INSERT INTO writes VALUES (?, ?, ?, 'other', '', 0, 'log', 'json', '[\"x\"]')", place
+        )
+    found = await states_of(SqliteSaverSource(SqliteSaverConfig(path=path)))
+    (head, checkpoint), (loss,) = found["t"]
+    assert json.loads(bytes(checkpoint.values)) == {"log": ["in"]}
+    assert json.loads(bytes(checkpoint.next)) == ["one"]
+    assert head.status == "interrupted"
+    assert loss.what == "results and questions of tasks at 1 checkpoint"
+
+
 async def test_what_was_never_written_is_absent_and_noted(tmp_path: Path) -> None:
     """A graph shows an empty list there; no row has one. The report says so once."""
     path = tmp_path / "x.db"
