@@ -66,6 +66,7 @@ def outline_of(records: Iterable[Record]) -> Outline:
     parents = array("q")
     steps = array("q")
     digests = array("q")
+    dues = array("q")
     forks: set[int] = set()
     orphans = elsewhere = 0
     idle: set[int] = set()
@@ -97,7 +98,8 @@ def outline_of(records: Iterable[Record]) -> Outline:
         parents.append(parent)
         steps.append(_UNNUMBERED if step is None else step)
         digests.append(digest)
-    copied = _originals(forks, parents, steps, digests) if forks else {}
+        dues.append(0 if isinstance(record.next, UnsetType) else hash(bytes(record.next)))
+    copied = _originals(forks, parents, steps, digests, dues) if forks else {}
     bases = [copied.get(index, parent) for index, parent in enumerate(parents)]
     jumps = [i for i, base in enumerate(bases) if base == NONE or steps[i] != steps[base] + 1]
     branched = {base for index, base in enumerate(bases) if base not in (NONE, index - 1)}
@@ -117,14 +119,20 @@ def outline_of(records: Iterable[Record]) -> Outline:
 
 
 def _originals(
-    forks: set[int], parents: array[int], steps: array[int], digests: array[int]
+    forks: set[int],
+    parents: array[int],
+    steps: array[int],
+    digests: array[int],
+    dues: array[int],
 ) -> dict[int, int]:
     """What each fork is a copy of: its parent (a run that began anew there), or a child of its
-    parent (a copy made by request): the newest that has its values and the number before its
-    own, or that number at least. What a run's command has changed in its values is none."""
+    parent (a copy made by request): the newest that has its values, the same due and the number
+    before its own, or that number at least. What a run's command has changed in its values is
+    none."""
     found: dict[int, int] = {}
     newest: dict[tuple[int, ...], int] = {}
-    for index, (parent, step, digest) in enumerate(zip(parents, steps, digests, strict=True)):
+    rows = zip(parents, steps, digests, dues, strict=True)
+    for index, (parent, step, digest, due) in enumerate(rows):
         if index in forks and step != _UNNUMBERED:
             if parent != NONE and steps[parent] == step - 1:
                 if digests[parent] == digest:
@@ -132,7 +140,9 @@ def _originals(
             else:
                 like = newest.get((parent, step - 1))
                 like = newest.get((parent, step - 1, digest), like)
+                like = newest.get((parent, step - 1, digest, due), like)
                 if like is not None:
                     found[index] = like
         newest[parent, step] = newest[parent, step, digest] = index
+        newest[parent, step, digest, due] = index
     return found

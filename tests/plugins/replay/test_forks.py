@@ -71,6 +71,22 @@ async def test_a_fork_of_a_fork_is_not_blamed_for_what_the_first_left_due() -> N
     assert outcome.exact, outcome.losses
 
 
+async def test_a_copy_is_of_the_checkpoint_that_leads_where_it_leads() -> None:
+    """And not of a later one beside that, which holds the same."""
+    nodes = {"a": says("a")}
+    nothing: dict[str, Any] = {"log": []}
+    source = Place(graph(State, nodes, [(START, "a")]))
+    await source.graph.ainvoke(nothing, source.head())
+    first, second = [source.at(await source.id_of(step=step)) for step in (-1, 0)]
+    await source.graph.ainvoke(nothing, first)
+    await source.graph.aupdate_state(second, None, as_node="__copy__")
+
+    outcome, made, wanted = await _rebuilt(source, Place(graph(State, nodes, [(START, "a")])))
+
+    assert made == wanted
+    assert outcome.exact, outcome.losses
+
+
 async def test_what_a_command_changed_in_a_copy_of_the_past_arrives() -> None:
     """Of such a copy everything but that it is one: a server's copies hold what they are of."""
     nodes = {name: says(name) for name in "abc"}
