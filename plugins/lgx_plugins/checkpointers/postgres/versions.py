@@ -82,7 +82,20 @@ def _size(table: str) -> str:
 
 async def server_number(connection: Connection) -> str:
     """Tells apart the servers whose counts of transactions have nothing to do with each other;
-    a standby has that of its primary. Empty where the user may not know it."""
+    a standby has that of its primary. Empty where the user may not know it, or there is none, as
+    in some servers that only look like PostgreSQL. Called in a transaction."""
+    import asyncpg
+
     if not await connection.fetchval(_MAY_ASK):
         return ""
-    return str(await connection.fetchval(_ASK))
+    await connection.execute("SAVEPOINT lgx_number")
+    try:
+        return str(await connection.fetchval(_ASK))
+    except (
+        asyncpg.FeatureNotSupportedError,
+        asyncpg.SyntaxOrAccessError,
+        asyncpg.PostgresSystemError,
+        asyncpg.InternalServerError,
+    ):
+        await connection.execute("ROLLBACK TO SAVEPOINT lgx_number")
+        return ""

@@ -123,6 +123,28 @@ async def test_a_user_who_may_not_know_the_server_reads_all_the_same(store: Any)
         store.sql(f"DROP ROLE plain_{name}")
 
 
+async def test_a_server_that_does_not_know_its_number_is_read_all_the_same(
+    store: Any, tmp_path: Path
+) -> None:
+    server = store.server
+    other = type(store)(server, server.new_database(), tmp_path)
+    try:
+        with other.saver():
+            pass
+        other.sql(_ROWS)
+        other.sql("""
+            CREATE OR REPLACE FUNCTION pg_catalog.pg_control_system(OUT pg_control_version integer,
+                OUT catalog_version_no integer, OUT system_identifier bigint,
+                OUT pg_control_last_modified timestamptz) RETURNS record LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'not here' USING ERRCODE = '0A000'; END$$
+        """)
+
+        assert await _version(other) != ""
+        assert len((await other.read())["t"]) == 5
+    finally:
+        server.drop_database(other.dsn)
+
+
 _OTHERS = {
     "partitions": (
         "CREATE TABLE other.{0} (LIKE public.{0}) PARTITION BY HASH (thread_id)",
