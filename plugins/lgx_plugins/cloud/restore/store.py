@@ -11,6 +11,7 @@ from msgspec import UnsetType
 from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
+from lgx_plugins.cloud.restore.arrived import altered_items, name_of
 from lgx_plugins.cloud.restore.belongings import Restored, encoded, extra_of
 from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.items import HeldItem, HeldItems, digest_of, since_of
@@ -42,6 +43,8 @@ async def restore_items(
             assert isinstance(item, StoreItem)
             there.add(item)
         losses, unchanged = await _restore(client, bundle, there, conflict, context, foreseen)
+    if foreseen is None and len(bundle) > len(losses) + unchanged:
+        losses += await altered_items(client, bundle, {loss.what for loss in losses}, context)
     return Restored(losses, len(bundle) - len(losses), unchanged)
 
 
@@ -65,7 +68,7 @@ async def _restore(
             held = there.find(item)
             same = held is not None and held.digest == digest_of(item)
             if same and foreseen is not None:
-                foreseen.add("unchanged", _name(item))
+                foreseen.add("unchanged", name_of(item))
             if same:
                 unchanged += 1
                 await asyncio.sleep(0)  # many may be the same, and others run, too
@@ -74,12 +77,12 @@ async def _restore(
                 losses.append(_left(item, conflict))
                 continue
             if foreseen is not None:
-                foreseen.add("created" if held is None else "replaced", _name(item))
+                foreseen.add("created" if held is None else "replaced", name_of(item))
                 continue
             try:
                 await _put(client, item, context)
             except (ThreadError, RetryableError) as error:
-                losses.append(Loss(what=_name(item), why=str(error)))
+                losses.append(Loss(what=name_of(item), why=str(error)))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -94,7 +97,7 @@ def _left(item: StoreItem, conflict: Conflict) -> Loss:
     skips = conflict == "skip"
     remedy = " (--sink-on-conflict skip)" if skips else "; --sink-on-conflict replace does"
     return Loss(
-        what=_name(item),
+        what=name_of(item),
         why=f"it stands there with other content that is newer, and was not replaced{remedy}",
         holdable=not skips,
         left=skips,
@@ -105,10 +108,6 @@ def _newer(held: HeldItem, item: StoreItem) -> bool:
     """Whether it was changed on the target after its last change at the source."""
     since = since_of(item)
     return held.since is None or since is None or held.since >= since
-
-
-def _name(item: StoreItem) -> str:
-    return f"store item {item.key!r} of {'.'.join(item.namespace)!r}"
 
 
 async def _put(client: Client, item: StoreItem, context: Context) -> None:
