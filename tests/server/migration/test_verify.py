@@ -41,7 +41,9 @@ async def test_what_differs_is_what_the_run_has_told(source: Filled, target: str
 
 def said(field: str) -> str:
     """How a run names what verify names so."""
-    return f"channel {field[7:]!r}" if field.startswith("values.") else field
+    if field.startswith("values."):
+        return f"channel {field[7:]!r}"
+    return {"metadata.source": "source"}.get(field, field)
 
 
 async def test_what_was_changed_there_afterwards_is_found(source: Filled, target: str) -> None:
