@@ -31,6 +31,7 @@ from lgx_plugins.checkpointers.postgres.facts import (
 )
 from lgx_plugins.checkpointers.postgres.marks import Marks
 from lgx_plugins.checkpointers.postgres.schema import saver_tables
+from lgx_plugins.checkpointers.postgres.store_facts import store_facts
 from lgx_plugins.checkpointers.postgres.store_writing import StoreWriter
 from lgx_plugins.checkpointers.postgres.tables import (
     SAVER_TABLES,
@@ -127,6 +128,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
                     facts.append(Fact(name="tables", value=str(error), level="error"))
                 else:
                     facts += await tables_facts(connection, tables)
+            facts += await store_facts(connection, self._names)
             facts.append(await lock_fact(connection, self._own))
             return Probe(facts=tuple(facts))
 

@@ -29,6 +29,7 @@ from lgx_plugins.checkpointers.postgres.facts import reading_facts
 from lgx_plugins.checkpointers.postgres.imports import imports_of
 from lgx_plugins.checkpointers.postgres.listing import Listing
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
+from lgx_plugins.checkpointers.postgres.store_facts import store_facts
 from lgx_plugins.checkpointers.postgres.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.postgres.store_tables import store_relations
 from lgx_plugins.checkpointers.postgres.tables import (
@@ -161,6 +162,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         async with moment.keeper() as keeper:
             with explained(self._place):
                 facts = await reading_facts(keeper, self._place, self._found())
+                facts += await store_facts(keeper, self._names)
         imports = await imports_of(moment, self._found(), self._place, context)
         return Probe(facts=(*facts, *imports.facts()))
 

@@ -34,6 +34,7 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig, ident
 from lgx_plugins.checkpointers.sqlite.facts import target_facts
 from lgx_plugins.checkpointers.sqlite.marks import another_source, has_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.schema import MARKS, SAVER_TABLES
+from lgx_plugins.checkpointers.sqlite.store_facts import target_store_facts
 from lgx_plugins.checkpointers.sqlite.store_writing import StoreWriter, foresee
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, Tables, find_tables
 from lgx_plugins.checkpointers.sqlite.writer import Writer, preview_first
@@ -108,7 +109,9 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         return {"sqlite": sqlite3.sqlite_version}
 
     async def probe(self, context: Context) -> Probe:
-        return await target_facts(self._path, self.config.busy_seconds)
+        found = await target_facts(self._path, self.config.busy_seconds)
+        store = await target_store_facts(self._path, self.config.busy_seconds)
+        return Probe(facts=(*found.facts, *store))
 
     # -- begin -----------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, identity_
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
+from lgx_plugins.checkpointers.sqlite.store_facts import store_facts
 from lgx_plugins.checkpointers.sqlite.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
 from lgx_plugins.checkpointers.state import PATHLESS as STATE_PATHLESS
@@ -111,6 +112,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
 
     async def probe(self, context: Context) -> Probe:
         facts = await file_facts(self._open(), self._path, self._found())
+        facts += await store_facts(self._open(), self._path)
         imports = await self._reader().imports(context)
         return Probe(facts=(*facts, *imports.facts()))
 

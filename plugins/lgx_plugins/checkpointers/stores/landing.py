@@ -82,6 +82,7 @@ class Landing:
             losses=tuple(losses),
             written=changed,
             records=total - self._lost,
+            unchanged=self._courses[Course.KEEP],
         )
 
     def foretell(self, context: Context) -> None:

@@ -12,7 +12,7 @@ from lgx import Bundle, Context, Loss, RetryableError, StoreItem, ThreadError
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
 from lgx_plugins.cloud.restore.arrived import altered_items, name_of
-from lgx_plugins.cloud.restore.belongings import Restored, encoded, extra_of
+from lgx_plugins.cloud.restore.belongings import Restored, encoded, extra_of, said
 from lgx_plugins.cloud.restore.foreseen import Foreseen
 from lgx_plugins.cloud.restore.items import HeldItem, HeldItems, digest_of, since_of
 
@@ -45,7 +45,19 @@ async def restore_items(
         losses, unchanged = await _restore(client, bundle, there, conflict, context, foreseen)
     if foreseen is None and len(bundle) > len(losses) + unchanged:
         losses += await altered_items(client, bundle, {loss.what for loss in losses}, context)
-    return Restored(losses, len(bundle) - len(losses), unchanged)
+    return Restored([*losses, *_vectors(bundle)], len(bundle) - len(losses), unchanged)
+
+
+def _vectors(bundle: Bundle) -> list[Loss]:
+    """What tables of a store have, and a server can be given by nobody."""
+    count = sum(
+        isinstance(item, StoreItem) and said(extra_of(item.extra), "vectors") for item in bundle
+    )
+    if not count:
+        return []
+    why = "a server makes them by itself, where its configuration says so"
+    what = f"vectors of {count} store item{'s' * (count != 1)}"
+    return [Loss(what=what, why=why, holdable=False)]
 
 
 async def _restore(
@@ -116,6 +128,8 @@ async def _put(client: Client, item: StoreItem, context: Context) -> None:
         body["value"] = item.value
     extra = extra_of(item.extra)
     body |= {name: extra[name] for name in ("index", "ttl") if name in extra}
+    if "ttl" not in body and said(extra, "ttl_minutes"):  # as tables of a store call it
+        body["ttl"] = extra["ttl_minutes"]
     await client.light(
         context,
         "PUT",

@@ -75,7 +75,7 @@ class _Connection(sqlite3.Connection):
     """With the function of sqlite-vec that SqliteStore calls: not every Python's SQLite loads
     extensions."""
 
-    def enable_load_extension(self, enabled: bool) -> None:  # noqa: FBT001 -- as it is called
+    def enable_load_extension(self, enabled: bool) -> None:
         pass
 
     def load_extension(self, *args: Any) -> None:
