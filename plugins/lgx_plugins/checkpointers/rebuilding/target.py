@@ -24,7 +24,7 @@ class GraphTarget:
     never a node. Nothing is traced.
     """
 
-    body_bytes = 8 << 20
+    body_bytes = 2 << 20
 
     def __init__(self, graph: Any, thread_id: str, rows: ThreadRows, *, keep: bool) -> None:
         """
