@@ -140,6 +140,26 @@ async def test_store_items_arrive(source: Filled, target: str) -> None:
     assert await items(target) == await items(source.url)
 
 
+async def test_items_that_a_server_alters_are_told(target: str, tmp_path: Path) -> None:
+    """It says that it took them: texts without their NUL, whole numbers as others."""
+    path = tmp_path / "items.ndjson"
+    values = {"text": "a\0b", "number": 2**70, "same": {"n": [1.5, "é", None]}}
+    lines = [
+        lgx.encode_line(lgx.StoreItem(namespace=("odd",), key=key, value=lgx.raw({"is": value})))
+        for key, value in values.items()
+    ]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    report = await lgx.run_async(lgx.use("ndjson", path=path), lgx.use("cloud", url=target))
+
+    assert (report.exit_code, report.extras) == (3, {"store_item": 1})
+    reasons = {failure.what: failure.why.partition(", and ")[2] for failure in report.failures}
+    assert reasons == {
+        "store item 'text' of 'odd'": "shows something else there now",
+        "store item 'number' of 'odd'": "shows something else there now",
+    }
+
+
 async def test_a_second_run_writes_nothing(source: Filled, target: str, proxy: FaultProxy) -> None:
     """And what it brought is not there twice; it is told that all of it was there."""
     first = await bring(source.url, target, map_graph={"gone": "loop"})

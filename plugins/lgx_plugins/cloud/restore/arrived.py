@@ -36,7 +36,7 @@ async def altered_items(
             found = there.find(item)
             if name in known or (found is not None and found.digest == digest_of(item)):
                 continue
-            why = "the server took it, and has something else there now"
+            why = "the server took it, and shows something else there now"
             if found is None:
                 why = "the server took it, and does not list it under that namespace and key"
             losses.append(Loss(what=name, why=why))
