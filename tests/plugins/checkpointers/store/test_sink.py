@@ -53,31 +53,47 @@ async def written(place: Any, *items: StoreItem, **options: Any) -> Any:
 
 CATALOG = {
     "sqlite": [
-        "SELECT m.name, c.* FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c "
-        "WHERE m.type = 'table' AND m.name LIKE '%store%' OR m.name = 'vector_migrations' "
-        "ORDER BY 1, 2",
-        'SELECT m.name, i.name, i."unique", i.origin, i.partial, c.* FROM sqlite_master AS m, '
-        "pragma_index_list(m.name) AS i, pragma_index_xinfo(i.name) AS c "
-        "WHERE m.name LIKE 'store%' AND m.type = 'table' ORDER BY 1, 2, 6",
-        "SELECT m.name, f.* FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f "
-        "WHERE m.name LIKE 'store%' ORDER BY 1, 2, 3",
+        (
+            "SELECT m.name, c.* FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c "
+            "WHERE m.type = 'table' AND m.name LIKE '%store%' OR m.name = 'vector_migrations' "
+            "ORDER BY 1, 2"
+        ),
+        (
+            'SELECT m.name, i.name, i."unique", i.origin, i.partial, c.* FROM sqlite_master AS m, '
+            "pragma_index_list(m.name) AS i, pragma_index_xinfo(i.name) AS c "
+            "WHERE m.name LIKE 'store%' AND m.type = 'table' ORDER BY 1, 2, 6"
+        ),
+        (
+            "SELECT m.name, f.* FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f "
+            "WHERE m.name LIKE 'store%' ORDER BY 1, 2, 3"
+        ),
         "SELECT v FROM store_migrations ORDER BY v",
         "SELECT v FROM vector_migrations ORDER BY v",
     ],
     "postgres": [
-        "SELECT table_name, ordinal_position, column_name, udt_name, is_nullable, column_default "
-        "FROM information_schema.columns WHERE table_schema = 'public' "
-        "AND table_name ~ 'store|vector_mig' ORDER BY 1, 2",
-        "SELECT c.relname::text, a.attname::text, a.atttypmod FROM pg_attribute AS a "
-        "JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relname ~ '^store' AND a.attnum > 0 "
-        "AND c.relkind = 'r' ORDER BY 1, 2",
-        "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename ~ 'store|vector' "
-        "AND indexname <> 'store_vectors_embedding_idx' ORDER BY 1, 2",
-        "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid) "
-        "FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid "
-        "WHERE c.relname ~ 'store|vector' ORDER BY 1, 2",
-        "SELECT n.nspname::text FROM pg_extension AS e "
-        "JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector'",
+        (
+            "SELECT table_name, ordinal_position, column_name, udt_name, is_nullable, column_default "
+            "FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND table_name ~ 'store|vector_mig' ORDER BY 1, 2"
+        ),
+        (
+            "SELECT c.relname::text, a.attname::text, a.atttypmod FROM pg_attribute AS a "
+            "JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relname ~ '^store' AND a.attnum > 0 "
+            "AND c.relkind = 'r' ORDER BY 1, 2"
+        ),
+        (
+            "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename ~ 'store|vector' "
+            "AND indexname <> 'store_vectors_embedding_idx' ORDER BY 1, 2"
+        ),
+        (
+            "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid) "
+            "FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid "
+            "WHERE c.relname ~ 'store|vector' ORDER BY 1, 2"
+        ),
+        (
+            "SELECT n.nspname::text FROM pg_extension AS e "
+            "JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
+        ),
         "SELECT v FROM store_migrations ORDER BY v",
         "SELECT v FROM vector_migrations WHERE v < 2 ORDER BY v",
     ],
