@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from lgx import Config, Secret, option
 from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rows.conflicts import OnConflict
 from lgx_plugins.checkpointers.rows.encryption import AesKey
 
-__all__ = ["RedisSaverConfig", "RedisSaverSinkConfig", "RedisSaverSourceConfig"]
+__all__ = ["RedisSaverConfig", "RedisSaverSinkConfig"]
 
 
 class RedisSaverConfig(Config, frozen=True, kw_only=True):
@@ -28,17 +28,6 @@ class RedisSaverConfig(Config, frozen=True, kw_only=True):
         str, option("Begins the keys of writes, as RedisSaver's checkpoint_write_prefix.")
     ] = "checkpoint_write"
     aes_key: AesKey = None
-
-
-class RedisSaverSourceConfig(RedisSaverConfig, frozen=True, kw_only=True):
-    form: Annotated[
-        Literal["documents", "rows"],
-        option(
-            "How checkpoints are handed on. documents: as Redis has them, which other "
-            "checkpointers' sinks translate themselves; rows: translated already, so that verify "
-            "can compare them with a copy in SQLite."
-        ),
-    ] = "documents"
 
 
 class RedisSaverSinkConfig(RedisSaverConfig, frozen=True, kw_only=True):

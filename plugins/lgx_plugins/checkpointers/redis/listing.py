@@ -8,12 +8,13 @@ from contextlib import aclosing
 
 import msgspec
 
-from lgx import Context, Loss, Query, Thread, ThreadError, ThreadRef, UsageError
+from lgx import Context, Loss, Query, Thread, ThreadError, ThreadRef
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.redis.documents import Place, place_of
 from lgx_plugins.checkpointers.redis.index import Index, Listed
 from lgx_plugins.checkpointers.redis.keys import EMPTY_ID, Keys, escaped
 from lgx_plugins.checkpointers.redis.server import Server
+from lgx_plugins.checkpointers.rows.filters import check_filters
 from lgx_plugins.checkpointers.rows.forms import metadata_of
 from lgx_plugins.filters import admits
 
@@ -58,11 +59,7 @@ class Listing:
         Raises:
             UsageError: a checkpointer does not keep what a filter asks for.
         """
-        if query.status:
-            raise UsageError(
-                f"--status {query.status} cannot be applied: a checkpointer keeps no status of "
-                "its threads; choose them by --thread-id, --metadata, --since or --until"
-            )
+        check_filters(query)
         index = await self.index(context, query)
         threads = index.threads()
         nothing = Listed("", "", None, 0)

@@ -15,7 +15,7 @@ from lgx_plugins.checkpointers.redis.index import Entry, Index, Sum
 from lgx_plugins.checkpointers.redis.keys import EMPTY_ID, EMPTY_TEXT, Keys
 from lgx_plugins.checkpointers.redis.server import Command, Server
 from lgx_plugins.checkpointers.rows.ordering import Deferred
-from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SCORE, plain
+from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SCORE
 
 __all__ = ["Item", "Reader"]
 
@@ -31,12 +31,10 @@ class Reader:
         expiring: whether Redis will remove any of what was read.
     """
 
-    def __init__(self, server: Server, keys: Keys, index: Index, *, rows: bool) -> None:
-        """`rows`: translates the documents."""
+    def __init__(self, server: Server, keys: Keys, index: Index) -> None:
         self._server = server
         self._keys = keys
         self._index = index
-        self._rows = rows
         self.expiring = False
 
     async def records(
@@ -129,8 +127,8 @@ class Reader:
             )
             if score is not None and score != max(place.idx, 0):
                 extra[SCORE] = Raw(b"%d" % score)
-            record: RawCheckpoint | CheckpointWrite = record_of(place, text, extra)
-            return plain(record) if self._rows else record
+            found: RawCheckpoint | CheckpointWrite = record_of(place, text, extra)
+            return found
         except ThreadError as error:
             return Loss(
                 what=what,

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lgx import Context, UsageError
+from lgx_plugins.blocking import run_to_end
 from lgx_plugins.checkpointers.redis.address import Address
 from lgx_plugins.checkpointers.redis.failures import explained
 
@@ -26,7 +27,11 @@ _QUEUED = 500
 
 
 class Server:
-    """Opened and closed by its owner; the first request connects."""
+    """Opened and closed by its owner; the first request connects.
+
+    A request that was sent is waited for, also by who is cancelled: a connection that is left
+    in between would give its answer to the next one who asks.
+    """
 
     def __init__(self, address: Address, *, budgeted: bool) -> None:
         """`budgeted`: whether room for documents is taken from the budget, which a sink must not
@@ -68,7 +73,9 @@ class Server:
             with explained(self.place):
                 return await self._redis.execute_command(*command)
 
-        return await context.request(once, what=f"{command[0]} of {self.place}")
+        return await context.request(
+            lambda: run_to_end(once()), what=f"{command[0]} of {self.place}"
+        )
 
     async def ask_all(
         self, context: Context, commands: Sequence[Command], *, whole: bool = False
@@ -92,7 +99,9 @@ class Server:
                         pipeline.execute_command(*command)
                     return list(await pipeline.execute(raise_on_error=False))
 
-        answers = await context.request(once, what=f"{commands[0][0]} of {self.place}", bulk=True)
+        answers = await context.request(
+            lambda: run_to_end(once()), what=f"{commands[0][0]} of {self.place}", bulk=True
+        )
         for answer in answers:
             if isinstance(answer, Exception) and not _of_one(answer):
                 with explained(self.place):
@@ -126,7 +135,9 @@ class Server:
                 tried = True
                 return await self._transact(commands())
 
-        return await context.request(once, what=f"a transaction of {self.place}", bulk=True)
+        return await context.request(
+            lambda: run_to_end(once()), what=f"a transaction of {self.place}", bulk=True
+        )
 
     async def _hash_value(self, key: bytes, field: bytes) -> bytes | None:
         answer = await self._redis.execute_command("HGET", key, field)
@@ -185,7 +196,7 @@ class Server:
                 except redis.exceptions.NoPermissionError:
                     return {}
 
-        return await context.request(once, what=f"INFO of {self.place}")
+        return await context.request(lambda: run_to_end(once()), what=f"INFO of {self.place}")
 
     async def _has(self, context: Context, module: str, *command: str) -> None:
         (answer,) = await self.ask_all(context, [command])

@@ -26,7 +26,7 @@ from lgx_plugins.checkpointers.rebuilding import (
     written_as_rows,
 )
 from lgx_plugins.checkpointers.redis.address import Address
-from lgx_plugins.checkpointers.redis.config import RedisSaverSinkConfig, RedisSaverSourceConfig
+from lgx_plugins.checkpointers.redis.config import RedisSaverSinkConfig
 from lgx_plugins.checkpointers.redis.facts import server_facts
 from lgx_plugins.checkpointers.redis.keys import Keys
 from lgx_plugins.checkpointers.redis.lock import StoreLock
@@ -54,7 +54,6 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
     name = "redis-saver"
     summary = "A Redis that LangGraph's RedisSaver and AsyncRedisSaver go on with."
     config_type = RedisSaverSinkConfig
-    read_config_type: ClassVar[type[RedisSaverSourceConfig]] = RedisSaverSourceConfig
     accepts = KINDS
     takes_with = TAKES_WITH
     previews: ClassVar[bool] = True

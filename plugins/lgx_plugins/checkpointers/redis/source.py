@@ -20,7 +20,7 @@ from lgx import (
     ThreadRef,
 )
 from lgx_plugins.checkpointers.redis.address import Address
-from lgx_plugins.checkpointers.redis.config import RedisSaverSourceConfig
+from lgx_plugins.checkpointers.redis.config import RedisSaverConfig
 from lgx_plugins.checkpointers.redis.facts import store_facts
 from lgx_plugins.checkpointers.redis.index import Sum
 from lgx_plugins.checkpointers.redis.keys import Keys
@@ -33,7 +33,7 @@ from lgx_plugins.checkpointers.state import STATE_KINDS, Form
 __all__ = ["RedisSaverSource"]
 
 
-class RedisSaverSource(Source[RedisSaverSourceConfig]):
+class RedisSaverSource(Source[RedisSaverConfig]):
     """The documents of RedisSaver and ShallowRedisSaver as records, in the text that they have.
 
     Keys are walked by SCAN: no search index is needed, and none can be behind. A version covers
@@ -44,12 +44,12 @@ class RedisSaverSource(Source[RedisSaverSourceConfig]):
 
     name = "redis-saver"
     summary = "LangGraph's own checkpoints in Redis, document by document."
-    config_type = RedisSaverSourceConfig
+    config_type = RedisSaverConfig
     offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind}) | STATE_KINDS
     ordered: ClassVar[bool] = True
     refs_per_read: ClassVar[int] = 50
 
-    def __init__(self, config: RedisSaverSourceConfig) -> None:
+    def __init__(self, config: RedisSaverConfig) -> None:
         super().__init__(config)
         self._address = Address(config.url)
         self._keys = Keys(config.checkpoint_prefix, config.checkpoint_write_prefix)
@@ -98,7 +98,7 @@ class RedisSaverSource(Source[RedisSaverSourceConfig]):
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncGenerator[Record | ThreadEnd, None]:
         index = await self._listing.index(context)
-        reader = Reader(self._server, self._keys, index, rows=self.config.form == "rows")
+        reader = Reader(self._server, self._keys, index)
         for ref in refs:
             version = Sum()
             losses: list[Loss] = []

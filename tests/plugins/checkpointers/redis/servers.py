@@ -21,7 +21,7 @@ import lgx
 from lgx import Query, Record, Secret, ThreadEnd, ThreadRef
 from lgx.testing import make_context
 from lgx_plugins.checkpointers.redis import RedisSaverSink, RedisSaverSource
-from lgx_plugins.checkpointers.redis.config import RedisSaverSinkConfig, RedisSaverSourceConfig
+from lgx_plugins.checkpointers.redis.config import RedisSaverConfig, RedisSaverSinkConfig
 
 __all__ = ["Dump", "Server", "Store"]
 
@@ -165,7 +165,7 @@ class Store:
         return lgx.use("redis-saver", url=self.url, **options)
 
     def source(self, **options: Any) -> RedisSaverSource:
-        return RedisSaverSource(RedisSaverSourceConfig(url=Secret(self.url), **options))
+        return RedisSaverSource(RedisSaverConfig(url=Secret(self.url), **options))
 
     def sink(self, **options: Any) -> RedisSaverSink:
         return RedisSaverSink(RedisSaverSinkConfig(url=Secret(self.url), **options))

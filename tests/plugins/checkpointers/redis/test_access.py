@@ -13,14 +13,14 @@ from lgx import FatalError, LgxError, Query, RetryableError, Secret, UsageError,
 from lgx.testing import make_context, make_run
 from lgx_plugins.checkpointers.redis import RedisSaverSink, RedisSaverSource
 from lgx_plugins.checkpointers.redis.address import Address
-from lgx_plugins.checkpointers.redis.config import RedisSaverSinkConfig, RedisSaverSourceConfig
+from lgx_plugins.checkpointers.redis.config import RedisSaverConfig, RedisSaverSinkConfig
 from lgx_plugins.checkpointers.redis.failures import explain
 
 _SECRET = "p4ss-w0rd-nobody-may-see"
 
 
 def _source(url: str) -> RedisSaverSource:
-    return RedisSaverSource(RedisSaverSourceConfig(url=Secret(url)))
+    return RedisSaverSource(RedisSaverConfig(url=Secret(url)))
 
 
 async def _list(url: str) -> list[Any]:

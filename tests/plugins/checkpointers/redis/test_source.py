@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from langgraph.checkpoint.redis import RedisSaver
 
-from lgx import CheckpointWrite, Loss, Query, RawCheckpoint, ThreadEnd, UsageError, raw
+from lgx import (
+    CheckpointWrite,
+    Loss,
+    Query,
+    RawCheckpoint,
+    ThreadEnd,
+    UsageError,
+    raw,
+    run_async,
+    use,
+)
 from lgx.testing import make_context
 from lgx_plugins.checkpointers.rows.redisform import plain
 
@@ -48,7 +59,7 @@ async def test_parents_come_first_whatever_the_ids(store: Any) -> None:
         for name in ("c", "a", "b"):
             config = saver.put(config, {"id": name, "channel_values": {}}, {}, {})
     (records,) = (await store.read()).values()
-    assert [record.checkpoint_id for record in records] == ["c", "a", "b"]  # type: ignore[attr-defined]
+    assert [record.checkpoint_id for record in records] == ["c", "a", "b"]
 
 
 async def test_no_index_is_needed(filled: Any) -> None:
@@ -183,19 +194,16 @@ async def test_hostile_documents_are_data(store: Any) -> None:
     assert [fact.level for fact in facts if "os.system is imported" in fact.value] == ["warn"]
 
 
-async def test_early_releases_are_told(store: Any, zoo: Any) -> None:
+async def test_early_releases_are_told(store: Any, zoo: Any, tmp_path: Path) -> None:
     """Documents without values, of a time when those lay under keys of their own, fail with a
     sentence where they would have to be translated."""
     with store.saver() as saver:
         zoo.put_checkpoint(saver, "t")
     (key,) = store.json("checkpoint:t:*")
     store.client.execute_command("JSON.DEL", key, "$.checkpoint.channel_values")
-    context = make_context()
-    async with store.source(form="rows") as source:
-        refs = [one async for one in source.list(Query(), context)]
-        ends = [one async for one in source.read(refs, context) if isinstance(one, ThreadEnd)]
-    assert ends[0].outcome == "partial"
-    assert "langgraph-checkpoint-redis before 0.1" in ends[0].losses[0].why
+    report = await run_async(store.use(), use("sqlite-saver", path=tmp_path / "x.db"))
+    assert report.threads.written == 0
+    assert "langgraph-checkpoint-redis before 0.1" in report.failures[0].why
 
 
 async def test_keys_without_sizes(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
