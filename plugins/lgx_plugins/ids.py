@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["id_bytes", "id_digest"]
+__all__ = ["id_bytes", "id_digest", "is_text"]
 
 
 def id_bytes(thread_id: str) -> bytes:
     """The bytes by which ids are compared and sorted."""
     return thread_id.encode("utf-8", "surrogatepass")
+
+
+def is_text(thread_id: str) -> bool:
+    """Whether UTF-8 has bytes for it, as it has for all but lone surrogates: those who have
+    only text cannot hold any other."""
+    try:
+        thread_id.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def id_digest(*parts: str) -> bytes:

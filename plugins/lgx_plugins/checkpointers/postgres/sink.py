@@ -50,6 +50,7 @@ from lgx_plugins.checkpointers.rebuilding import (
 )
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
+from lgx_plugins.ids import is_text
 from lgx_plugins.postgres.connection import Address, transaction
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.migrations import check_server
@@ -198,7 +199,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         if not (self._transactions.opened and self._marked):  # a dry run, and nothing there yet
             return {}
-        ids = [ref.thread_id for ref in refs if "\0" not in ref.thread_id]
+        ids = [ref.thread_id for ref in refs if _holdable(ref.thread_id)]
         context = self._transactions.context
         if context is None:
             return await self._find(ids, again=False)
@@ -261,7 +262,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         )
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
-        ids = [one for one in thread_ids if "\0" not in one]
+        ids = [one for one in thread_ids if _holdable(one)]
         async with self._transactions.writing(again=False) as connection:
             ours = await self._marks.ours(connection, self._source, ids)
             for table in SAVER_TABLES:
@@ -293,3 +294,8 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
     def _known(self) -> Tables:
         assert self._tables is not None, "come with `begin`"
         return self._tables
+
+
+def _holdable(thread_id: str) -> bool:
+    """Whether there can be a thread of that id at all."""
+    return is_text(thread_id) and "\0" not in thread_id

@@ -35,6 +35,7 @@ from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import check_row, is_split
 from lgx_plugins.checkpointers.rows.marks import Kept
 from lgx_plugins.checkpointers.rows.splitting import Splitter
+from lgx_plugins.ids import is_text
 from lgx_plugins.postgres.copying import Row
 from lgx_plugins.postgres.writer import copy
 
@@ -293,6 +294,11 @@ class Writer:
 
 
 def _check_id(thread_id: str) -> None:
+    if not is_text(thread_id):
+        raise ThreadError(
+            f"PostgreSQL cannot hold the thread id {thread_id!r}: it has a lone surrogate, for "
+            "which no text has bytes"
+        )
     if "\0" in thread_id:
         raise ThreadError(
             f"PostgreSQL cannot hold the thread id {thread_id!r}: it has the character "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lgx_plugins.checkpointers.rows.marks import TABLE, Kept
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES
+from lgx_plugins.ids import is_text
 from lgx_plugins.sqlite.connection import tables
 from lgx_plugins.sqlite.writer import pieces, placeholders
 
@@ -38,7 +39,7 @@ async def read_marks(
     )
     only = f" AND ({stands})" if standing else ""
     found: dict[str, Kept] = {}
-    for piece in pieces(ids):
+    for piece in pieces([one for one in ids if is_text(one)]):
         rows = await connection.execute_fetchall(
             f"SELECT {_COLUMNS} FROM {TABLE} WHERE thread_id IN ({placeholders(piece)}){only}",
             tuple(piece),

@@ -22,6 +22,7 @@ from lgx_plugins.checkpointers.sqlite.listing import placeholders as numbered
 from lgx_plugins.checkpointers.sqlite.marks import put_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.rows import Thread
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
+from lgx_plugins.ids import is_text
 from lgx_plugins.sqlite.failures import explain
 from lgx_plugins.sqlite.pages import Cells
 from lgx_plugins.sqlite.writer import pieces, placeholders
@@ -165,7 +166,7 @@ class Writer:
     async def _taken(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of which there are rows."""
         found: set[str] = set()
-        for piece in pieces(ids):
+        for piece in pieces([one for one in ids if is_text(one)]):
             marks = numbered(piece)
             rows = await self._connection.execute_fetchall(
                 f"SELECT thread_id FROM checkpoints WHERE thread_id IN ({marks}) "
@@ -226,9 +227,7 @@ class Writer:
                 f"a row of it came twice, or is none that the table takes: {error}"
             ) from error
         except UnicodeEncodeError as error:
-            raise ThreadError(
-                f"{error.object[:80]!r} holds a lone surrogate, which no text of SQLite's can hold"
-            ) from None
+            raise _no_text(error.object) from None
         except (sqlite3.DataError, OverflowError) as error:  # of one value: its thread's
             raise explain(error, self._path) from error
 
@@ -264,10 +263,16 @@ async def preview_first(bundle: Bundle, cipher: Cipher) -> WriteOutcome:
 async def _fitting(thread: Thread) -> WriteOutcome:
     """Whether the tables have a place for it."""
     try:
+        if not is_text(thread.bundle.thread_id):
+            raise _no_text(thread.bundle.thread_id)
         await run_blocking(thread.digest)
     except ThreadError as error:
         return WriteOutcome(thread_id=thread.bundle.thread_id, error=str(error))
     return WriteOutcome(thread_id=thread.bundle.thread_id, losses=thread.losses)
+
+
+def _no_text(text: str) -> ThreadError:
+    return ThreadError(f"{text[:80]!r} holds a lone surrogate, which no text of SQLite's can hold")
 
 
 def _add(digest: RowDigest, table: str, rows: Sequence[Cells]) -> None:
