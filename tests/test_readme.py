@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 import lgx
@@ -143,9 +144,9 @@ def serving(folder: Path, *graphs: str) -> RealServer:
     return RealServer(folder)
 
 
-def test_moving_works_as_it_is_written(tmp_path: Path) -> None:
+def test_moving_works_as_it_is_written(tmp_path: Path, database: str) -> None:
     """From one server to another, straight and through an archive, the second time into a
-    graph of another name."""
+    graph of another name; and away from servers."""
     work = tmp_path / "work"
     work.mkdir()
     with (
@@ -159,6 +160,7 @@ def test_moving_works_as_it_is_written(tmp_path: Path) -> None:
             run = {"assistant_id": "old_agent", "input": {"messages": [message]}}
             client.post(f"{old.url}/threads/{made['thread_id']}/runs/wait", json=run, timeout=60)
         environ = {
+            "DATABASE_URL": database,
             "HOME": str(tmp_path),
             "LANG": "C.UTF-8",
             "LGX_SOURCE_URL": old.url,
@@ -185,6 +187,25 @@ def test_moving_works_as_it_is_written(tmp_path: Path) -> None:
                 assert states(new.url) == before
                 for thread_id in before:
                     client.delete(f"{new.url}/threads/{thread_id}").raise_for_status()
+        leave(old, work, database, environ)
+
+
+def leave(server: RealServer, folder: Path, database: str, environ: dict[str, str]) -> None:
+    """Into PostgresSaver's tables, with a graph of the team's own."""
+    package = folder / "my_app"
+    shutil.copytree(resources.files("lgx_plugins.demo") / "app", package)  # type: ignore[arg-type]  # a path
+    text = (package / "graph.py").read_text()
+    (package / "agent.py").write_text(text + "\n\ngraph = travel\n")
+    [block] = [text for _, text in EXAMPLES if "--sink-graph my_app" in text]
+    execute("sh", block.replace(PLACEHOLDER, server.url), folder, environ)
+    threads = httpx.post(f"{server.url}/threads/search", json={}).json()
+    with PostgresSaver.from_conn_string(database) as saver:
+        for thread_id in (row["thread_id"] for row in threads):
+            history = httpx.post(f"{server.url}/threads/{thread_id}/history", json={"limit": 100})
+            config: Any = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+            rebuilt = [item.config["configurable"]["checkpoint_id"] for item in saver.list(config)]
+            assert rebuilt == [state["checkpoint"]["checkpoint_id"] for state in history.json()]
+            assert rebuilt
 
 
 def test_the_table_of_exit_codes_is_that_of_the_errors() -> None:
