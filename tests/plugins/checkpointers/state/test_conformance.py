@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
@@ -53,14 +54,20 @@ def _run(path: Path, thread_id: str, *, of: str) -> None:
         outer.compile(checkpointer=saver).invoke({"log": [of]}, config)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("template") / "x.db"
+    for name in _NAMES:
+        _run(path, name, of=name)
+    return path
+
+
 class TestStates(SourceConformance):
     exact_bytes: ClassVar[bool] = True
 
     @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        for name in _NAMES:
-            _run(tmp_path / "x.db", name, of=name)
-        return tmp_path / "x.db"
+    def path(self, tmp_path: Path, template: Path) -> Path:
+        return Path(shutil.copy(template, tmp_path / "x.db"))
 
     @pytest.fixture
     async def expected(self, path: Path) -> Mapping[str, Sequence[Record]]:
