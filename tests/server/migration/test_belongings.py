@@ -160,6 +160,34 @@ async def test_items_that_a_server_alters_are_told(target: str, tmp_path: Path) 
     }
 
 
+async def test_fields_of_assistants_that_a_server_alters_are_told(
+    target: str, tmp_path: Path
+) -> None:
+    """It says that it took them."""
+    assistant = lgx.Assistant(
+        assistant_id=str(uuid4()),
+        version=1,
+        latest=True,
+        graph_id="loop",
+        extra={
+            "name": lgx.raw("a\0b"),
+            "config": lgx.raw({"tags": ["x"], "configurable": {"n": 2**70}}),
+            "metadata": lgx.raw({"big": 2**70, "kept": [1.5, "é"]}),
+            "description": lgx.raw("kept"),
+        },
+    )
+    path = tmp_path / "assistant.ndjson"
+    path.write_bytes(lgx.encode_line(assistant) + b"\n")
+
+    report = await lgx.run_async(lgx.use("ndjson", path=path), lgx.use("cloud", url=target))
+
+    (failure,) = report.failures
+    assert failure.what == (
+        f"assistant {assistant.assistant_id}: config.configurable, metadata.big, name of version 1"
+    )
+    assert failure.why == "the server took it, and shows something else there now"
+
+
 async def test_a_second_run_writes_nothing(source: Filled, target: str, proxy: FaultProxy) -> None:
     """And what it brought is not there twice; it is told that all of it was there."""
     first = await bring(source.url, target, map_graph={"gone": "loop"})

@@ -12,6 +12,7 @@ from msgspec import Raw
 from lgx import Assistant, Bundle, Context, Loss, Record, RetryableError, ThreadError, canonical
 from lgx_plugins.cloud.client import Client
 from lgx_plugins.cloud.extras import Extras
+from lgx_plugins.cloud.restore.arrived import altered_fields
 from lgx_plugins.cloud.restore.belongings import (
     Restored,
     encoded,
@@ -175,6 +176,7 @@ class _Restorer:
                 await self._ask("POST", "/assistants", {**head, **body})
             else:
                 await self._ask("PATCH", self._path, body)
+            await self._look(self._wanted[number], expected[number])
         self.left = len(there)
         in_force = _in_force(self._wanted)
         added = len(contents) > len(there)
@@ -184,6 +186,20 @@ class _Restorer:
         elif course == "completed" and not added:
             course = "unchanged"
         return course
+
+    async def _look(self, version: Assistant, expected: Content) -> None:
+        """Tells what of a version that was just made is not as it was sent: what the server
+        answers to that may say more than it kept."""
+        if self._dry:
+            return
+        what = f"assistant {self.id}"
+        answer = await self._client.light(
+            self._context, "GET", self._path, None, opening=b"{", what=what
+        )
+        altered = altered_fields(expected, answer.body)
+        if altered:
+            why = "the server took it, and shows something else there now"
+            self.lost(f"{', '.join(altered)} of version {version.version}", why)
 
     def _may_replace(self) -> bool:
         """Of one that stands there with other content, or with more versions."""
