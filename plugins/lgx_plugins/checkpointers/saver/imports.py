@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lgx import Context, Fact
@@ -12,6 +14,8 @@ from lgx_plugins.checkpointers.saver.facts import note_of_serializer
 from lgx_plugins.checkpointers.saver.watching import Watch
 
 __all__ = ["imports_of"]
+
+_LOGGER = "langgraph.checkpoint.serde.jsonplus"
 
 
 class _Looking:
@@ -30,7 +34,7 @@ class _Looking:
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         kind, blob = data
-        self._found.add(kind, bytes(blob))
+        self._found.add(kind, bytes(blob or b""))
         try:
             return self._strict.loads_typed((kind, blob))
         except Exception:  # it has been counted among those that cannot be read
@@ -47,7 +51,7 @@ async def imports_of(
     found = Imports()
     configs = [None] if ids is None else [{"configurable": {"thread_id": one}} for one in ids]
     facts: list[Fact] = []
-    with watch.replaced(lambda inner: _Looking(inner, found)):
+    with watch.replaced(lambda inner: _Looking(inner, found)), _quietly():
         for config in configs:
             try:
                 await access.each(config, lambda item: None, lambda: context.stopping)
@@ -56,6 +60,21 @@ async def imports_of(
             except Unlisted:
                 break
     return (*found.facts(), *facts)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without LangGraph's own words about what it does not load, which say how to allow it."""
+    logger = logging.getLogger(_LOGGER)
+    logger.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _told(value: str) -> Fact:

@@ -61,8 +61,11 @@ async def _imports(savers: Any, saver: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-async def test_every_name_is_told_and_none_is_imported(savers: Any, *, sealed: bool) -> None:
-    """In values, writes and metadata; also in what is damaged, and what was encrypted."""
+async def test_every_name_is_told_and_none_is_imported(
+    savers: Any, caplog: pytest.LogCaptureFixture, *, sealed: bool
+) -> None:
+    """In values, writes and metadata; also in what is damaged, and what was encrypted. LangGraph's
+    log has nothing to add."""
     serde: Any = JsonPlusSerializer()
     if sealed:
         serde = EncryptedSerializer.from_pycryptodome_aes(serde, key=b"0123456789abcdef")
@@ -81,6 +84,7 @@ async def test_every_name_is_told_and_none_is_imported(savers: Any, *, sealed: b
     assert len(imports) == 5
     assert not {"this", "turtle"} & {*sys.modules}
     assert saver.serde is serde
+    assert caplog.records == []
 
 
 async def test_what_is_harmless_is_counted_and_the_checkpointer_reads_on_as_before(
