@@ -3,7 +3,7 @@ read and write nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -85,6 +85,9 @@ class _RowBundle(Bundle):
                     )
                 )
         yield from writes
+
+    def without(self, kinds: Collection[str]) -> Iterator[Record]:
+        return (record for record in self if record.kind not in kinds)
 
     def lines(self) -> Iterator[bytes]:
         return map(encode_line, self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -194,6 +194,9 @@ class _Rows(Bundle):
 
     def __iter__(self) -> Iterator[Record]:
         return (record for record in super().__iter__() if not isinstance(record, Thread))
+
+    def without(self, kinds: Collection[str]) -> Iterator[Record]:
+        return super().without({*kinds, Thread.kind})
 
     def lines(self) -> Iterator[bytes]:
         return (line for line in super().lines() if not line.startswith(_THREAD))
