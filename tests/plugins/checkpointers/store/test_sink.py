@@ -72,8 +72,8 @@ CATALOG = {
     ],
     "postgres": [
         (
-            "SELECT table_name, ordinal_position, column_name, udt_name, is_nullable, column_default "
-            "FROM information_schema.columns WHERE table_schema = 'public' "
+            "SELECT table_name, ordinal_position, column_name, udt_name, is_nullable, "
+            "column_default FROM information_schema.columns WHERE table_schema = 'public' "
             "AND table_name ~ 'store|vector_mig' ORDER BY 1, 2"
         ),
         (
@@ -82,8 +82,8 @@ CATALOG = {
             "AND c.relkind = 'r' ORDER BY 1, 2"
         ),
         (
-            "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename ~ 'store|vector' "
-            "AND indexname <> 'store_vectors_embedding_idx' ORDER BY 1, 2"
+            "SELECT tablename, indexname, indexdef FROM pg_indexes "
+            "WHERE tablename ~ 'store|vector' AND indexname <> 'store_vectors_embedding_idx' ORDER BY 1, 2"
         ),
         (
             "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid) "

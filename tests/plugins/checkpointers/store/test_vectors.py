@@ -113,8 +113,8 @@ async def test_vectors_that_another_model_made_of_the_same_values_stay(
 
     assert told == [
         (
-            "3 vectors of store items: other vectors stand there for the same values, which another "
-            "model made"
+            "3 vectors of store items: other vectors stand there for the same values, which "
+            "another model made"
         )
     ]
     assert stood == before
