@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import Struct
 
 from lgx import (
     Bundle,
@@ -19,8 +18,14 @@ from lgx import (
     Record,
     Thread,
     ThreadError,
-    raw,
-    split_object,
+)
+from lgx_plugins.checkpointers.redis.fields import (
+    add_document,
+    dumped,
+    metadata_of,
+    milliseconds,
+    number_in,
+    with_ids,
 )
 from lgx_plugins.checkpointers.redis.keys import Keys
 from lgx_plugins.checkpointers.rows.digests import RowDigest
@@ -32,7 +37,7 @@ from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SCORE, SHALLOW, is
 from lgx_plugins.checkpointers.serde.redisdump import Dump
 from lgx_plugins.ids import id_digest
 
-__all__ = ["Converted", "Document", "add_document"]
+__all__ = ["Converted", "Document"]
 
 _FIRST = ("v", "id", "ts")
 _SENDS_IN_CHANNELS = 4
@@ -196,7 +201,7 @@ class Converted:
         )
         if is_redis(record):
             ids = {"thread_id": thread, "checkpoint_ns": safe_ns, "checkpoint_id": checkpoint_id}
-            text = _with(record.blob or b"", ids)
+            text = with_ids(record.blob or b"", ids)
         else:
             kind, blob = self._opened(record.type, record.blob, f"write of {record.channel!r}")
             if kind not in ("msgpack", "json", "null", "bytes", "bytearray"):
@@ -204,7 +209,7 @@ class Converted:
                     f"a write of channel {record.channel!r} is of type {kind!r}, which RedisSaver "
                     "does not load"
                 )
-            text = _dumps(
+            text = dumped(
                 {
                     "thread_id": thread,
                     "checkpoint_ns": safe_ns,
@@ -217,14 +222,14 @@ class Converted:
                     "blob": base64.b64encode(blob).decode(),
                 }
             )
-        score = _field(record, SCORE)
+        score = number_in(record, SCORE)
         return Document(
             key,
             text,
             own_id,
             registry,
             max(record.idx, 0) if score is None else score,
-            expires=_field(record, EXPIRES),
+            expires=number_in(record, EXPIRES),
         )
 
     def _opened(self, kind: str | None, blob: bytes | None, what: str) -> tuple[str, bytes]:
@@ -242,17 +247,17 @@ class Converted:
             safe_ns = self._keys.safe("x", ns, "x")[1]
             ids = {"thread_id": record.thread_id, "checkpoint_ns": safe_ns}
             key = self._keys.shallow(record.thread_id, ns)
-            text = _with(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
-            return Document(key, text, own_id, expires=_field(record, EXPIRES))
+            text = with_ids(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
+            return Document(key, text, own_id, expires=number_in(record, EXPIRES))
         thread, safe_ns, checkpoint_id = self._keys.safe(record.thread_id, ns, own_id)
         key = self._keys.checkpoint(thread, safe_ns, checkpoint_id)
         if is_redis(record):
             ids = {"thread_id": thread, "checkpoint_ns": safe_ns, "checkpoint_id": checkpoint_id}
-            text = _with(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
+            text = with_ids(bytes(record.document), ids)  # type: ignore[arg-type]  # is_redis
         else:
             text = self._made(record, thread, safe_ns, checkpoint_id)
         latest = self._keys.latest(thread, safe_ns)
-        return Document(key, text, own_id, latest=latest, expires=_field(record, EXPIRES))
+        return Document(key, text, own_id, latest=latest, expires=number_in(record, EXPIRES))
 
     def _made(self, record: RawCheckpoint, thread: str, ns: str, checkpoint_id: str) -> bytes:
         what = f"checkpoint {record.checkpoint_id!r} of namespace {record.checkpoint_ns!r}"
@@ -265,7 +270,7 @@ class Converted:
         text = (b"{}" if metadata is None else metadata).decode("utf-8", "replace")
         if "\\u0000" in text:
             self.lost["metadata", "texts with NUL"] = None
-        known = _metadata(text, what)
+        known = metadata_of(text, what)
         parent = record.parent_checkpoint_id
         fields = {
             "thread_id": thread,
@@ -273,14 +278,14 @@ class Converted:
             "checkpoint_ns": ns,
             "checkpoint_id": checkpoint_id,
             "parent_checkpoint_id": parent or "",
-            "checkpoint_ts": _milliseconds(checkpoint.get("ts")),
+            "checkpoint_ts": milliseconds(checkpoint.get("ts")),
             "checkpoint": checkpoint,
             "metadata": text,
             "has_writes": id_digest(record.checkpoint_ns, record.checkpoint_id) in self._written,
         }
         if "source" in known and "step" in known:
             fields |= {"source": known["source"], "step": known["step"]}
-        return _dumps(fields)
+        return dumped(fields)
 
     def _checkpoint(
         self, record: RawCheckpoint, kind: str, blob: bytes, what: str
@@ -328,54 +333,3 @@ class Converted:
             self.renumbered = True
             return f"{version:032}.{0:016}"
         return version if isinstance(version, str) or version is None else str(version)
-
-
-def add_document(digest: RowDigest, key: bytes, text: bytes) -> None:
-    """Takes a document into a digest of what a thread is in Redis: servers may spell a number,
-    or put keys, in another way than they were given."""
-    import orjson
-
-    digest.add("document", (key, orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)))
-
-
-def _with(text: bytes, ids: dict[str, str]) -> bytes:
-    """A document under these ids; the same bytes where it has them already."""
-    fields = split_object(Raw(text), "a document of Redis")
-    changed = False
-    for name, value in ids.items():
-        held = fields.get(name)
-        if held is None or msgspec.json.decode(held) != value:
-            fields[name] = raw(value)
-            changed = True
-    return bytes(raw(fields)) if changed else text
-
-
-def _metadata(text: str, what: str) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(text.encode())
-    except (msgspec.MsgspecError, RecursionError):
-        raise ThreadError(f"the metadata of {what} is no JSON, so RedisSaver could not load it") \
-            from None  # fmt: skip
-    return found if isinstance(found, dict) else {}
-
-
-def _milliseconds(ts: object) -> float:
-    try:
-        return datetime.fromisoformat(str(ts)).timestamp() * 1000
-    except ValueError:
-        return 0.0
-
-
-def _field(record: RawCheckpoint | CheckpointWrite, name: str) -> int | None:
-    if isinstance(record.extra, UnsetType) or name not in record.extra:
-        return None
-    return msgspec.json.decode(record.extra[name], type=int)
-
-
-def _dumps(fields: dict[str, Any]) -> bytes:
-    import orjson
-
-    try:
-        return orjson.dumps(fields)
-    except (TypeError, RecursionError) as error:
-        raise ThreadError(f"a document of it cannot be written as JSON: {error}") from None

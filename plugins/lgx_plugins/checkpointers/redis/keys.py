@@ -54,7 +54,8 @@ class Keys:
         self.write_prefix = write
         self.marks = _bytes(f"lgx_marks:{checkpoint}")
         self.lock = _bytes(f"lgx_lock:{checkpoint}")
-        self.parts = f"lgx_part:{checkpoint}:"
+        # With its length: no prefix's keys begin like those of another.
+        self.parts = f"lgx_part:{len(checkpoint)}:{checkpoint}:"
 
     def safe(self, thread_id: str, ns: str, checkpoint_id: str) -> tuple[str, str, str]:
         """Ids and namespace as they are kept.

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Iterable
 
 from lgx import Context, ThreadError
 from lgx_plugins.blocking import run_blocking
-from lgx_plugins.checkpointers.redis.converting import add_document
 from lgx_plugins.checkpointers.redis.documents import Place, place_of
+from lgx_plugins.checkpointers.redis.fields import add_document
 from lgx_plugins.checkpointers.redis.keys import EMPTY_ID, Keys
 from lgx_plugins.checkpointers.redis.listing import patterns
 from lgx_plugins.checkpointers.redis.server import Server
