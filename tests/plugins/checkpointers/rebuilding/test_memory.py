@@ -51,7 +51,12 @@ def _write(path: Path, steps: int, size: int) -> None:
         for step in range(-1, steps):
             name = "again" if step >= 0 else "__start__"
             after = {"text": f"{step + 1:08d}" * (size // 8)}
-            due = {"id": None, "name": name, "path": ["__pregel_pull", name], "error": None}
+            due: dict[str, Any] = {
+                "id": None,
+                "name": name,
+                "path": ["__pregel_pull", name],
+                "error": None,
+            }
             due |= {"interrupts": [], "result": after if step < steps - 1 else None}
             line(
                 kind="checkpoint",
