@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_DNS, uuid4, uuid5
+from uuid import NAMESPACE_DNS, UUID, uuid4, uuid5
 
 import pytest
 
@@ -158,6 +158,43 @@ async def test_items_that_a_server_alters_are_told(target: str, tmp_path: Path) 
         "store item 'text' of 'odd'": "shows something else there now",
         "store item 'number' of 'odd'": "shows something else there now",
     }
+
+
+async def test_what_a_server_alters_of_crons_is_told(
+    source: Filled, target: str, tmp_path: Path
+) -> None:
+    """And what it shows as it was given is not."""
+    assistant_id = str(uuid5(UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8"), "loop"))
+    lines = []
+    for cron_id, value in (("odd", 2**70), ("fine", 7)):
+        payload = {"input": {"n": value}, "config": {"tags": ["a"], "configurable": {"m": 1.0}}}
+        fields = {"schedule": "0 3 * * *", "end_time": "2050-01-01T00:00:00Z"}
+        extra = {name: lgx.raw(value) for name, value in fields.items()}
+        extra["payload"] = lgx.raw({"assistant_id": assistant_id, **payload})
+        lines.append(lgx.encode_line(lgx.Cron(cron_id=cron_id, extra=extra)))
+    path = tmp_path / "crons.ndjson"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    report = await lgx.run_async(lgx.use("ndjson", path=path), lgx.use("cloud", url=target))
+
+    assert [failure.what for failure in report.failures] == ["cron odd: input"]
+    assert report.extras == {"cron": 1}
+
+
+async def test_a_time_to_live_that_a_target_does_not_keep_is_told(
+    target: str, tmp_path: Path
+) -> None:
+    """Nothing of such a kind can hold it; others do, and are asked."""
+    thread_id = str(uuid4())
+    ttl = {"strategy": "delete", "ttl_minutes": 60.0, "expires_at": "2050-01-01T00:00:00Z"}
+    thread = lgx.Thread(thread_id=thread_id, metadata=lgx.raw({}), extra={"ttl": lgx.raw(ttl)})
+    path = tmp_path / "thread.ndjson"
+    path.write_bytes(lgx.encode_line(thread) + b"\n")
+
+    report = await lgx.run_async(lgx.use("ndjson", path=path), lgx.use("cloud", url=target))
+
+    assert (report.exit_code, report.threads.written) == (0, 1)
+    assert [(loss.what, loss.holdable) for loss in report.losses] == [("its time to live", False)]
 
 
 async def test_fields_of_assistants_that_a_server_alters_are_told(

@@ -16,6 +16,7 @@ from lgx import (
     RetryableError,
     RunInfo,
     ThreadError,
+    canonical,
     digest,
 )
 from lgx_plugins.cloud.client import Client
@@ -88,7 +89,8 @@ class CronRestorer:
         """The losses are crons that the server did not take, or that were left as they are."""
         there = await self._there()
         losses: list[Loss] = []
-        created = enabled = unchanged = 0
+        created: dict[str, dict[str, object]] = {}
+        enabled = unchanged = 0
         for record in bundle:
             assert isinstance(record, Cron)
             try:
@@ -110,20 +112,38 @@ class CronRestorer:
                 if old is not None:
                     await self._remove(old)
                 await self._create(record, body, made_from)
-                created += 1
+                created[record.cron_id] = body
             except (ThreadError, RetryableError) as error:
                 losses.append(Loss(what=f"cron {record.cron_id}", why=str(error)))
+        if created:
+            losses += await self._altered(created)
         restored = Restored(losses, len(bundle) - len(losses), unchanged)
         if self._foreseen is not None:
             return restored
         if created and not self._config.enable_crons:
             self._context.note(
-                f"{created} cron{'s were' if created > 1 else ' was'} created disabled; "
+                f"{len(created)} cron{'s were' if len(created) > 1 else ' was'} created disabled; "
                 "--sink-enable-crons creates them as they were"
             )
         if enabled:
             self._context.note(f"{enabled} crons that were created disabled were enabled")
         return restored
+
+    async def _altered(self, created: Mapping[str, dict[str, object]]) -> list[Loss]:
+        """What the server took of those that were just created, and shows otherwise."""
+        losses: list[Loss] = []
+        there = await self._there()
+        for cron_id, body in created.items():
+            held = await self._body(there[cron_id]) if cron_id in there else {}
+            names = sorted(
+                name
+                for name, value in body.items()
+                if name != "assistant_id" and not _same(value, held.get(name))
+            )
+            if names:
+                why = "the server took it, and shows something else there now"
+                losses.append(Loss(what=f"cron {cron_id}: {', '.join(names)}", why=why))
+        return losses
 
     async def _check(self, assistant_id: str) -> None:
         """That the target has what a cron runs.
@@ -225,6 +245,10 @@ class CronRestorer:
         # Each kind refuses what only the other has.
         body.pop("on_run_completed" if said(fields, "thread_id") else "multitask_strategy", None)
         return body
+
+
+def _same(one: object, other: object) -> bool:
+    return canonical(encoded(one)) == canonical(encoded(other))
 
 
 def _label(cron: Cron) -> _Label:

@@ -31,6 +31,7 @@ from lgx_plugins.cloud.restore.graphs import Graphs
 from lgx_plugins.cloud.restore.holdings import Holdings, Place
 from lgx_plugins.cloud.restore.jobs import Job, job_of
 from lgx_plugins.cloud.restore.likeness import Likeness
+from lgx_plugins.cloud.restore.living import lost_ttl
 from lgx_plugins.cloud.restore.marking import Marking
 from lgx_plugins.cloud.restore.naming import Renamed
 from lgx_plugins.cloud.restore.room import Room
@@ -252,7 +253,11 @@ class ThreadWriter:
         """Marks a thread as whole, where it is, and tells what it lacks."""
         bundle, origin = job.bundle, job.origin()
         built = await target.look()
-        losses = (*outcome.losses, *job.missing(built, exact=outcome.exact))
+        losses = (
+            *outcome.losses,
+            *job.missing(built, exact=outcome.exact),
+            *await lost_ttl(self._client, job.thread, job.thread_id, context),
+        )
         whole = not any(loss.holdable for loss in losses)
         if not outcome.exact:
             await self._likeness.losses(job, context)  # for its note, which tells why
