@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import msgspec
@@ -67,7 +67,7 @@ class States:
                 self._graphs.of(namespace).learn_path(path)
         self._graphs.settle()
         if self._graphs.any_deltas:
-            self._deltas = self._closing.enter_context(_Closing(self._deltas_of()))
+            self._deltas = self._closing.enter_context(closing(self._deltas_of()))
 
     def _is_snapshot(self, stored: Stored, channel: str) -> bool:
         neutral = self._opener.neutral(stored.values[channel], f"channel {channel!r}")
@@ -212,17 +212,6 @@ class States:
     def close(self) -> None:
         """May be called again."""
         self._closing.close()
-
-
-class _Closing:
-    def __init__(self, deltas: Deltas) -> None:
-        self._deltas = deltas
-
-    def __enter__(self) -> Deltas:
-        return self._deltas
-
-    def __exit__(self, *_: object) -> None:
-        self._deltas.close()
 
 
 def _may_be_snapshot(blob: bytes | None) -> bool:
