@@ -136,6 +136,7 @@ def _walk(blob: bytes, found: set[Name]) -> None:
         code, data = waiting.pop()
         parts: list[object] | None = None  # the first of a payload's array
         depth = 0
+        whole = False  # bytes that follow a value are nothing to LangGraph
         try:
             for kind, _, body, end, value in tokens(data, follow=False):
                 if kind == OPAQUE and value in CODES:
@@ -148,9 +149,10 @@ def _walk(blob: bytes, found: set[Name]) -> None:
                     parts = []
                 if kind in (ARRAY, MAP):
                     depth += 1
+                whole = depth == 0
         except ThreadError as error:
             damage = damage or error
-            if parts is None or len(parts) < 2:
+            if not whole and (parts is None or len(parts) < 2):
                 continue  # LangGraph does not get as far as to a name
         if code is not None and code in _CALLS:
             found.add(_name(code, parts))

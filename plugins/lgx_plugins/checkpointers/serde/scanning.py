@@ -95,7 +95,8 @@ def tokens(blob: bytes | memoryview, *, follow: bool = True) -> Iterator[Token]:
     """The tokens of the one value that the bytes are.
 
     Args:
-        follow: whether into the payloads of extensions, too; otherwise each is `OPAQUE`.
+        follow: whether into the payloads of extensions, too; otherwise each is `OPAQUE`, and
+            what stands in an array or a map comes even if it announces more than that.
 
     Raises:
         ThreadError: the bytes are not one msgpack value, or it is nested too deeply.
@@ -144,7 +145,7 @@ def tokens(blob: bytes | memoryview, *, follow: bool = True) -> Iterator[Token]:
                 left, room, end = 1, end, body
             else:
                 left = value * 2 if kind == MAP else value
-                if left > room - end:
+                if follow and left > room - end:
                     raise _damaged(
                         f"it announces {value} elements where {room - end} bytes follow", at
                     )

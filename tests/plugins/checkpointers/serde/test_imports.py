@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ormsgpack
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde import _msgpack
 from langgraph.checkpoint.serde.event_hooks import register_serde_event_listener
@@ -115,6 +118,8 @@ EVIL = call(0, ["os", "system", "id"])
         ("msgpack", b"\x92" + call(0, b"\x92" + EVIL) + b"\xc1"),
         ("msgpack", b"\x92" + call(0, b"\x94\xa2os\xa6system\xa2id") + b"\xc1"),
         ("msgpack", b"\x92" + EVIL + b"\x91" * 2000 + b"\xc0"),
+        ("msgpack", b"\xdd\xff\xff\xff\xff" + EVIL),
+        ("msgpack", b"\xdf\xff\xff\xff\xff\x01" + EVIL),
         ("json", b'[{"lc": 2, "type": "constructor", "id": ["os", "system"]}, '),
         ("json", b'[{"lc": 2, "type": "constructor", "id": ["os", "system"]},' + b"[" * 99_999),
     ],
@@ -127,6 +132,17 @@ def test_names_before_and_beside_damage_are_told(kind: str, blob: bytes) -> None
         Document.parse(kind, blob).gather_names(found)
 
     assert found == {("os", "system")}
+
+
+def test_odd_forms_before_damage_are_told_as_such() -> None:
+    """Also those that bytes follow, which LangGraph does not look at."""
+    found: set[tuple[str, str]] = set()
+    odd = call(0, pack({0: "os", 1: "system", 2: "id"}) + b"\xc1")
+
+    with pytest.raises(ThreadError):
+        Document.parse("msgpack", b"\x92" + odd + b"\xc1").gather_names(found)
+
+    assert found == {UNTOLD}
 
 
 def test_langgraph_does_so(serializer: JsonPlusSerializer) -> None:
@@ -145,7 +161,48 @@ def test_langgraph_does_so(serializer: JsonPlusSerializer) -> None:
     assert events == [("builtins", "abs")] * 3
 
 
-def test_a_million_extensions_in_one_another_are_looked_into_at_once() -> None:
+@pytest.mark.parametrize(
+    "examples", [500, pytest.param(20_000, marks=pytest.mark.nightly)], ids=["short", "long"]
+)
+def test_no_bytes_make_langgraph_import_what_was_not_told(
+    examples: int, msgpack_values: st.SearchStrategy[bytes]
+) -> None:
+    """Sound and damaged ones: what its strict mode refuses is what its usual one would import."""
+    serializer = JsonPlusSerializer(allowed_msgpack_modules=None)
+    refused: set[tuple[str, str]] = set()
+
+    def listen(event: Any) -> None:
+        name = event["name"]
+        if "method" in event:
+            name = f"{name}.{event['method']}"
+        refused.add((event["module"], name))
+
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        blob=msgpack_values,
+        at=st.floats(0, 1),
+        cut=st.integers(0, 3),
+        put=st.one_of(st.just(EVIL), st.binary(max_size=3)),
+    )
+    def check(blob: bytes, at: float, cut: int, put: bytes) -> None:
+        place = int(at * len(blob))
+        damaged = blob[:place] + put + blob[place + cut :]
+        refused.clear()
+        with suppress(Exception):
+            serializer.loads_typed(("msgpack", damaged))
+        found: set[tuple[str, str]] = set()
+        with suppress(ThreadError):
+            Document.parse("msgpack", damaged).gather_names(found)
+        assert refused <= found or UNTOLD in found
+
+    remove = register_serde_event_listener(listen)
+    try:
+        check()
+    finally:
+        remove()
+
+
+def test_many_extensions_in_one_another_are_looked_into_at_once() -> None:
     """In time that grows with the bytes alone."""
     heads: list[bytes] = []
     size = len(EVIL)
