@@ -18,8 +18,8 @@ Lgx = Callable[..., Any]
 Install = Callable[..., list[Path]]
 
 BUILT_IN = (
-    *("archive", "cloud", "json", "ndjson", "postgres", "postgres-saver", "s3", "saver", "sqlite"),
-    "sqlite-saver",
+    *("archive", "cloud", "json", "ndjson", "postgres", "postgres-saver", "redis-saver", "s3"),
+    *("saver", "sqlite", "sqlite-saver"),
 )
 
 
