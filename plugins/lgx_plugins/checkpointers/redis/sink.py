@@ -52,7 +52,7 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
     """
 
     name = "redis-saver"
-    summary = "A Redis that LangGraph's RedisSaver and AsyncRedisSaver go on with."
+    summary = "a Redis that LangGraph's RedisSaver and AsyncRedisSaver go on with"
     config_type = RedisSaverSinkConfig
     accepts = KINDS
     takes_with = TAKES_WITH
