@@ -43,7 +43,7 @@ class RedisSaverSource(Source[RedisSaverConfig]):
     """
 
     name = "redis-saver"
-    summary = "LangGraph's own checkpoints in Redis, document by document."
+    summary = "LangGraph's own checkpoints in Redis"
     config_type = RedisSaverConfig
     offers = frozenset({RawCheckpoint.kind, CheckpointWrite.kind}) | STATE_KINDS
     ordered: ClassVar[bool] = True
