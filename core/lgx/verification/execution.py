@@ -304,8 +304,11 @@ class _Execution:
             self._found.aborted = f"no thread could be read: {'; '.join(failed)}"
         elif len(parts) == 2:
             self._found.equal = self._found.exit_code == 0
-            if self._spec.chooses and not any(side.threads for side in self._sides()):
-                self._found.notes.append(Note(message="no thread of the source was chosen"))
+            if not any(side.threads for side in self._sides()):
+                nothing = "neither side holds any thread"
+                if self._spec.chooses:
+                    nothing = "no thread of the source was chosen"
+                self._found.notes.append(Note(message=nothing))
 
     def _sides(self) -> list[Side]:
         return [side for side in (self._found.source, self._found.sink) if side is not None]

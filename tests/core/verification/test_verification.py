@@ -389,6 +389,16 @@ async def test_notes_name_their_side(pair: Any, make: Any) -> None:
     ]
 
 
+async def test_an_equality_of_nothing_is_told(pair: Any, make: Any) -> None:
+    """As where a key sees no thread, and so did the one that the copy was made with."""
+    found = await pair.verify()
+
+    assert (found.equal, found.exit_code) == (True, 0)
+    assert [note.message for note in found.notes] == ["neither side holds any thread"]
+    pair.put(make.history("t"))
+    assert (await pair.verify()).notes == []
+
+
 async def test_nothing_is_left_on_disk_and_nothing_has_a_name_there(
     pair: Any, make: Any, tmp_path: Path
 ) -> None:
