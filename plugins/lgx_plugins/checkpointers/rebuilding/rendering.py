@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from lgx import Checkpoint
 
-__all__ = ["reading_serde", "rendered"]
+__all__ = ["reading_serde", "rendered", "shown"]
 
 _NUL = b"\\u0000"
 
@@ -72,9 +72,9 @@ def rendered(state: Any, thread_id: str) -> Checkpoint:
         checkpoint_id=place["checkpoint_id"],
         parent_checkpoint_id=None if parent is None else parent["checkpoint_id"],
         created_at=state.created_at,
-        values=_json(state.values),
-        next=_json(list(state.next)),
-        tasks=_json(
+        values=shown(state.values),
+        next=shown(list(state.next)),
+        tasks=shown(
             [
                 {
                     "id": task.id,
@@ -87,7 +87,7 @@ def rendered(state: Any, thread_id: str) -> Checkpoint:
                 for task in state.tasks
             ]
         ),
-        metadata=_json(state.metadata),
+        metadata=shown(state.metadata),
     )
 
 
@@ -98,7 +98,8 @@ def _asked(interrupt: Any) -> Any:
     return {"value": interrupt.value, "id": interrupt.id}
 
 
-def _json(value: Any) -> Raw:
+def shown(value: Any) -> Raw:
+    """A value as servers write it."""
     import orjson
 
     option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS

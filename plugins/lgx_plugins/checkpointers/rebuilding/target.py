@@ -26,18 +26,21 @@ class GraphTarget:
 
     body_bytes = 2 << 20
 
-    def __init__(self, graph: Any, thread_id: str, rows: ThreadRows, *, keep: bool) -> None:
+    def __init__(
+        self, graph: Any, thread_id: str, rows: ThreadRows, *, keep: bool, declared: bool = True
+    ) -> None:
         """
         Args:
             graph: compiled; its own checkpointer is not used.
             rows: empty; hold what is made.
             keep: whether the source's ids, times and metadata are given to it.
+            declared: whether values are made the objects that the graph declares.
         """
         self._thread_id = thread_id
         self._rows = rows
         self._keep = keep
         self._naming = Naming(parents=not any(map(_is_delta, graph.channels.values())))
-        self._updates = Updates(graph)
+        self._updates = Updates(graph, declared=declared)
         saver = rows_saver(rows, self._naming, seed=thread_id)
         self.graph = graph.copy(update={"checkpointer": saver})
         reader = rows_saver(rows, self._naming, reading_serde())
@@ -108,6 +111,11 @@ class GraphTarget:
         )
 
     # -- besides -----------------------------------------------------------------------
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Channels whose values are what the graph declares, and no plain data."""
+        return self._updates.made
 
     def ids(self) -> list[str]:
         """Of what was made, oldest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
 
@@ -37,6 +37,7 @@ class Copy(Struct):
 
 class _Attempt(Struct):
     target: GraphTarget
+    rows: ThreadRows
     outcome: Outcome
 
 
@@ -52,18 +53,29 @@ async def rebuild(
     Raises:
         ThreadError: the graph cannot take it in any way that is known.
     """
-    with closing(ThreadRows()) as rows:
-        target = GraphTarget(graph, bundle.thread_id, rows, keep=True)
-        outcome = await replay_thread(bundle, target, memory, verify=compare)
-        if target.kept and compare and not outcome.exact:
-            # It may be that the source's names are what it cannot be rebuilt with.
-            with closing(ThreadRows()) as others:
-                plain = GraphTarget(graph, bundle.thread_id, others, keep=False)
-                with contextlib.suppress(RefusedError):
-                    other = await replay_thread(bundle, plain, memory, verify=True)
-                    if other.exact:
-                        return await _finish(bundle, plain, other, others, spool)
-        return await _finish(bundle, target, outcome, rows, spool)
+    with ExitStack() as stack:
+        best: _Attempt | None = None
+        refused: RefusedError | None = None
+        # Where it comes out different, the names of the source, or the objects that the graph
+        # declares, may be what it cannot be rebuilt with.
+        for keep, declared in ((True, True), (True, False), (False, True)):
+            if best is not None and not (best.target.kept if declared else best.target.made):
+                continue
+            rows = stack.enter_context(closing(ThreadRows()))
+            target = GraphTarget(graph, bundle.thread_id, rows, keep=keep, declared=declared)
+            try:
+                outcome = await replay_thread(bundle, target, memory, verify=compare)
+            except RefusedError as error:
+                refused = refused or error
+                continue
+            if best is None or outcome.exact:
+                best = _Attempt(target, rows, outcome)
+            if outcome.exact or not compare:
+                break
+        if best is None:
+            assert refused is not None, "or there would be one that stands"
+            raise refused
+        return await _finish(bundle, best.target, best.outcome, best.rows, spool)
 
 
 async def _finish(
@@ -83,10 +95,18 @@ async def _finish(
             batch = []
     spool.extend(batch)
     return Copy(
-        losses=(*outcome.losses, *_losses(bundle.thread_id, target, asked)),
+        losses=(*_true(outcome, target), *_losses(bundle.thread_id, target, asked)),
         fidelity=outcome.fidelity,
         origin=None if target.kept else _origin(bundle),
     )
+
+
+def _true(outcome: Outcome, target: GraphTarget) -> Iterator[Loss]:
+    """Without that of channels whose values were made what they had been."""
+    made = tuple(f"of channel {channel!r} of graph " for channel in target.made)
+    for loss in outcome.losses:
+        if not (loss.what.endswith(" as such") and any(one in loss.what for one in made)):
+            yield loss
 
 
 def _newest(bundle: Bundle) -> Iterator[Checkpoint]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from lgx_plugins.checkpointers.rebuilding.declared import Declared
 from lgx_plugins.checkpointers.serde.messages import BY_TYPE
 from lgx_plugins.replay import RefusedError
 
@@ -24,10 +25,16 @@ class Updates:
     what the model counted.
     """
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, *, declared: bool) -> None:
+        self._declared = Declared(graph.channels if declared else {})
         self._channels = {
             name for name, channel in graph.channels.items() if holds_messages(channel)
         }
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Channels whose values were all made what they are declared to be."""
+        return self._declared.made
 
     def supersteps(self, texts: Iterable[bytes]) -> list[list[Any]]:
         """
@@ -70,10 +77,10 @@ class Updates:
         return {name: self._value(name, value) for name, value in values.items()}
 
     def _value(self, channel: str, value: Any) -> Any:
-        if channel not in self._channels:
-            return value
         if isinstance(value, dict) and value.keys() == {_OVERWRITE}:
             return {_OVERWRITE: self._value(channel, value[_OVERWRITE])}
+        if channel not in self._channels:
+            return self._declared.value(channel, value)
         if isinstance(value, list):
             return [_message(item) for item in value]
         return _message(value)
