@@ -31,6 +31,7 @@ __all__ = [
     "field_of",
     "fingerprint",
     "head_of",
+    "is_unknown",
     "shown",
 ]
 
@@ -115,6 +116,11 @@ def field_of(name: str) -> str:
     if name[0] == _CHANNEL:
         return "values"
     return "metadata" if name[0] == _KEY else name[1:]
+
+
+def is_unknown(name: str) -> bool:
+    """Whether it is that of a field which lgx does not know."""
+    return name[0] == _EXTRA
 
 
 def shown(name: str) -> str:

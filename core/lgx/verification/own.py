@@ -6,14 +6,20 @@ from collections.abc import Iterator
 
 from lgx.verification.entries import Entry, Row
 from lgx.verification.excuses import THE_THREADS, Excuses
-from lgx.verification.fingerprint import NOTHING, SIZE, field_of, shown
+from lgx.verification.fingerprint import EMPTY, NOTHING, SIZE, field_of, is_unknown, shown
 from lgx.verification.marks import RESERVED
 from lgx.verification.scope import Scope
 
-__all__ = ["compare_own", "digests_of"]
+__all__ = ["compare_own", "digests_of", "unknown_fields"]
 
 _GRAPH = "metadata.graph_id"
 _LABEL = "metadata.lgx"
+_SERVERS_OWN = frozenset(
+    {
+        *("error", "state_updated_at", "ttl"),
+        *("checkpoint", "parent_checkpoint", "config", "parent_config"),
+    }
+)
 
 
 def compare_own(
@@ -41,12 +47,31 @@ def compare_own(
         *_values(scope, original, copy, newest, excused),
         *_metadata(scope, original, copy, excused),
     ]
+    if unknown_fields(original, copy):
+        excused["threads' fields that lgx does not know"] += 1
     if scope.knows("thread", "status") and original.status != copy.status:
         if _given(original, copy, newest):
             fields.append("status")
         else:
             excused["statuses"] += 1
     return tuple(sorted(fields))
+
+
+def unknown_fields(original: Row | Entry, copy: Row | Entry) -> bool:
+    """Whether there are fields, not of those that servers give by themselves, which the copy
+    has not."""
+    one, other = _unknown(original), _unknown(copy)
+    return any(other.get(name) != digest for name, digest in one.items())
+
+
+def _unknown(row: Row | Entry) -> dict[str, bytes]:
+    return {
+        name: digest
+        for at, name in enumerate(row.names or ())
+        if is_unknown(name)
+        and name[1:] not in _SERVERS_OWN
+        and (digest := row.digests[at * SIZE : (at + 1) * SIZE]) not in EMPTY
+    }
 
 
 def digests_of(scope: Scope, kind: str, row: Row | Entry, field: str) -> dict[str, bytes]:

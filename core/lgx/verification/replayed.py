@@ -20,7 +20,7 @@ from lgx.verification.findings import Findings, First, say_checkpoint, say_field
 from lgx.verification.fingerprint import EMPTY, SIZE, UNWRITTEN, shown
 from lgx.verification.history import History
 from lgx.verification.numbering import Numbering
-from lgx.verification.own import compare_own, digests_of
+from lgx.verification.own import compare_own, digests_of, unknown_fields
 from lgx.verification.scope import Scope
 
 __all__ = ["compare_rebuilt"]
@@ -131,6 +131,8 @@ class _Comparison:
         channels, names = self._values(original, copy), self._next(original, copy)
         if channels or names:
             channels, names = self._dropped(original, copy, channels, names)
+        if unknown_fields(original, copy):
+            self._excused["checkpoints' fields that lgx does not know"] += 1
         if not channels and _moved(original, copy):
             self._excused["places of usage_metadata and the like"] += 1
         found = tuple(sorted({*(shown(name) for name in channels), *names, *fields}))

@@ -851,6 +851,26 @@ class TestWhatNoServerCanBeGiven:
             "metadata.tenant that only rebuilt threads have (1)",
         ]
 
+    async def test_fields_that_nobody_knows_are_told(self, pair: Any, make: Any) -> None:
+        """No server takes them; those that servers give by themselves are none of them."""
+        own = {"state_updated_at": raw("then"), "error": raw(None)}
+        head, *states = make.history("t")
+        records: list[Any] = [
+            msgspec.structs.replace(head, extra={**own, "tenant": raw(1)}),
+            *(msgspec.structs.replace(s, extra={"checkpoint": raw(1)}) for s in states[:1]),
+            *(msgspec.structs.replace(s, extra={"mood": raw("good")}) for s in states[1:]),
+        ]
+        copy = rebuilt([msgspec.structs.replace(r, extra=msgspec.UNSET) for r in records])
+        pair.put(records, copy)
+
+        found = await pair.verify()
+
+        assert found.equal
+        assert told(found)[1:] == [
+            "checkpoints' fields that lgx does not know (2)",
+            "threads' fields that lgx does not know (1)",
+        ]
+
     async def test_extras_get_new_times_and_crons_new_ids(self, pair: Any, make: Any) -> None:
         """Assistants that a server makes by itself are no difference either."""
         records = make.history("t")

@@ -1,16 +1,23 @@
-"""What checkpoints say of runs, which no server takes from others: told once for all threads."""
+"""What no server takes from others, of runs and in fields of its own: told once for all threads."""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from lgx import Bundle, Checkpoint, Context, ThreadError, split_object
+from lgx import Bundle, Checkpoint, Context, Thread, ThreadError, split_object
 
 __all__ = ["Unkept"]
 
 _GIVEN = frozenset({"source", "step", "parents", "run_id", "thread_id"})
 """Keys of a checkpoint's metadata that servers set; of run ids another note tells."""
+
+_KNOWN = {
+    "thread": frozenset({"error", "state_updated_at", "ttl"}),
+    "checkpoint": frozenset({"checkpoint", "parent_checkpoint", "config", "parent_config"}),
+}
+"""Fields besides the typed ones that servers give; that the first cannot be kept is told with
+the thread, and of the others ids alone are in them."""
 
 _NAMED = 3
 _NOTHING = (b"null", b"[]", b'""')
@@ -31,11 +38,14 @@ class Unkept:
     def __init__(self) -> None:
         self._past = False
         self._metadata = False
+        self._fields = False
 
     def tell(self, bundle: Bundle, context: Context) -> None:
         """Notes of a thread that was written, or would be, what none before it had."""
         before: Checkpoint | None = None
-        for record in () if self._past and self._metadata else bundle:
+        for record in () if self._past and self._metadata and self._fields else bundle:
+            if isinstance(record, Thread | Checkpoint) and not self._fields:
+                self._look_at_fields(record, context)
             if not isinstance(record, Checkpoint) or record.checkpoint_ns:
                 continue
             if not self._metadata:
@@ -47,6 +57,23 @@ class Unkept:
                     "take from updates no more than what tasks have written"
                 )
             before = record
+
+    def _look_at_fields(self, record: Thread | Checkpoint, context: Context) -> None:
+        if isinstance(record.extra, UnsetType):
+            return
+        known = _KNOWN[record.kind]
+        names = sorted(
+            name
+            for name, value in record.extra.items()
+            if name not in known and bytes(value) not in _NOTHING
+        )
+        if names:
+            self._fields = True
+            told = ", ".join(names[:_NAMED]) + " …" * (len(names) > _NAMED)
+            context.note(
+                "fields that lgx does not know are not brought over, as no server takes them: "
+                f"{told} of {record.kind}s"
+            )
 
     def _look_at_metadata(self, record: Checkpoint, context: Context) -> None:
         if isinstance(record.metadata, UnsetType):

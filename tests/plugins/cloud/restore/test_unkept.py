@@ -73,3 +73,28 @@ async def test_what_nobody_can_read_is_no_concern_here() -> None:
     odd = msgspec.structs.replace(state(1), metadata=raw(5), tasks=raw({"error": "x"}))
 
     assert await told([odd, state(2)]) == []
+
+
+async def test_fields_that_nobody_knows_are_told_once() -> None:
+    """Those that servers give by themselves are none of them, nor what says nothing."""
+    known = {"checkpoint": raw({"checkpoint_id": "c"}), "parent_checkpoint": raw(None)}
+    plain, odd = state(1), state(2)
+    plain = msgspec.structs.replace(plain, extra=known)
+    odd = msgspec.structs.replace(odd, extra={**known, "mood": raw("good"), "void": raw(None)})
+    thread = Thread(thread_id="t", extra={"state_updated_at": raw("now"), "ttl": raw({"a": 1})})
+    context, unkept = make_context(), Unkept()
+
+    unkept.tell(make_bundle(context, [thread, plain]), context)
+    assert list(context.notes) == []
+    for _ in range(2):
+        unkept.tell(make_bundle(context, [thread, plain, odd]), context)
+
+    ((_, message),) = context.notes
+    assert message == (
+        "fields that lgx does not know are not brought over, as no server takes them: mood of "
+        "checkpoints"
+    )
+    own = msgspec.structs.replace(thread, extra={"tenant": raw(1), "rank": raw(2)})
+    unkept = Unkept()
+    unkept.tell(make_bundle(context, [own, plain]), context)
+    assert list(context.notes)[-1][1].endswith(": rank, tenant of threads")
