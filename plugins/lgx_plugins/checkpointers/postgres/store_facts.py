@@ -24,7 +24,10 @@ async def store_facts(connection: Connection, names: Names) -> tuple[Fact, ...]:
     ):
         return (Fact(name="store", value="this user may not read it", level="warn"),)
     if tables.lacking is not None:
-        value = f"the table {STORE!r} is none of LangGraph's: it lacks {tables.lacking!r}"
+        value = (
+            f"the table {STORE!r} is none that LangGraph for Python makes: it lacks "
+            f"{tables.lacking!r}"
+        )
         return (Fact(name="store", value=value, level="warn"),)
     count = await connection.fetchval(f"SELECT count(*) FROM {names(STORE)}")
     said = f"{count} item{'s' * (count != 1)}"

@@ -58,8 +58,8 @@ async def store_items(
         return
     if tables.lacking is not None:
         context.note(
-            f"the table {STORE!r} in schema {names.schema!r} is no store of LangGraph's: it lacks "
-            f"{tables.lacking!r}"
+            f"the table {STORE!r} in schema {names.schema!r} is none that LangGraph for Python "
+            f"makes: it lacks {tables.lacking!r}"
         )
         return
     for column in tables.unknown():

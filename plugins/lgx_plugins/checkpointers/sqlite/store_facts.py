@@ -38,7 +38,10 @@ async def store_facts(connection: aiosqlite.Connection, path: Path) -> tuple[Fac
         if tables is None:
             return ()
         if tables.lacking is not None:
-            value = f"the table {STORE!r} is none of LangGraph's: it lacks {tables.lacking!r}"
+            value = (
+                f"the table {STORE!r} is none that LangGraph for Python makes: it lacks "
+                f"{tables.lacking!r}"
+            )
             return (Fact(name="store", value=value, level="warn"),)
         ((count,),) = await connection.execute_fetchall(f"SELECT count(*) FROM {STORE}")
         said = f"{count} item{'s' * (count != 1)}"

@@ -36,8 +36,8 @@ async def store_items(
         return
     if tables.lacking is not None:
         context.note(
-            f"the table {STORE!r} in {str(path)!r} is no store of LangGraph's: it lacks "
-            f"{tables.lacking!r}"
+            f"the table {STORE!r} in {str(path)!r} is none that LangGraph for Python makes: it "
+            f"lacks {tables.lacking!r}"
         )
         return
     for column in tables.unknown():

@@ -83,7 +83,8 @@ CATALOG = {
         ),
         (
             "SELECT tablename, indexname, indexdef FROM pg_indexes "
-            "WHERE tablename ~ 'store|vector' AND indexname <> 'store_vectors_embedding_idx' ORDER BY 1, 2"
+            "WHERE tablename ~ 'store|vector' AND indexname <> 'store_vectors_embedding_idx' "
+            "ORDER BY 1, 2"
         ),
         (
             "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid) "

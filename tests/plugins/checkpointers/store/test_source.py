@@ -69,7 +69,7 @@ async def test_another_program_s_table_of_that_name_is_no_store(
     found, notes = await read(place)
 
     assert found == []
-    assert "is no store of LangGraph's: it lacks 'prefix'" in notes[0]
+    assert "is none that LangGraph for Python makes: it lacks 'prefix'" in notes[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,8 +121,10 @@ async def test_rows_that_are_no_items_are_told_after_the_others(
     assert [one.key for one in found if isinstance(one, StoreItem)] == ["a", "d", "e"]
     assert notes[:2] == [
         "column 'mood' of 'store' is not LangGraph's, and what it holds does not travel",
-        "1 rows of 'store_vectors' are of no form that lgx knows, and were left out; they can be "
-        "made again from the items",
+        (
+            "1 rows of 'store_vectors' are of no form that lgx knows, and were left out; they can "
+            "be made again from the items"
+        ),
     ]
     assert notes[2].startswith("2 could not be read; store item 'b' of 'n': its value is no JSON")
     assert "store item 'c' of 'n': its time to live is inf" in notes[2]
