@@ -244,7 +244,9 @@ class _Reading:
             yield record
         if element.doubled:
             self._context.note(
-                f"{element.doubled} states came twice; one of each was taken", thread_id=thread_id
+                f"{element.doubled} state{'s' if element.doubled > 1 else ''} came twice; one of "
+                "each was taken",
+                thread_id=thread_id,
             )
         yield from self._end(thread_id, digest.hexdigest(), given)
 

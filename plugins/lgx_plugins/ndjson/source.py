@@ -273,10 +273,10 @@ class _Reading:
         for place in arrangement.places:
             yield from thread.line(self._loose.line(place), "a line", None)
         if arrangement.doubled:
-            self._context.note(
-                f"{arrangement.doubled} records came twice; the later ones were taken",
-                thread_id=thread_id,
-            )
+            many = arrangement.doubled > 1
+            what = f"{arrangement.doubled} record{'s' if many else ''} came twice"
+            taken = "the later ones were taken" if many else "the later one was taken"
+            self._context.note(f"{what}; {taken}", thread_id=thread_id)
         yield from thread.end()
 
 

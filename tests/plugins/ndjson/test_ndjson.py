@@ -376,6 +376,11 @@ def test_lines_that_come_twice_count_once_and_the_later_one_is_taken(tmp_path: P
     assert [(note.thread_id, note.message) for note in report.notes] == [
         ("t", "3 records came twice; the later ones were taken")
     ]
+    write(source, [HEADER, *thread("t", 2), thread("t", 2)[-1]])
+    report = lgx.run(use("ndjson", path=source), use("ndjson", path=tmp_path / "out"))
+    assert [note.message for note in report.notes] == [
+        "1 record came twice; the later one was taken"
+    ]
 
 
 def test_a_file_of_two_sources_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
