@@ -44,6 +44,10 @@ class Declared:
     def made(self) -> frozenset[str]:
         return frozenset(self._done - self._failed)
 
+    @property
+    def any_made(self) -> bool:
+        return bool(self._done)
+
     def value(self, channel: str, value: Any) -> Any:
         """What a value of a channel was, as far as can be told."""
         if channel not in self._types or value is None:

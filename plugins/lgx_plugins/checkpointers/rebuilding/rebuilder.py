@@ -86,7 +86,7 @@ class Rebuilder:
         self._graphs = Graphs(names_of(graphs))
         self._given = bool(graphs)
         self._compare = compare
-        self._memory = Memory()
+        self._memory, self._plain = Memory(), Memory()
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -160,8 +160,10 @@ class Rebuilder:
                 "threads were not all compared with their source before they were written "
                 f"(--sink-verify {self._compare})"
             )
-        memory = self._memory.of(graph_id)
-        return await rebuild(bundle, graph, memory, spool, compare=self._compares(bundle))
+        memory, plain = self._memory.of(graph_id), self._plain.of(graph_id)
+        plain.told = memory.told  # what is true of a graph is told once
+        compare = self._compares(bundle)
+        return await rebuild(bundle, graph, memory, plain, spool, compare=compare)
 
     def _compares(self, bundle: Bundle) -> bool:
         if self._compare == "sample":

@@ -117,6 +117,11 @@ class GraphTarget:
         """Channels whose values are what the graph declares, and no plain data."""
         return self._updates.made
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether any value was made one."""
+        return self._updates.has_objects
+
     def ids(self) -> list[str]:
         """Of what was made, oldest first."""
         return self._rows.ids("")[::-1]

@@ -21,6 +21,7 @@ from lgx_plugins.replay.steps import root_checkpoints
 __all__ = ["Copy", "rebuild"]
 
 _BATCH = 100
+_FORCED = " as tasks wrote them"
 
 
 class Copy(Struct):
@@ -42,11 +43,18 @@ class _Attempt(Struct):
 
 
 async def rebuild(
-    bundle: Bundle, graph: Any, memory: GraphMemory, spool: Spool, *, compare: bool
+    bundle: Bundle,
+    graph: Any,
+    memory: GraphMemory,
+    plain: GraphMemory,
+    spool: Spool,
+    *,
+    compare: bool,
 ) -> Copy:
     """
     Args:
         graph: compiled.
+        plain: in place of `memory` where values stay the JSON that they came as.
         spool: takes the rows.
         compare: whether it is read back and compared.
 
@@ -59,23 +67,33 @@ async def rebuild(
         # Where it comes out different, the names of the source, or the objects that the graph
         # declares, may be what it cannot be rebuilt with.
         for keep, declared in ((True, True), (True, False), (False, True)):
-            if best is not None and not (best.target.kept if declared else best.target.made):
+            if best is not None and not (
+                (best.target.kept and not best.outcome.exact)
+                if declared
+                else best.target.has_objects
+            ):
                 continue
             rows = stack.enter_context(closing(ThreadRows()))
             target = GraphTarget(graph, bundle.thread_id, rows, keep=keep, declared=declared)
             try:
-                outcome = await replay_thread(bundle, target, memory, verify=compare)
+                known = memory if declared else plain
+                outcome = await replay_thread(bundle, target, known, verify=compare)
             except RefusedError as error:
                 refused = refused or error
                 continue
-            if best is None or outcome.exact:
+            if best is None or _rank(outcome) < _rank(best.outcome):
                 best = _Attempt(target, rows, outcome)
-            if outcome.exact or not compare:
+            if not compare or _rank(best.outcome) == (False, False):
                 break
         if best is None:
             assert refused is not None, "or there would be one that stands"
             raise refused
         return await _finish(bundle, best.target, best.outcome, best.rows, spool)
+
+
+def _rank(outcome: Outcome) -> tuple[bool, bool]:
+    """The less the better: whether it is another, and whether reducers did not make it."""
+    return not outcome.exact, any(loss.what.endswith(_FORCED) for loss in outcome.losses)
 
 
 async def _finish(

@@ -36,6 +36,11 @@ class Updates:
         """Channels whose values were all made what they are declared to be."""
         return self._declared.made
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether any value was made what its channel is declared to hold."""
+        return self._declared.any_made
+
     def supersteps(self, texts: Iterable[bytes]) -> list[list[Any]]:
         """
         Args:

@@ -88,7 +88,7 @@ async def test_what_is_declared_wrongly_stays_as_it_was(
     app: ModuleType, write: Any, bring: Any, copy: Any, named: Any
 ) -> None:
     """A reducer that takes data, whatever its annotation says, is given data."""
-    schema: Any = TypedDict("schema", {"trips": Annotated[list[Trip], _merge]})  # noqa: UP013
+    schema: Any = TypedDict("schema", {"trips": Annotated[list[Trip], _merge]})
 
     def builder() -> Any:
         made = StateGraph(schema)
