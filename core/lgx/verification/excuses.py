@@ -29,6 +29,7 @@ _WHY = {
     "what servers show as values": "the newest state was compared",
     "graph ids": "their labels say which they were (--sink-map-graph)",
     "statuses": "servers work them out themselves",
+    "vectors and expiry of store items": "servers show neither",
     "system assistants": "servers make them by themselves",
     "ids, payloads and states of crons": "servers give new ones, and lgx creates them disabled",
 }

@@ -897,6 +897,21 @@ class TestWhatNoServerCanBeGiven:
                 "system assistants (1)",
             ]
 
+    async def test_vectors_and_expiry_that_no_server_shows_are_told(
+        self, pair: Any, make: Any
+    ) -> None:
+        records = make.history("t")
+        pair.put(records, rebuilt(records))
+        first: Any = sample_extras("store_item")[0]
+        held = {"expires_at": raw("2026-11-20"), "ttl_minutes": raw(5), "vectors": raw({})}
+        pair.source.extras["store_item"] = [encode_line(msgspec.structs.replace(first, extra=held))]
+        pair.sink.extras["store_item"] = [encode_line(first)]
+
+        found = await pair.verify()
+
+        assert (found.differences, found.equal) == ([], True)
+        assert told(found)[1:] == ["vectors and expiry of store items (3)"]
+
     async def test_extras_that_a_target_has_of_its_own_are_told_and_are_no_difference(
         self, pair: Any, make: Any
     ) -> None:
