@@ -152,8 +152,8 @@ def _made_data(bundle: Bundle, graph: GraphMemory, plain: Iterable[str] = ()) ->
         kinds = " and ".join(kind for _, kind in items)
         yield Loss(
             what=f"{kinds} of channel {channel!r} of graph {graph.name!r} as such",
-            why="a history gives JSON, of which nothing there makes them again: they are plain data "
-            "in all threads of that graph, where nodes that expect more may fail",
+            why="a history gives JSON, of which nothing there makes them again: they are plain "
+            "data in all threads of that graph, where nodes that expect more may fail",
             holdable=False,
         )
 
