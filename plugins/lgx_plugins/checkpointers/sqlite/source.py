@@ -29,6 +29,7 @@ from lgx_plugins.checkpointers.sqlite.config import SqliteSaverConfig, identity_
 from lgx_plugins.checkpointers.sqlite.facts import file_facts
 from lgx_plugins.checkpointers.sqlite.listing import Listing
 from lgx_plugins.checkpointers.sqlite.reading import Reader, groups
+from lgx_plugins.checkpointers.sqlite.store_alone import add_missing_tables
 from lgx_plugins.checkpointers.sqlite.store_facts import store_facts
 from lgx_plugins.checkpointers.sqlite.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
@@ -83,6 +84,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         try:
             with explained(self._path):
                 await connection.execute_fetchall("BEGIN")
+                await add_missing_tables(connection)
                 self._tables = await find_tables(connection, self._path)
                 ((encoding,),) = await connection.execute_fetchall("PRAGMA encoding")
                 if encoding != b"UTF-8":

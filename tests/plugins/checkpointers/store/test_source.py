@@ -208,3 +208,26 @@ async def test_a_checkpointer_alone_holds_no_items_which_is_told_where_there_are
     assert without.losses == []
     assert [(loss.what, loss.holdable) for loss in report.losses] == [("store_item records", False)]
     assert report.exit_code == 0
+
+
+async def test_a_file_with_a_store_alone_is_read_and_left_as_it_is(
+    new_place: Callable[[str], Any],
+) -> None:
+    """Agents often keep the two apart."""
+    source, target = new_place("sqlite"), new_place("sqlite")
+    with source.store() as store:
+        store.put(("n",), "k", {"a": 1})
+    before = source.path.read_bytes()
+
+    report = await lgx.run_async(source.use(), target.use())
+    same = await lgx.verify_async(source.use(), target.use())
+    probe = await lgx.probe_async(source=source.use())
+
+    assert (report.exit_code, report.extras, report.threads.listed) == (0, {"store_item": 1}, 0)
+    assert target.items() == source.items()
+    assert same.exit_code == 0
+    assert "1 item" in [fact.value for fact in probe.facts]
+    assert source.path.read_bytes() == before
+    assert (
+        source.sql("SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')") == []
+    )
