@@ -38,7 +38,10 @@ class Query(Struct, frozen=True, kw_only=True):
         limit: at most so many threads; the engine counts, a source may stop early.
         extras: whether the deployment's own records (assistants, crons, store) are wanted.
         kinds: the kinds of records that will be used, empty for all; set by the engine, so
-            that a source need not read what nobody takes.
+            that a source need not read what nobody takes. A source that has checkpoints in
+            both forms gives states where `checkpoint` is among them, and rows otherwise; where
+            `checkpoint_write` stands beside it, checkpoints that hold all that the rows say, in
+            fields of `extra`: so two layouts can be compared.
     """
 
     thread_ids: tuple[str, ...] = ()

@@ -89,8 +89,9 @@ class Source(SourceBase[C]):
     def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        """The records of each thread together: its `thread`, then its checkpoints, parents
-        before children, over all namespaces, then its other records; then its `ThreadEnd`.
+        """The records of each thread together: its `thread` (which among a checkpointer's rows
+        there is none of), then its checkpoints, parents before children, over all namespaces,
+        then its other records; then its `ThreadEnd`.
 
         Called many times, concurrently, with refs that `list` gave; a ref comes again only
         where a read of several failed, then alone. The version is taken before a thread's
