@@ -91,6 +91,32 @@ async def test_threads_go_on_where_they_were(
         assert (await graph.aget_state(config)).next == ()
 
 
+async def test_a_question_inside_of_a_subgraph_is_asked_again(
+    filled_server: Filled, tmp_path: Path, app: Path
+) -> None:
+    """No update brings what the subgraph had done: it runs from its beginning, and so it is
+    told."""
+    thread_id = filled_server.threads["interrupted-inside"]
+    graphs = [f"{app / 'graph.py'}:tour"]
+    sink = lgx.use("sqlite-saver", path=tmp_path / "copy.db", graph=graphs)
+    source = lgx.use("cloud", url=filled_server.url)
+
+    report = await lgx.run_async(source, sink, thread_ids=(thread_id,))
+
+    assert report.exit_code == 0
+    assert [loss.what for loss in report.losses if loss.thread_id] == [
+        "7 checkpoints of subgraphs",
+        "questions inside of inner",
+    ]
+    async with _opened(sink) as saver:
+        graph = sys.modules["graph"].tour.copy(update={"checkpointer": saver})
+        config: Any = {"configurable": {"thread_id": thread_id}}
+        assert (await graph.aget_state(config)).next == ("inner",)
+        found = await graph.ainvoke(None, config)
+    asked = [one.value for one in found["__interrupt__"]]
+    assert asked == [{"question": "from inside a subgraph?"}]
+
+
 async def _shown(graph: Any, saver: Any, thread_id: str) -> Any:
     """A history as a server would show it."""
     view = graph.copy(update={"checkpointer": saver})

@@ -15,7 +15,8 @@ GraphNames: TypeAlias = Annotated[
     option(
         "Rebuild the threads of a server with your own graph: package.module:name, or "
         "path/file.py:name, as in langgraph.json; it is imported, and none of its nodes runs. Of "
-        "several graphs each is given as graph_id=package.module:name.",
+        "several graphs each is given as graph_id=package.module:name, one by one or separated by "
+        "commas.",
         example="my_app.agent:graph",
     ),
 ]
@@ -42,7 +43,7 @@ def names_of(given: tuple[str, ...]) -> tuple[GraphName, ...]:
         UsageError: two are for the same threads.
     """
     found = []
-    for text in given:
+    for text in (part.strip() for one in given for part in one.split(",")):
         graph_id, separator, name = text.partition("=")
         found.append(GraphName(graph_id, name) if separator else GraphName(None, text))
     ids = [one.graph_id for one in found]

@@ -11,10 +11,15 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
+from langsmith.utils import tracing_is_enabled
 from typing_extensions import TypedDict
 
 RAN: list[str] = []
 """The nodes that ran, in order."""
+
+
+TRACED: list[Any] = []
+"""Whether LangSmith would have been told, at each choice of an edge."""
 
 
 class State(TypedDict, total=False):
@@ -72,6 +77,7 @@ def looped() -> StateGraph[Any, Any, Any, Any]:
 
 
 async def _choose(state: State) -> str:
+    TRACED.append(tracing_is_enabled())
     return "close" if state["log"] else END
 
 

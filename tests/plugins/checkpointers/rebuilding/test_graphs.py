@@ -115,8 +115,9 @@ async def test_a_graph_that_cannot_be_made_ends_the_run(
     assert not (tmp_path / "copy.db").exists()
 
 
+@pytest.mark.parametrize("commas", [False, True])
 async def test_each_thread_is_rebuilt_with_its_own_graph(
-    app: ModuleType, write: Any, bring: Any, named: Any
+    app: ModuleType, commas: bool, write: Any, bring: Any, named: Any
 ) -> None:
     """A thread of a graph that was not given is refused, and told how it would be taken."""
     one, other, third = [await _thread(app.built(asks=asks)) for asks in (True, False, True)]
@@ -125,7 +126,11 @@ async def test_each_thread_is_rebuilt_with_its_own_graph(
         for (place, thread_id), graph_id in ((one, "agent"), (other, "short"), (third, "gone"))
     ]
 
-    report = await bring(await write(*parts), f"agent={named('graph')}", f"short={named('short')}")
+    graphs = [f"agent={named('graph')}", f"short={named('short')}"]
+    if commas:
+        graphs = [",".join(graphs)]
+
+    report = await bring(await write(*parts), *graphs)
 
     assert report.threads.written == 2
     assert [(one.thread_id, one.why) for one in report.failures] == [

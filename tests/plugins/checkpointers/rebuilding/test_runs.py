@@ -14,6 +14,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.types import Command
+from langsmith.utils import get_env_var, tracing_is_enabled
 
 import lgx
 from lgx import Report
@@ -125,6 +126,30 @@ async def test_no_node_runs(app: ModuleType, write: Any, bring: Any, named: Any)
         assert report.exit_code == 0
 
     assert app.RAN == []
+
+
+def _forget_environment() -> None:
+    """LangSmith looks at it once."""
+    kept: Any = get_env_var
+    kept.cache_clear()
+
+
+async def test_nothing_is_traced(
+    app: ModuleType, write: Any, bring: Any, named: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the environment says that all is to be."""
+    place, thread_id = await _thread(app.choosing())
+    source = await write((place, [thread_id]))
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    _forget_environment()
+    assert tracing_is_enabled()
+    app.TRACED.clear()
+
+    report = await bring(source, named("chooser"))
+
+    _forget_environment()
+    assert report.exit_code == 0
+    assert set(app.TRACED) == {False}
 
 
 async def test_what_was_not_compared_is_told(
