@@ -14,6 +14,7 @@ from lgx import (
     ANY_KIND,
     Bundle,
     Checkpoint,
+    Context,
     Record,
     RunInfo,
     Thread,
@@ -34,6 +35,7 @@ __all__ = ["JsonSink", "JsonSinkConfig"]
 
 _encode = msgspec.json.encode
 _NULL = Raw(b"null")
+_ROW = b'{"kind":"raw_checkpoint"'
 
 
 class JsonSinkConfig(FileSinkConfig, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ class JsonSink(FileSink[JsonSinkConfig]):
         self._run: RunInfo | None = None
         self._threads = 0
         self._checkpoints = 0
+        self._rows = 0  # checkpoints that are a checkpointer's own
 
     def _check(self) -> None:
         if self._output.standard:
@@ -113,6 +116,7 @@ class JsonSink(FileSink[JsonSinkConfig]):
                     self._output.write((b",\n" if states else b"\n") + state)
                     states += 1
                     continue
+                self._rows += line.startswith(_ROW)
                 if records is None:
                     records = Aside(self._output.path.parent)
                 start = b"\n" if records.empty else b",\n"
@@ -154,6 +158,16 @@ class JsonSink(FileSink[JsonSinkConfig]):
     def _write_extra(self, line: bytes) -> None:
         assert self._extras is not None
         self._extras.write((b"\n" if self._extras.empty else b",\n") + line)
+
+    async def finish(self, context: Context) -> None:
+        await super().finish(context)
+        if self._rows:
+            context.note(
+                f"{self._rows} checkpoint{'s are' if self._rows > 1 else ' is'} a checkpointer's "
+                "own rows: they stand under the key lgx, where lgx reads them, and the histories "
+                "of the layout lack them; a run from the checkpointer with --fidelity state "
+                "writes them there"
+            )
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
         """What an earlier run wrote is not in this run's file anyway."""

@@ -25,6 +25,7 @@ from lgx import (
     Checkpoint,
     Loss,
     Query,
+    RawCheckpoint,
     Record,
     Run,
     StoreItem,
@@ -252,6 +253,29 @@ def test_lgx_gets_back_exactly_what_it_wrote_and_others_find_the_states(tmp_path
     assert set(thread) == {"thread_id", "metadata", "values", "history", "created_at", "updated_at"}
     assert [item["values"] for item in thread["history"]] == [4, 1]
     assert [item["checkpoint"]["checkpoint_ns"] for item in thread["history"]] == ["", ""]
+
+
+def test_rows_of_a_checkpointer_are_told_since_the_histories_lack_them(tmp_path: Path) -> None:
+    """Others find empty histories there; lgx finds the rows."""
+    place: dict[str, Any] = {"thread_id": "t", "checkpoint_ns": "", "type": "msgpack"}
+    rows = [RawCheckpoint(checkpoint_id=f"c{n}", blob=b"\x80", **place) for n in range(2)]
+    inner = Checkpoint(thread_id="u", checkpoint_ns="child:1", checkpoint_id="c")
+    records = [Thread(thread_id="t"), *rows, Thread(thread_id="u"), inner]
+    lines, path = tmp_path / "in.ndjson", tmp_path / "out.json"
+    lines.write_bytes(b"\n".join(map(encode_line, records)) + b"\n")
+
+    report = lgx.run(use("ndjson", path=lines), use("json", path=path))
+
+    (note,) = report.notes
+    assert note.message == (
+        "2 checkpoints are a checkpointer's own rows: they stand under the key lgx, where lgx "
+        "reads them, and the histories of the layout lack them; a run from the checkpointer with "
+        "--fidelity state writes them there"
+    )
+    assert json.loads(path.read_text())["threads"][0]["history"] == []
+    lgx.run(use("json", path=path), use("ndjson", path=tmp_path / "back.ndjson"))
+    back = (tmp_path / "back.ndjson").read_bytes().splitlines()[1:]
+    assert back == list(map(encode_line, records))
 
 
 def test_the_key_lgx_may_come_first_and_its_keys_in_any_order(tmp_path: Path) -> None:
