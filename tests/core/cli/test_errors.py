@@ -10,7 +10,7 @@ import pytest
 
 Lgx = Callable[..., Any]
 ENDS = ("--source", "tiny", "--source-place", "here", "--sink", "tiny", "--sink-path", "out.txt")
-STORES = "json, ndjson, postgres, postgres-saver, s3, saver, sqlite, sqlite-saver"
+STORES = "json, ndjson, postgres, postgres-saver, redis-saver, s3, saver, sqlite, sqlite-saver"
 KNOWN = f"installed: archive, cloud, {STORES}, tiny"
 ALL = "installed: archive, cloud, demo, hello, init, " + STORES + ", tiny"
 
