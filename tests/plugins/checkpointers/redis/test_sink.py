@@ -32,7 +32,7 @@ from langgraph.types import Interrupt, Send
 from pydantic import BaseModel
 
 from lgx import LockedError, UsageError, run_async, use
-from lgx.testing import make_context, make_run
+from lgx.testing import make_bundle, make_context, make_run
 
 _ROOT: dict[str, Any] = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
 
@@ -308,6 +308,27 @@ async def test_times_to_live_are_kept(store: Any, other: Any, zoo: Any) -> None:
         assert abs(when - wanted[key]) < 2000
         if not key.startswith((b"write_keys", b"checkpoint_latest")):
             assert when == wanted[key]
+
+
+async def test_documents_take_the_ids_of_their_records(store: Any, other: Any, zoo: Any) -> None:
+    """A transform may give a thread another id: documents, keys and registries follow."""
+    with store.saver() as saver:
+        zoo.put_checkpoint(saver, "t", "child:1")
+    (records,) = (await store.read()).values()
+    renamed = [msgspec.structs.replace(one, thread_id="other") for one in records]
+    context = make_context()
+    async with other.sink() as sink:
+        await sink.begin(make_run(), context)
+        bundle = make_bundle(context, renamed, version="1")
+        (outcome,) = await sink.write([bundle], context)
+        bundle.close()
+    assert (outcome.error, outcome.losses) == (None, ())
+    with other.saver() as saver:
+        place = {"thread_id": "other", "checkpoint_ns": "child:1"}
+        found = saver.get_tuple({"configurable": place})
+        assert found.checkpoint["channel_values"]["name"] == "t"
+        assert len(found.pending_writes) == 2
+        assert [one.config["configurable"]["thread_id"] for one in saver.list(None)] == ["other"]
 
 
 async def test_ids_that_share_keys_are_told(
