@@ -94,4 +94,5 @@ def test_the_metadata_is_complete() -> None:
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert set(metadata.get_all("Provides-Extra") or ()) == {"crypto", "demo", "keyring", "testing"}
+    extras = {"crypto", "demo", "keyring", "redis", "testing"}
+    assert set(metadata.get_all("Provides-Extra") or ()) == extras

@@ -21,6 +21,7 @@ BUILTIN = [
     "ndjson",
     "postgres",
     "postgres-saver",
+    "redis-saver",
     "s3",
     "saver",
     "sqlite",
