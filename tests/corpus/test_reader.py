@@ -9,6 +9,7 @@ import quopri
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
@@ -73,6 +74,14 @@ def same(entity: str, written: str, value: str) -> bool:
 def test_the_files_are_the_frozen_ones() -> None:
     """Whatever is to change becomes a version of its own, in a folder of its own."""
     assert reader.intact()
+
+
+def test_the_readme_counts_right() -> None:
+    readme = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    sorts = {item.sort for item in CLEAN}
+    entities = len(reader.ENTITIES)
+    assert f"{len(PLANTED)} texts with {len(SPANS)} marked values of {entities} ent" in readme
+    assert f"{len(CLEAN)} texts with nothing to find, of {len(sorts)} sorts" in readme
 
 
 def test_ids_and_texts_are_there_once() -> None:
