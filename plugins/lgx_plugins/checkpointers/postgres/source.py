@@ -22,13 +22,13 @@ from lgx import (
     StoreItem,
     ThreadEnd,
     ThreadRef,
-    UsageError,
 )
 from lgx_plugins.checkpointers.postgres.config import PostgresSaverConfig
 from lgx_plugins.checkpointers.postgres.facts import reading_facts
 from lgx_plugins.checkpointers.postgres.imports import imports_of
 from lgx_plugins.checkpointers.postgres.listing import Listing
 from lgx_plugins.checkpointers.postgres.reading import Reader, groups
+from lgx_plugins.checkpointers.postgres.store_alone import check_alone, facts_alone
 from lgx_plugins.checkpointers.postgres.store_facts import store_facts
 from lgx_plugins.checkpointers.postgres.store_reading import store_coverage, store_items
 from lgx_plugins.checkpointers.postgres.store_tables import store_relations
@@ -80,7 +80,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         self._place = self._address.place
         self._taking = asyncio.Lock()
         self._moment: Moment | None = None
-        self._tables: Tables | None = None
+        self._tables: Tables | None = None  # also where there is a store alone
         self._form = Form(config.aes_key)
 
     async def __aenter__(self) -> PostgresSaverSource:
@@ -134,11 +134,8 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
             async with moment.keeper() as keeper:
                 with explained(self._place):
                     tables = await find_tables(keeper, self._place, self._names)
-            if tables is None:
-                raise UsageError(
-                    f"{self._place} has no table {CHECKPOINTS!r} in schema "
-                    f"{self._names.schema!r}; choose another --source-dsn or --source-schema"
-                )
+                    if tables is None:
+                        await check_alone(keeper, self._place, self._names)
         except BaseException:
             await moment.close()
             raise
@@ -161,9 +158,14 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         moment = await self._reach(context)
         async with moment.keeper() as keeper:
             with explained(self._place):
-                facts = await reading_facts(keeper, self._place, self._found())
+                if self._tables is None:
+                    facts = await facts_alone(keeper, self._place, self._names)
+                else:
+                    facts = await reading_facts(keeper, self._place, self._tables)
                 facts += await store_facts(keeper, self._names)
-        imports = await imports_of(moment, self._found(), self._place, context)
+        if self._tables is None:
+            return Probe(facts=facts)
+        imports = await imports_of(moment, self._tables, self._place, context)
         return Probe(facts=(*facts, *imports.facts()))
 
     async def identity(self) -> str:
@@ -177,7 +179,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         async with moment.keeper() as keeper:
             with explained(self._place):
                 fields = await store_coverage(keeper, self._names)
-        if not self._found().has(WRITES, "task_path"):
+        if self._tables is not None and not self._tables.has(WRITES, "task_path"):
             fields |= {CheckpointWrite.kind: PATHLESS, **STATE_PATHLESS}
         return Coverage(fields=fields)
 
@@ -186,6 +188,8 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         if query.filtered:
             return None
         moment = await self._reach(context)
+        if self._tables is None:
+            return 0
 
         async def count() -> int:
             async with moment.keeper() as keeper:
@@ -202,7 +206,9 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         self._form.choose(query, context)
         moment = await self._reach(context)
-        tables = self._found()
+        tables = self._tables
+        if tables is None:
+            return
         for column in tables.unknown():
             context.note(f"column {column} is not LangGraph's, and what it holds does not travel")
         async with aclosing(Listing(moment, tables, self._place).refs(query, context)) as refs:
@@ -217,7 +223,9 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     async def _rows(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncGenerator[Record | ThreadEnd, None]:
-        reader = Reader(await self._reach(context), self._found(), self._place)
+        moment = await self._reach(context)
+        assert self._tables is not None, "else no thread was listed"
+        reader = Reader(moment, self._tables, self._place)
         for group in groups(refs):
             waiting = dict.fromkeys(ref.thread_id for ref in group)
             current: str | None = None
@@ -241,7 +249,3 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         async with aclosing(items):
             async for item in items:
                 yield item
-
-    def _found(self) -> Tables:
-        assert self._tables is not None, "comes with the moment"
-        return self._tables

@@ -14,7 +14,7 @@ from langgraph.store.sqlite.base import MIGRATIONS as IN_SQLITE
 from msgspec import Raw
 
 import lgx
-from lgx import Query, Record, StoreItem, ThreadError
+from lgx import Query, Record, StoreItem, ThreadError, UsageError
 from lgx.config import convert
 from lgx.testing import make_context
 from lgx_plugins.checkpointers.postgres import PostgresSaverSource
@@ -219,15 +219,47 @@ async def test_a_file_with_a_store_alone_is_read_and_left_as_it_is(
         store.put(("n",), "k", {"a": 1})
     before = source.path.read_bytes()
 
-    report = await lgx.run_async(source.use(), target.use())
-    same = await lgx.verify_async(source.use(), target.use())
-    probe = await lgx.probe_async(source=source.use())
+    await _moves_alone(source, target)
 
-    assert (report.exit_code, report.extras, report.threads.listed) == (0, {"store_item": 1}, 0)
-    assert target.items() == source.items()
-    assert same.exit_code == 0
-    assert "1 item" in [fact.value for fact in probe.facts]
     assert source.path.read_bytes() == before
     assert (
         source.sql("SELECT name FROM sqlite_master WHERE name IN ('checkpoints', 'writes')") == []
     )
+
+
+async def test_a_database_with_a_store_alone_is_read(new_place: Callable[[str], Any]) -> None:
+    """Of PostgreSQL as well: neither threads nor a chosen one of them is there."""
+    source, target = new_place("postgres"), new_place("sqlite")
+    with source.store() as store:
+        store.put(("n",), "k", {"a": 1})
+
+    probe = await _moves_alone(source, target)
+    chosen = await lgx.run_async(source.use(), target.use(), query=Query(thread_ids=("gone",)))
+
+    assert "none of a checkpointer's in schema 'public'" in [fact.value for fact in probe.facts]
+    assert [failure.thread_id for failure in chosen.failures] == ["gone"]
+    assert source.sql("SELECT to_regclass('checkpoints')") == [(None,)]
+
+
+async def test_a_database_without_a_store_and_a_checkpointer_is_refused(
+    new_place: Callable[[str], Any],
+) -> None:
+    """Also where something else is called a store."""
+    source, target = new_place("postgres"), new_place("sqlite")
+    for statement in (None, "CREATE TABLE store (shelf text)"):
+        if statement is not None:
+            source.sql(statement)
+        with pytest.raises(UsageError, match="has no table 'checkpoints' in schema 'public'"):
+            await lgx.run_async(source.use(), target.use())
+
+
+async def _moves_alone(source: Any, target: Any) -> Any:
+    report = await lgx.run_async(source.use(), target.use())
+    same = await lgx.verify_async(source.use(), target.use())
+
+    assert (report.exit_code, report.extras, report.threads.listed) == (0, {"store_item": 1}, 0)
+    assert target.items() == source.items()
+    assert same.exit_code == 0
+    probe = await lgx.probe_async(source=source.use())
+    assert "1 item" in [fact.value for fact in probe.facts]
+    return probe
