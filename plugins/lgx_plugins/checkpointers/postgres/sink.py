@@ -45,6 +45,7 @@ from lgx_plugins.checkpointers.postgres.writing import Writer
 from lgx_plugins.checkpointers.rebuilding import (
     TAKES_WITH,
     Rebuilder,
+    held_as_rows,
     previewed_as_rows,
     written_as_rows,
 )
@@ -196,6 +197,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
 
     # -- threads ---------------------------------------------------------------------
 
+    @held_as_rows
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         if not (self._transactions.opened and self._marked):  # a dry run, and nothing there yet
             return {}

@@ -13,6 +13,7 @@ from lgx_plugins.checkpointers.rebuilding.options import Compare, GraphNames
 from lgx_plugins.checkpointers.rebuilding.rebuilder import Rebuilder, RebuiltBundle
 from lgx_plugins.checkpointers.rebuilding.sinking import (
     TAKES_WITH,
+    held_as_rows,
     previewed_as_rows,
     written_as_rows,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "GraphNames",
     "Rebuilder",
     "RebuiltBundle",
+    "held_as_rows",
     "previewed_as_rows",
     "written_as_rows",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -16,6 +16,7 @@ from lgx import (
     CheckpointWrite,
     Context,
     Loss,
+    Mark,
     RawCheckpoint,
     Record,
     Spool,
@@ -23,7 +24,8 @@ from lgx import (
     ThreadError,
     WriteOutcome,
 )
-from lgx_plugins.checkpointers.rebuilding.graphs import Graphs
+from lgx_plugins.checkpointers.rebuilding.graphs import Graphs, graph_id_of
+from lgx_plugins.checkpointers.rebuilding.marking import Marking
 from lgx_plugins.checkpointers.rebuilding.options import names_of
 from lgx_plugins.checkpointers.rebuilding.thread import Copy, rebuild
 from lgx_plugins.replay import Memory
@@ -83,7 +85,9 @@ class Rebuilder:
         Raises:
             UsageError: two graphs are for the same threads.
         """
-        self._graphs = Graphs(names_of(graphs))
+        names = names_of(graphs)
+        self._graphs = Graphs(names)
+        self._marking = Marking(names, compares_all=compare == "all")
         self._given = bool(graphs)
         self._compare = compare
         self._memory, self._plain = Memory(), Memory()
@@ -92,6 +96,10 @@ class Rebuilder:
     def kinds(self) -> frozenset[str]:
         """What a sink accepts besides rows."""
         return _KINDS if self._given else frozenset()
+
+    def known(self, marks: Mapping[str, Mark]) -> Mapping[str, Mark]:
+        """Marks that a sink has kept, as it is to give them: see `marking`."""
+        return self._marking.known(marks)
 
     async def open(self) -> None:
         """
@@ -136,7 +144,7 @@ class Rebuilder:
                     RebuiltBundle(
                         spool,
                         ref=bundle.ref,
-                        mark=bundle.mark if whole else None,
+                        mark=self._mark(bundle) if whole else None,
                         outcome=bundle.outcome,
                         losses=bundle.losses,
                     )
@@ -164,6 +172,10 @@ class Rebuilder:
         plain.told = memory.told  # what is true of a graph is told once
         compare = self._compares(bundle)
         return await rebuild(bundle, graph, memory, plain, spool, compare=compare)
+
+    def _mark(self, bundle: Bundle) -> Mark | None:
+        graph_id = graph_id_of(bundle)
+        return self._marking.of(bundle.mark, graph_id, compared=self._compares(bundle))
 
     def _compares(self, bundle: Bundle) -> bool:
         if self._compare == "sample":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, Protocol, TypeVar
 
-from lgx import Bundle, Context, WriteOutcome
+from lgx import Bundle, Context, Mark, ThreadRef, WriteOutcome
 from lgx_plugins.checkpointers.rebuilding.rebuilder import Rebuilder
 
-__all__ = ["TAKES_WITH", "previewed_as_rows", "written_as_rows"]
+__all__ = ["TAKES_WITH", "held_as_rows", "previewed_as_rows", "written_as_rows"]
 
 TAKES_WITH = {
     "checkpoint": "--sink-graph package.module:name, your own graph, with which it rebuilds them"
@@ -28,8 +28,20 @@ class RebuildingSink(Protocol):
 
 S = TypeVar("S", bound=RebuildingSink)
 
+Held = Callable[[S, Sequence[ThreadRef]], Coroutine[Any, Any, Mapping[str, Mark]]]
 Write = Callable[[S, Sequence[Bundle], Context], Coroutine[Any, Any, Sequence[WriteOutcome]]]
 Preview = Callable[[S, Bundle, Context], Coroutine[Any, Any, WriteOutcome]]
+
+
+def held_as_rows(held: Held[S]) -> Held[S]:
+    """A `Sink.held` that knows of threads that were rebuilt whether these options would make
+    others of them."""
+
+    @wraps(held)
+    async def known(self: S, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
+        return self.rebuilder.known(await held(self, refs))
+
+    return known
 
 
 def written_as_rows(write: Write[S]) -> Write[S]:

@@ -22,6 +22,7 @@ from lgx_plugins.blocking import run_to_end
 from lgx_plugins.checkpointers.rebuilding import (
     TAKES_WITH,
     Rebuilder,
+    held_as_rows,
     previewed_as_rows,
     written_as_rows,
 )
@@ -144,6 +145,7 @@ class RedisSaverSink(Sink[RedisSaverSinkConfig]):
             lossy=self.config.allow_lossy,
         )
 
+    @held_as_rows
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         run, context = self._begun()
         stored = await self._marks.read([ref.thread_id for ref in refs], context, standing=True)

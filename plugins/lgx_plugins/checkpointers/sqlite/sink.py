@@ -25,6 +25,7 @@ from lgx_plugins.blocking import run_to_end
 from lgx_plugins.checkpointers.rebuilding import (
     TAKES_WITH,
     Rebuilder,
+    held_as_rows,
     previewed_as_rows,
     written_as_rows,
 )
@@ -202,6 +203,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
 
     # -- threads ---------------------------------------------------------------------
 
+    @held_as_rows
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
         if self._connection is None or not self._marks:  # a dry run into what holds nothing yet
             return {}

@@ -55,6 +55,48 @@ async def test_a_second_run_writes_nothing(
     assert _rows(tmp_path / "copy.db") == before
 
 
+async def test_another_graph_makes_the_threads_again_that_it_is_for(
+    app: ModuleType, write: Any, bring: Any, named: Any
+) -> None:
+    """Those of other graphs stay, also when there are more graphs than before."""
+    place, thread_id = await _thread(app.built())
+    other, loop_id = await _thread(app.built())
+    source = await write((place, [thread_id], "a"), (other, [loop_id], "b"))
+
+    reports = [
+        await bring(source, *(f"{key}={named(name)}" for key, name in graphs.items()))
+        for graphs in (
+            {"a": "graph", "b": "graph"},
+            {"b": "graph", "c": "loop", "a": "graph"},
+            {"a": "made", "b": "graph"},
+            {"a": "made", "b": "graph"},
+        )
+    ]
+
+    assert [(one.threads.written, one.threads.unchanged) for one in reports] == [
+        (2, 0),
+        (0, 2),
+        (1, 1),
+        (0, 2),
+    ]
+    assert [one.exit_code for one in reports] == [0] * 4
+
+
+async def test_a_copy_that_was_not_compared_is_made_again_by_a_run_that_compares(
+    app: ModuleType, write: Any, bring: Any, named: Any
+) -> None:
+    """And stays for one that does not, as one that was compared does."""
+    place, thread_id = await _thread(app.built())
+    source = await write((place, [thread_id]))
+
+    written = [
+        (await bring(source, named("graph"), sink_verify=verify)).threads.written
+        for verify in ("none", "none", "all", "all", "none")
+    ]
+
+    assert written == [1, 0, 1, 0, 0]
+
+
 async def test_a_thread_that_has_changed_is_replaced(
     app: ModuleType, write: Any, bring: Any, named: Any, copy: Any
 ) -> None:
@@ -236,14 +278,16 @@ async def test_postgres_takes_them(
     place, thread_id = await _thread(app.built())
     source, store = await write((place, [thread_id])), new_store()
 
-    async def run(**options: Any) -> Report:
-        sink = lgx.use("postgres-saver", dsn=store.dsn, graph=[named("graph")])
+    async def run(name: str = "graph", **options: Any) -> Report:
+        sink = lgx.use("postgres-saver", dsn=store.dsn, graph=[named(name)])
         return await lgx.run_async(lgx.use("ndjson", path=source), sink, **options)
 
     dry, first, second = [await run(dry_run=dry) for dry in (True, False, False)]
+    another = await run(name="made")
 
     assert [one.exit_code for one in (dry, first, second)] == [0, 0, 0]
     assert (len(dry.would_move), first.threads.written, second.threads.unchanged) == (1, 1, 1)
+    assert (another.exit_code, another.threads.written) == (0, 1)
     with PostgresSaver.from_conn_string(store.dsn) as saver:
         graph = app.built().compile(checkpointer=saver)
         there = graph.get_state(place.head(thread_id))
