@@ -42,6 +42,15 @@ __all__ = ["Converted", "Document"]
 _FIRST = ("v", "id", "ts")
 _SENDS_IN_CHANNELS = 4
 _MANY = 20
+_LOST = (
+    "RedisSaver's serializer has no form for it: the value stands there as plain JSON "
+    "(--sink-allow-lossy)"
+)
+_MAYBE = ", unless it is a dataclass"
+_DOUBTFUL = (
+    "RedisSaver makes dataclasses again, and of a namedtuple's fields a dict; which it is, only "
+    "importing it would tell"
+)
 
 
 class Document(Struct, frozen=True):
@@ -68,12 +77,14 @@ class Converted:
 
     Attributes:
         lost: channels and types of values that RedisSaver will not load as what they were.
+        doubtful: of those that it may load so; see `Dump`.
         renumbered: whether versions that are whole numbers became texts.
     """
 
     def __init__(self, bundle: Bundle, joiner: Joiner, cipher: Cipher, keys: Keys) -> None:
         self.bundle = bundle
         self.lost: dict[tuple[str, str], None] = {}
+        self.doubtful: dict[tuple[str, str], None] = {}
         self.renumbered = False
         self._joiner = joiner
         self._cipher = cipher
@@ -90,6 +101,7 @@ class Converted:
             ThreadError: something in it has no place in Redis.
         """
         self.lost.clear()
+        self.doubtful.clear()
         self._digest, self._unused = RowDigest(), 0
         self._look_through()
         for record in self._records():
@@ -114,18 +126,15 @@ class Converted:
     def losses(self) -> tuple[Loss, ...]:
         """What Redis could not take of it."""
         thread_id = self.bundle.thread_id
-        why = (
-            "RedisSaver's serializer has no form for it: the value stands there as plain JSON "
-            "(--sink-allow-lossy)"
-        )
         found = [
             Loss(
-                what=f"the type {type_} in channel {channel!r}",
+                what=f"the type {type_} in channel {channel!r}{how}",
                 why=why,
                 thread_id=thread_id,
                 holdable=False,
             )
-            for channel, type_ in self.lost
+            for types, how, why in ((self.lost, "", _LOST), (self.doubtful, _MAYBE, _DOUBTFUL))
+            for channel, type_ in types
         ]
         if self._unused:
             found.append(
@@ -298,8 +307,8 @@ class Converted:
                 values[channel] = dump.tree(parts.kind, bytes(value))
             except ThreadError as error:
                 raise ThreadError(f"channel {channel!r} of {what}: {error}") from None
-            for type_ in dump.lost:
-                self.lost[channel, type_] = None
+            self.lost.update(((channel, type_), None) for type_ in dump.lost)
+            self.doubtful.update(((channel, type_), None) for type_ in dump.doubtful)
         fields = {name: msgspec.json.decode(one) for name, one in parts.fields.items()}
         versions = {name: msgspec.json.decode(one) for name, one in parts.versions.items()}
         parent = record.parent_checkpoint_id

@@ -32,10 +32,13 @@ class Dump:
 
     Attributes:
         lost: the types that RedisSaver will not load again.
+        doubtful: classes whose objects it makes again if they are dataclasses, and of others
+            (namedtuples) a dict: which they are, only importing them would tell.
     """
 
     def __init__(self) -> None:
         self.lost: dict[str, None] = {}
+        self.doubtful: dict[str, None] = {}
 
     def tree(self, kind: str, value: bytes) -> _Tree:
         """What stands in the document.
@@ -150,8 +153,9 @@ class Dump:
         )
         if sound and (module, name) in SAFE and "method" not in value:
             return _envelope(module, name, **parts)
-        # A dataclass, which RedisSaver imports and calls by its fields.
+        # A dataclass RedisSaver imports, and calls by its fields.
         if sound and "args" not in parts and parts.get("kwargs") and module != _BUILTINS:
+            self.doubtful[f"{module}.{name}"] = None
             return _envelope(module, name, **parts)
         only = value.get("arg", value.get("args", value.get("kwargs")))
         return self._less(f"{module}.{name}", self._of(only, enveloped=False))

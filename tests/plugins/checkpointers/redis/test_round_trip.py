@@ -152,6 +152,7 @@ async def test_sqlite_to_redis_keeps_all_but_what_is_told(
     report = await run_async(source, store.use(allow_lossy=True))
     assert (report.threads.unchanged, report.threads.written, report.failures) == (27, 1, [])
     told = [loss.what for loss in report.losses if loss.thread_id is not None]
+    told.remove(f"the type {zoo.__name__}.Point in channel 'point', unless it is a dataclass")
     lost = sorted(what.rpartition(" in ")[2] for what in told)
     assert lost == ["channel 'array'", "channel 'by_number'", "channel 'colour'", "channel 'order'"]
     with SqliteSaver.from_conn_string(str(sqlite_zoo)) as saver:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import Enum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -41,6 +41,11 @@ _ROOT: dict[str, Any] = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}
 class Point:
     x: int
     inner: Any
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
 
 
 class Model(BaseModel):
@@ -105,7 +110,6 @@ _EXACT: tuple[Any, ...] = (
     ToolMessage(content="x", tool_call_id="c", artifact={"a": 1}),
     RemoveMessage(id="1"),
     [HumanMessage(content="a"), {"m": AIMessage(content="b")}],
-    Point(1, [Decimal("1"), {"a": {3}}, Point(2, None)]),
     {"lc": 1, "type": "other"},
     {"__bytes__": "x", "more": 1},
     {"__lgx__": "bytes"},
@@ -137,6 +141,29 @@ async def test_values_that_redis_saver_reads_back(
     assert zoo.differences({"value": value}, found.checkpoint["channel_values"]) == []
     assert [one[:2] for one in found.pending_writes] == [("task", "value")]
     assert zoo.differences({"value": value}, {"value": found.pending_writes[0][2]}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "comes_back"),
+    [(Point(1, [Decimal("1"), {"a": {3}}, Point(2, None)]), True), (Pair(1, "b"), False)],
+    ids=["dataclass", "namedtuple"],
+)
+async def test_what_may_be_no_dataclass_is_told(
+    value: Any, comes_back: bool, origin: Callable[..., Any], store: Any
+) -> None:
+    """A dataclass comes back as what it was, a namedtuple does not: nothing but importing it
+    tells which a class is. Writes are exact."""
+    report = await run_async(origin(value=value), store.use())
+
+    assert (report.threads.written, report.failures, report.exit_code) == (1, [], 0)
+    name = f"{type(value).__module__}.{type(value).__name__}"
+    assert [(loss.what, loss.holdable) for loss in _of_threads(report)] == [
+        (f"the type {name} in channel 'value', unless it is a dataclass", False)
+    ]
+    with store.saver() as saver:
+        found = saver.get_tuple(_ROOT)
+    assert (found.checkpoint["channel_values"]["value"] == value) is comes_back
+    assert found.pending_writes[0][2] == value
 
 
 @pytest.mark.parametrize(
