@@ -1,13 +1,15 @@
 """Checkpoints as what they say, whatever form they are in: for comparing layouts.
 
 Every value of every channel and write is there in neutral form, so that types count; what one
-layout keeps in another way (where a value lies, the order in a set) does not.
+layout keeps in another way (where a value lies, which checkpoints share it, the order in a set)
+does not.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from lgx_plugins.checkpointers.serde import TAG
 from lgx_plugins.checkpointers.serde.text import encode_tree, parse
 from lgx_plugins.checkpointers.state.rendering import Opener, Typed
 from lgx_plugins.checkpointers.state.rows import Rows
+from lgx_plugins.checkpointers.state.sharing import Shared
 from lgx_plugins.checkpointers.state.stored import SENDS, Stored, named, read
 from lgx_plugins.checkpointers.state.writes import Write
 
@@ -46,8 +49,13 @@ def contents(rows: Rows, opener: Opener) -> Iterator[Record]:
         ThreadError: something cannot be read.
     """
     yield Thread(thread_id=rows.thread_id)
-    for record in rows.checkpoints():
-        yield _content(record, read(record, rows.values, opener), rows, opener)
+    with closing(Shared(opener)) as shared:
+        for record in rows.checkpoints():
+            shared.learn(record, read(record, rows.values, opener))
+        for record in rows.checkpoints():
+            stored = read(record, rows.values, opener)
+            shared.complete(record, stored)
+            yield _content(record, stored, rows, opener)
 
 
 def _content(record: RawCheckpoint, stored: Stored, rows: Rows, opener: Opener) -> Checkpoint:

@@ -16,6 +16,7 @@ from lgx_plugins.checkpointers.state.graphs import Graph, Graphs, hidden
 from lgx_plugins.checkpointers.state.heads import thread_of
 from lgx_plugins.checkpointers.state.rendering import Opener, shown, tree_of
 from lgx_plugins.checkpointers.state.rows import Rows
+from lgx_plugins.checkpointers.state.sharing import is_snapshot
 from lgx_plugins.checkpointers.state.stored import SENDS, Stored, named, read
 from lgx_plugins.checkpointers.state.writes import NOBODY, Made, Write, entry, made_by
 
@@ -58,7 +59,7 @@ class States:
             graph.deltas.update(
                 channel
                 for channel, typed in stored.values.items()
-                if _may_be_snapshot(typed[1]) and self._is_snapshot(stored, channel)
+                if is_snapshot(typed, self._opener, f"channel {channel!r}")
             )
             if self._first is None and not record.checkpoint_ns:
                 self._first = stored.ts
@@ -68,10 +69,6 @@ class States:
         self._graphs.settle()
         if self._graphs.any_deltas:
             self._deltas = self._closing.enter_context(closing(self._deltas_of()))
-
-    def _is_snapshot(self, stored: Stored, channel: str) -> bool:
-        neutral = self._opener.neutral(stored.values[channel], f"channel {channel!r}")
-        return neutral.startswith(b'{"__lgx__":"delta_snapshot"')
 
     def _deltas_of(self) -> Deltas:
         deltas = Deltas(self._graphs, self._rows, self._opener)
@@ -212,14 +209,6 @@ class States:
     def close(self) -> None:
         """May be called again."""
         self._closing.close()
-
-
-def _may_be_snapshot(blob: bytes | None) -> bool:
-    """Whether bytes may be those of extension 7."""
-    return blob is not None and (
-        blob[:1] in (b"\xc7", b"\xc8", b"\xc9", b"\xd4", b"\xd5", b"\xd6", b"\xd7", b"\xd8")
-        or blob[:1] == b"{"
-    )
 
 
 def _by_strangers(

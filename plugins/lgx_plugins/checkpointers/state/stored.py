@@ -14,7 +14,7 @@ from lgx_plugins.checkpointers.rows.parts import take_apart
 from lgx_plugins.checkpointers.rows.values import Values
 from lgx_plugins.checkpointers.state.rendering import Opener, Typed
 
-__all__ = ["SENDS", "Stored", "named", "read"]
+__all__ = ["SENDS", "Stored", "named", "read", "version_text"]
 
 SENDS = "__pregel_tasks"
 """The channel of what nodes sent."""
@@ -105,7 +105,7 @@ def _of_split(record: RawCheckpoint, values: Values, what: str) -> Stored:
     for channel, value in inline.items():
         stored.values[channel] = ("json", msgspec.json.encode(value))
     for channel, version in versions.items():
-        typed = values.find((record.checkpoint_ns, channel, _text(version)))
+        typed = values.find((record.checkpoint_ns, channel, version_text(version)))
         if typed is not None and typed[0] != "empty":
             stored.values[channel] = typed
     return stored
@@ -139,7 +139,7 @@ def _facts(metadata: bytes | None) -> Mapping[str, Any]:
         return {}
 
 
-def _text(version: object) -> str:
+def version_text(version: object) -> str:
     """A version as PostgreSQL gives it as text."""
     if isinstance(version, bool):
         return "true" if version else "false"
