@@ -41,6 +41,7 @@ class Comparison:
         found: Verification,
         *,
         chosen: bool,
+        derived: int | None = None,
     ) -> None:
         """
         Args:
@@ -48,6 +49,8 @@ class Comparison:
             unread: threads that could not be read, or not whole, by id, and why.
             chosen: whether the sink was looked at for the source's threads alone, so that it
                 may hold others.
+            derived: the side whose states were worked out of rows, where the other's are those
+                that a server gave.
         """
         self._scope = scope
         self._ledgers = ledgers
@@ -56,6 +59,7 @@ class Comparison:
         self._listing = Listing(found, unread)
         self._found = found
         self._chosen = chosen
+        self._derived = derived
         self._digests = [0 for _ in sides]  # sums, so that the order does not count
         self._excused = Excuses()
         self._shared: bool | None = None
@@ -166,16 +170,48 @@ class Comparison:
                 words = f"is labelled unfinished in the {side}: rebuilding it was cut short"
                 findings.found(First(words=words))
         if not labelled or left.mark == right.mark or self._same_ids(left, right):
-            compare_exactly(self._scope, (left, right), rows, findings)
+            if self._derived is None:
+                compare_exactly(self._scope, (left, right), rows, findings)
+            else:
+                self._compare_derived((left, right), rows, findings)
             return None
-        one, other = (
-            History(ledger, entry.number, own)
-            for ledger, entry, own in zip(self._ledgers, (left, right), rows, strict=True)
-        )
+        one, other = self._histories((left, right), rows)
         compare_rebuilt(self._scope, (left, right), (one, other), findings, self._excused)
         reached = labelled[-1].fidelity or "unfinished"
         self._found.replayed[reached] = self._found.replayed.get(reached, 0) + 1
         return reached
+
+    def _compare_derived(
+        self,
+        entries: tuple[Entry, Entry],
+        rows: tuple[Iterator[Row], Iterator[Row]],
+        findings: Findings,
+    ) -> None:
+        """What is not the very same may have been rebuilt by a graph, under the same ids."""
+        exact = Findings(checkpoints=Compared(), records=Compared())
+        compare_exactly(self._scope, entries, rows, exact)
+        if exact.first is None and findings.first is None:
+            findings.checkpoints.equal += exact.checkpoints.equal
+            findings.records.equal += exact.records.equal
+            return
+        again = [
+            (row for row in ledger.rows(entry.number) if self._scope.has(row.kind, row.place))
+            for ledger, entry in zip(self._ledgers, entries, strict=True)
+        ]
+        histories = self._histories(entries, (again[0], again[1]))
+        compare_rebuilt(
+            self._scope, entries, histories, findings, self._excused, derived=self._derived
+        )
+        self._excused.derived += 1
+
+    def _histories(
+        self, entries: tuple[Entry, Entry], rows: tuple[Iterator[Row], Iterator[Row]]
+    ) -> tuple[History, History]:
+        one, other = (
+            History(ledger, entry.number, own)
+            for ledger, entry, own in zip(self._ledgers, entries, rows, strict=True)
+        )
+        return one, other
 
     def _same_ids(self, left: Entry, right: Entry) -> bool:
         """Whether they have checkpoints of the same ids, which servers give to none that they

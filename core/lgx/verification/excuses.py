@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lgx.verification.report import LeftOut
 
-__all__ = ["OF_ITS_OWN", "THE_THREADS", "Excuses"]
+__all__ = ["EMPTY_CHANNELS", "METADATA", "OF_ITS_OWN", "THE_THREADS", "Excuses"]
 
 OF_ITS_OWN = " that the target has of its own"
 """What the names end with of what did not come from the source."""
@@ -15,7 +15,12 @@ OF_ITS_OWN = " that the target has of its own"
 THE_THREADS = "the thread's "
 """What the names begin with of keys of a thread's metadata that copies cannot have."""
 
+EMPTY_CHANNELS = "channels that are shown empty"
+METADATA = "keys of threads' metadata"
+
 _WHY = {
+    EMPTY_CHANNELS: "a checkpointer has nothing of what nothing was written to",
+    METADATA: "a checkpointer keeps checkpoints alone, and theirs were taken for the thread's",
     "checkpoints of subgraphs": "servers take none of other namespaces",
     "parents of copies": "a copy comes after its original at the source, and beside it there",
     "parents of checkpoints whose own did not come": "they stand upon what came before them",
@@ -44,11 +49,14 @@ class Excuses(Counter[str]):
 
     Attributes:
         graphs: digests of the graph ids that a thread had and has, where its label tells.
+        derived: threads that differ from what rows show of them in no more than a graph's own
+            telling of them does.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.graphs: set[tuple[bytes, bytes]] = set()
+        self.derived = 0
 
     def told(self, threads: int) -> Iterator[LeftOut]:
         """What was passed over, for the report. `threads`: how many were rebuilt."""
@@ -58,6 +66,12 @@ class Excuses(Counter[str]):
                 f"{threads:,} rebuilt thread{'' if threads == 1 else 's'}, and metadata of their "
                 "checkpoints but step and source",
                 why="servers give their own",
+            )
+        if self.derived:
+            yield LeftOut(
+                what="ids, times, tasks, interrupts and metadata but step and source of "
+                f"checkpoints of {self.derived:,} thread{'' if self.derived == 1 else 's'}",
+                why="a copy that a graph rebuilt has others of its own, where it has any",
             )
         for what, number in sorted(self.items()):
             if what.startswith("metadata."):

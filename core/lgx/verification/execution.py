@@ -27,7 +27,7 @@ from lgx.verification.comparison import Comparison
 from lgx.verification.counterparts import Counterparts
 from lgx.verification.forms import STATE_WORDS, forms_in, may_be_compared
 from lgx.verification.ledger import Ledger
-from lgx.verification.levels import asked_instead, asked_of, level_of
+from lgx.verification.levels import asked_instead, asked_of, derived_of, level_of
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
 from lgx.verification.sampling import Sample
@@ -282,6 +282,12 @@ class _Execution:
             unread,
             self._found,
             chosen=self._spec.chooses,
+            derived=derived_of(
+                [part.source for part in parts],
+                self._found.level,
+                [part.side().identity for part in parts],
+                [part.ledger.shapes() for part in parts],
+            ),
         )
         last = time.monotonic()
         for _ in comparison.steps():

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 from lgx.contracts import SourceBase
 from lgx.forms import RAW, STATE
 from lgx.records import ANY_KIND
+from lgx.verification.fingerprint import shown
 
-__all__ = ["CONTENTS", "STATES", "Level", "asked_instead", "asked_of", "level_of", "said"]
+__all__ = [
+    "CONTENTS",
+    "STATES",
+    "Level",
+    "asked_instead",
+    "asked_of",
+    "derived_of",
+    "level_of",
+    "said",
+]
 
 Level: TypeAlias = Literal["rows", "contents", "states"]
 
@@ -19,6 +29,10 @@ STATES = STATE | {"thread"}
 CONTENTS = STATES | {"checkpoint_write"}
 """What checkpointers of different layouts are asked for: checkpoints with all that their rows
 say, and no matter how these keep it."""
+
+_SERVERS = ("http://", "https://")
+_PLACE = "checkpoint"
+"""A field of every state that a server gives; of those that are worked out, subgraphs' have it."""
 
 _WORDS: dict[Level, str] = {
     "rows": "rows, byte by byte",
@@ -72,6 +86,30 @@ def level_of(
     if asked == CONTENTS:
         return "contents"
     return "states" if states else "rows"
+
+
+def derived_of(
+    sources: Sequence[SourceBase[Any]],
+    level: Level | None,
+    identities: Sequence[str],
+    shapes: Sequence[Iterable[tuple[str, tuple[str, ...]]]],
+) -> int | None:
+    """Which one's states were worked out of rows, where the other's are those that a server
+    gave; None where that is neither. What a checkpointer's plugin gave to a file or a database
+    was worked out, too.
+
+    Args:
+        identities: of what they read; of a file that of the place that it was written from.
+        shapes: kinds of records, and names of their fields.
+    """
+    both = [number for number, source in enumerate(sources) if _has_both(source)]
+    if level != "states" or len(both) != 1:
+        return None
+    other = 1 - both[0]
+    served = identities[other].startswith(_SERVERS) or all(
+        _PLACE in map(shown, names) for kind, names in shapes[other] if kind == "checkpoint"
+    )
+    return both[0] if served else None
 
 
 def _has_both(source: SourceBase[Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lgx.verification.entries import Entry, Row
-from lgx.verification.excuses import THE_THREADS, Excuses
+from lgx.verification.excuses import METADATA, THE_THREADS, Excuses
 from lgx.verification.fingerprint import EMPTY, NOTHING, SIZE, field_of, is_unknown, shown
 from lgx.verification.marks import RESERVED
 from lgx.verification.scope import Scope
@@ -29,6 +29,8 @@ def compare_own(
     lasts: tuple[Row | None, Row | None],
     base: Row | None,
     excused: Excuses,
+    *,
+    derived: bool = False,
 ) -> tuple[str, ...]:
     """The fields that differ.
 
@@ -38,6 +40,8 @@ def compare_own(
         base: what that of the copy was made of, where it is a branch: servers go on to show the
             values and the status of that one.
         excused: as of `compare_rebuilt`.
+        derived: whether the copy's states were worked out of rows, which have nothing of the
+            thread itself.
     """
     if not scope.has("thread"):
         return ()
@@ -45,12 +49,12 @@ def compare_own(
     newest = lasts[first], lasts[1 - first], base
     fields = [
         *_values(scope, original, copy, newest, excused),
-        *_metadata(scope, original, copy, excused),
+        *_metadata(scope, original, copy, excused, derived=derived),
     ]
     if unknown_fields(original, copy):
         excused["threads' fields that lgx does not know"] += 1
     if scope.knows("thread", "status") and original.status != copy.status:
-        if _given(original, copy, newest):
+        if not derived and _given(original, copy, newest):
             fields.append("status")
         else:
             excused["statuses"] += 1
@@ -135,7 +139,9 @@ def _values(
     return fields
 
 
-def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Excuses) -> list[str]:
+def _metadata(
+    scope: Scope, original: Entry, copy: Entry, excused: Excuses, *, derived: bool
+) -> list[str]:
     one, other = (digests_of(scope, "thread", entry, "metadata") for entry in (original, copy))
     kept, theirs = (_reserved(scope, entry) for entry in (original, copy))
     for key, digest in kept.items():
@@ -147,7 +153,9 @@ def _metadata(scope: Scope, original: Entry, copy: Entry, excused: Excuses) -> l
         name = shown(key)
         if one.get(key) == other.get(key):
             continue
-        if key not in one:
+        if derived and (key not in one or key not in other):
+            excused[METADATA] += 1
+        elif key not in one:
             excused[name] += 1
         elif name == _GRAPH and key in other and copy.graph == one[key]:
             excused["graph ids"] += 1

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from lgx.verification.entries import Entry, Row
-from lgx.verification.excuses import Excuses
+from lgx.verification.excuses import EMPTY_CHANNELS, Excuses
 from lgx.verification.findings import Findings, First, say_checkpoint, say_fields, text_of
 from lgx.verification.fingerprint import EMPTY, SIZE, UNWRITTEN, shown
 from lgx.verification.history import History
@@ -37,16 +37,24 @@ def compare_rebuilt(
     histories: tuple[History, History],
     findings: Findings,
     excused: Excuses,
+    *,
+    derived: int | None = None,
 ) -> None:
     """
     Args:
         excused: is added to: what differs and could not be otherwise, by its name.
+        derived: the side whose states were worked out of a checkpointer's rows; None where that
+            is neither, or nothing else is.
     """
     # Of two that were rebuilt the source's is the one that the other can have been made of.
     first = 1 if entries[0].mark is not None and entries[1].mark is None else 0
-    _Comparison(scope, first, histories, findings, excused).run()
+    if derived is not None:
+        first = 1 - derived
+    copied = derived is not None
+    _Comparison(scope, first, histories, findings, excused, derived=copied).run()
     lasts = histories[0].last, histories[1].last
-    fields = compare_own(scope, entries, first, lasts, histories[1 - first].base(), excused)
+    base = histories[1 - first].base()
+    fields = compare_own(scope, entries, first, lasts, base, excused, derived=copied)
     if fields:
         findings.found(First(words=f"the thread's {say_fields(fields)}", fields=fields))
 
@@ -67,16 +75,20 @@ class _Comparison:
         histories: tuple[History, History],
         findings: Findings,
         excused: Excuses,
+        *,
+        derived: bool,
     ) -> None:
         """
         Args:
             first: the side that has the original.
+            derived: whether the other one's states were worked out of rows.
         """
         self._scope = scope
         self._first = first
         self._histories = histories
         self._findings = findings
         self._excused = excused
+        self._derived = derived
         self._knows = {
             name: scope.knows("checkpoint", name)
             for name in ("metadata", "next", "parent_checkpoint_id")
@@ -139,7 +151,7 @@ class _Comparison:
         if found:
             row = pair[0]  # known by the source's id
             different = _Different(number, row.id, found)
-            if "next" in found and original.head.ended:
+            if "next" in found and self._may_wait(original, copy):
                 self._put_off(original.id, different)
             else:
                 self._differs(different)
@@ -178,13 +190,18 @@ class _Comparison:
     def _values(self, original: Row, copy: Row) -> list[str]:
         """The names of the channels that differ."""
         one, other = (digests_of(self._scope, "checkpoint", r, "values") for r in (original, copy))
-        return sorted(
-            key
-            for key in one.keys() | other.keys()
-            if one.get(key) != other.get(key)
+        found = []
+        for key in sorted(one.keys() | other.keys()):
+            if one.get(key) == other.get(key):
+                continue
             # A checkpointer has nothing of what nothing was written to; a graph shows it empty.
-            and not (key not in one and other[key] in UNWRITTEN)
-        )
+            if key not in one and other[key] in UNWRITTEN:
+                continue
+            if self._derived and key not in other and one[key] in UNWRITTEN:
+                self._excused[EMPTY_CHANNELS] += 1
+                continue
+            found.append(key)
+        return found
 
     def _next(self, original: Row, copy: Row) -> list[str]:
         wanted = original.head.due  # which older files do not tell
@@ -239,6 +256,10 @@ class _Comparison:
             self._differs(msgspec.structs.replace(doubt, fields=fields))
         else:
             self._findings.checkpoints.equal += 1
+
+    def _may_wait(self, original: Row, copy: Row) -> bool:
+        """Whether a later checkpoint may excuse its `next`: rows tell of all that is due."""
+        return original.head.ended or (self._derived and not _due(original) - _due(copy))
 
     def _put_off(self, own: bytes, found: _Different) -> None:
         """Waits for what a later checkpoint tells of this one; of very many, not of the oldest."""
