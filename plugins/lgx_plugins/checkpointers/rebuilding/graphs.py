@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from lgx import Bundle, Checkpoint, Record, Thread, ThreadError, split_object
-from lgx_plugins.checkpointers.rebuilding.loading import open_graph
+from lgx_plugins.checkpointers.rebuilding.loading import closed, open_graph
 from lgx_plugins.checkpointers.rebuilding.options import GraphName
 
 __all__ = ["Graphs", "graph_id_of"]
@@ -36,9 +36,13 @@ class Graphs:
             self._graphs[one.graph_id] = await open_graph(one.name, self._stack)
 
     async def close(self) -> None:
-        """May be called again."""
+        """May be called again.
+
+        Raises:
+            FatalError: what a graph was made in cannot be closed.
+        """
         self._graphs.clear()
-        await self._stack.aclose()
+        await closed(self._stack)
 
     def of(self, bundle: Bundle) -> tuple[str | None, Any]:
         """The graph that a thread is of, and its id at the source.

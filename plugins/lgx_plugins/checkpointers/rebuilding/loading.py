@@ -13,7 +13,7 @@ from lgx import FatalError, LgxError, UsageError
 from lgx_plugins.checkpointers.named import attribute, load, shown
 from lgx_plugins.checkpointers.rebuilding.saver import missing_langgraph
 
-__all__ = ["open_graph"]
+__all__ = ["closed", "open_graph"]
 
 
 async def open_graph(name: str, stack: AsyncExitStack) -> Any:
@@ -38,14 +38,32 @@ async def open_graph(name: str, stack: AsyncExitStack) -> Any:
             found = found.compile()
     except LgxError:
         raise
-    except Exception as error:
-        words = " ".join(str(error).split())[:300]
-        raise FatalError(f"--sink-graph {name!r} raised {type(error).__name__}: {words}") from error
+    except (Exception, SystemExit) as error:  # a script may end the program where it is imported
+        raise _raised(f"--sink-graph {name!r}", error) from error
     if not isinstance(found, Pregel):
         raise UsageError(
             f"--sink-graph {name!r} gives a {shown(found)}, which is no graph of LangGraph's"
         )
     return found
+
+
+async def closed(stack: AsyncExitStack) -> None:
+    """Closes what graphs were made in.
+
+    Raises:
+        FatalError: the user's own code raised something.
+    """
+    try:
+        await stack.aclose()
+    except LgxError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _raised("what a --sink-graph was made in, when it was closed,", error) from error
+
+
+def _raised(what: str, error: BaseException) -> FatalError:
+    words = " ".join(str(error).split())[:300]
+    return FatalError(f"{what} raised {type(error).__name__}: {words}")
 
 
 def _load(name: str) -> Any:

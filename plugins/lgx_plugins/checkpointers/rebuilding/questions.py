@@ -76,7 +76,9 @@ def _of_interest(record: Checkpoint) -> list[_Task]:
     if isinstance(record.tasks, UnsetType):
         return []
     text = bytes(record.tasks)
-    if b'"interrupts":[{' not in text and text.count(b'"error":') == text.count(b'"error":null'):
+    if text.count(b'"interrupts"') == text.count(b'"interrupts":[]') and (
+        text.count(b'"error"') == text.count(b'"error":null')
+    ):
         return []
     return [task for task in _decoded(text) if task.interrupts or bytes(task.error) not in _NOTHING]
 

@@ -42,6 +42,7 @@ class GraphTarget:
         self._naming = Naming(parents=not any(map(_is_delta, graph.channels.values())))
         self._updates = Updates(graph, declared=declared)
         saver = rows_saver(rows, self._naming, seed=thread_id)
+        graph = graph.copy(update={"config": _without_callbacks(graph.config)})
         self.graph = graph.copy(update={"checkpointer": saver})
         reader = rows_saver(rows, self._naming, reading_serde())
         self._view = graph.copy(update={"checkpointer": reader})
@@ -147,6 +148,11 @@ class GraphTarget:
         if checkpoint_id is not None:
             place["checkpoint_id"] = checkpoint_id
         return {"configurable": place}
+
+
+def _without_callbacks(config: Any) -> Any:
+    """What a graph is bound to, but for whom it tells of what it does: nothing runs."""
+    return {key: value for key, value in (config or {}).items() if key != "callbacks"}
 
 
 def _is_delta(channel: Any) -> bool:
