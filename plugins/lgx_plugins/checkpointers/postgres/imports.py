@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from lgx import Context
+from lgx import Context, Secret
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.postgres.tables import BLOBS, CHECKPOINTS, WRITES, Tables
 from lgx_plugins.checkpointers.postgres.versions import KEYS
@@ -19,9 +19,12 @@ __all__ = ["imports_of"]
 _METADATA = "p.metadata::text"
 
 
-async def imports_of(moment: Moment, tables: Tables, place: str, context: Context) -> Imports:
-    """Looks into all values that can name something, of all threads; nothing is loaded."""
-    found = Imports()
+async def imports_of(
+    moment: Moment, tables: Tables, place: str, key: Secret | None, context: Context
+) -> Imports:
+    """Looks into all values that can name something, of all threads; nothing is loaded. `key`: of
+    encrypted ones."""
+    found = Imports(key)
     pages = Paging(moment, place).pages
     for table in (BLOBS, WRITES):
         async with aclosing(

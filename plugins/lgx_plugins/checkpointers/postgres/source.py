@@ -165,7 +165,8 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
                 facts += await store_facts(keeper, self._names)
         if self._tables is None:
             return Probe(facts=facts)
-        imports = await imports_of(moment, self._tables, self._place, context)
+        key = self.config.aes_key
+        imports = await imports_of(moment, self._tables, self._place, key, context)
         return Probe(facts=(*facts, *imports.facts()))
 
     async def identity(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from lgx import CheckpointWrite, Context, Fact, ThreadError
+from lgx import CheckpointWrite, Context, Fact, Secret, ThreadError
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.redis.documents import place_of, record_of
 from lgx_plugins.checkpointers.redis.keys import Keys
@@ -50,10 +50,14 @@ async def server_facts(
 
 
 async def store_facts(
-    server: Server, keys: Keys, version: Mapping[str, str], context: Context
+    server: Server,
+    keys: Keys,
+    version: Mapping[str, str],
+    key: Secret | None,
+    context: Context,
 ) -> tuple[Fact, ...]:
-    """Also of its documents, every one of which is read."""
-    imports = Imports()
+    """Also of its documents, every one of which is read; `key`: of encrypted values."""
+    imports = Imports(key)
     counts: Counter[str] = Counter()
     for pattern in patterns(keys):
         async for found in server.keys(pattern, context):

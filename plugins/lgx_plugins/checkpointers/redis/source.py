@@ -75,7 +75,8 @@ class RedisSaverSource(Source[RedisSaverConfig]):
 
     async def probe(self, context: Context) -> Probe:
         version = await self._server.check(context)
-        return Probe(facts=await store_facts(self._server, self._keys, version, context))
+        key = self.config.aes_key
+        return Probe(facts=await store_facts(self._server, self._keys, version, key, context))
 
     async def identity(self) -> str:
         return self._address.identity(self.config.checkpoint_prefix)

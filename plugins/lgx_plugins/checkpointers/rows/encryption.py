@@ -27,14 +27,18 @@ def is_encrypted(type_: str | None) -> bool:
 
 
 class Cipher:
-    """Opens and seals values with one key, or says why it cannot."""
+    """Opens and seals values with one key, or says why it cannot.
+
+    Attributes:
+        key: its bytes.
+    """
 
     def __init__(self, key: Secret | None) -> None:
         """
         Raises:
             UsageError: it cannot be a key.
         """
-        self._key = None if key is None else cipher.checked(key.reveal().encode())
+        self.key = None if key is None else cipher.checked(key.reveal().encode())
 
     def open(self, type_: str, blob: bytes, what: str) -> tuple[str, bytes]:
         """The type and the bytes that were encrypted.
@@ -45,7 +49,7 @@ class Cipher:
         """
         inner, name = cipher.parts(type_)
         assert name is not None, "only what is encrypted is opened"
-        return inner, cipher.decrypt(name, blob, self._key, what)
+        return inner, cipher.decrypt(name, blob, self.key, what)
 
     def seal(self, type_: str, blob: bytes, what: str) -> tuple[str, bytes]:
         """The same the other way, with a nonce of its own.
@@ -54,6 +58,6 @@ class Cipher:
             ThreadError: there is no key.
             UsageError: as `open`.
         """
-        if self._key is None:
+        if self.key is None:
             raise ThreadError(f"{what} is to be encrypted; set {cipher.KEY_VARIABLE} to its key")
-        return f"{type_}+aes", cipher.encrypt(blob, self._key)
+        return f"{type_}+aes", cipher.encrypt(blob, self.key)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lgx import Fact, ThreadError
-from lgx_plugins.checkpointers.rows.encryption import is_encrypted
-from lgx_plugins.checkpointers.serde import UNTOLD, Document, Name, environment_key, unsafe
+from lgx import Fact, Secret, ThreadError
+from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
+from lgx_plugins.checkpointers.serde import UNTOLD, Document, Name, unsafe
 
 __all__ = ["HARMLESS_TYPES", "Imports"]
 
@@ -33,12 +33,15 @@ _LOADED_ONCE = (
 class Imports:
     """Gathers names from values, one after the other; nothing is imported."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: Secret | None) -> None:
         """
+        Args:
+            key: of encrypted values.
+
         Raises:
-            UsageError: LANGGRAPH_AES_KEY can be no key.
+            UsageError: it can be no key.
         """
-        self._key = environment_key()
+        self._key = Cipher(key).key
         self._names: set[Name] = set()
         self._of_metadata: set[Name] = set()
         self._encrypted = 0

@@ -48,7 +48,7 @@ async def imports_of(
     by its `serde`; nothing that the data names is imported."""
     if note_of_serializer(serde) is not None:
         return (_told("what its values import cannot be told: only its own serializer reads them"),)
-    found = Imports()
+    found = Imports(None)  # the checkpointer itself opens what is encrypted
     configs = [None] if ids is None else [{"configurable": {"thread_id": one}} for one in ids]
     facts: list[Fact] = []
     with watch.replaced(lambda inner: _Looking(inner, found)), _quietly():

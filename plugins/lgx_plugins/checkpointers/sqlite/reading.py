@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from lgx import CheckpointWrite, Context, Loss, RawCheckpoint, ThreadRef
+from lgx import CheckpointWrite, Context, Loss, RawCheckpoint, Secret, ThreadRef
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.rows.imports import Imports
 from lgx_plugins.checkpointers.rows.ordering import Deferred, Place
@@ -84,9 +84,10 @@ class Reader(Pages):
         finally:
             context.budget.give_page(CHUNK_BYTES)
 
-    async def imports(self, context: Context) -> Imports:
-        """What the values of all threads name; every one of them is read."""
-        found = Imports()
+    async def imports(self, key: Secret | None, context: Context) -> Imports:
+        """What the values of all threads name; every one of them is read. `key`: of encrypted
+        ones."""
+        found = Imports(key)
         for table in self._parts:
             kind = "type" if self._tables.has(table, "type") else "NULL"
             value = "checkpoint" if table == CHECKPOINTS else "value"

@@ -115,7 +115,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     async def probe(self, context: Context) -> Probe:
         facts = await file_facts(self._open(), self._path, self._found())
         facts += await store_facts(self._open(), self._path)
-        imports = await self._reader().imports(context)
+        imports = await self._reader().imports(self.config.aes_key, context)
         return Probe(facts=(*facts, *imports.facts()))
 
     async def identity(self) -> str:

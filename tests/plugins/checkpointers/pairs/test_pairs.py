@@ -185,6 +185,36 @@ async def test_encrypted_rows_are_copied_within_a_layout_without_a_key(
     assert other.rows() == store.rows()
 
 
+async def test_doctor_looks_into_encrypted_values_with_the_key_that_it_is_given(
+    new_store: Callable[[], Any], tmp_path: Path, zoo: Any, encrypted: Any
+) -> None:
+    path, store = tmp_path / "encrypted.db", new_store()
+    checkpoint = empty_checkpoint()
+    checkpoint["channel_values"] = {"point": zoo.Point(1, 2.0)}
+    checkpoint["channel_versions"] = {"point": "1"}
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+    with SqliteSaver.from_conn_string(str(path)) as one, store.saver() as other:
+        for saver in (one, other):
+            saver.serde = encrypted
+            saver.put(config, checkpoint, {"source": "input", "step": -1}, {"point": "1"})
+
+    for use in (sqlite, postgres):
+        place = path if use is sqlite else store
+        told = {
+            key: [fact.value for fact in found.facts if fact.name == "imports"]
+            for key in (None, KEY)
+            for found in [await lgx.probe_async(source=use(place, aes_key=key))]
+        }
+        assert told[None] == [
+            "0 names that LangGraph knows to be harmless",
+            "1 values are encrypted, and were not looked into; set LANGGRAPH_AES_KEY to their key",
+        ]
+        assert told[KEY] == [
+            "0 names that LangGraph knows to be harmless",
+            f"{zoo.Point.__module__}.Point is imported when the data is loaded",
+        ]
+
+
 async def test_encrypted_rows_change_their_layout_with_the_key_and_stay_encrypted(
     new_store: Callable[[], Any], tmp_path: Path, zoo: Any, encrypted: Any
 ) -> None:
