@@ -23,16 +23,14 @@ from lgx import (
     WriteOutcome,
     raw,
 )
-from lgx_plugins.blocking import run_to_end
-from lgx_plugins.files import check_target, sync_directory
-from lgx_plugins.locks import TargetLock
+from lgx_plugins.files import check_target
 from lgx_plugins.sqlite.config import SqliteConfig, real_path
-from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, writable
 from lgx_plugins.sqlite.facts import sink_facts
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.migrations import migrate, schema_version
 from lgx_plugins.sqlite.names import Names
 from lgx_plugins.sqlite.rows import extra_rows
+from lgx_plugins.sqlite.target import Target
 from lgx_plugins.sqlite.writer import Writer, pieces, placeholders
 from lgx_plugins.tables import EXTRA_TABLES
 
@@ -59,8 +57,7 @@ class SqliteSink(Sink[SqliteConfig]):
         super().__init__(config)
         self._path = real_path(config.path)
         self._names = Names(config.table_prefix)
-        self._lock = TargetLock(self._path)
-        self._connection: aiosqlite.Connection | None = None
+        self._target = Target(self._path, config.busy_seconds)
         self._run: RunInfo | None = None
         self._export = 0
 
@@ -73,16 +70,7 @@ class SqliteSink(Sink[SqliteConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await run_to_end(self._close())
-
-    async def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        try:
-            if connection is not None:
-                with explained(self._path):
-                    await connection.close()
-        finally:
-            self._lock.release()
+        await self._target.close()
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}
@@ -98,25 +86,11 @@ class SqliteSink(Sink[SqliteConfig]):
         if run.dry_run:
             await self._begin_dry(run)
             return
-        self._lock.acquire()
-        if not self._path.exists():
-            create_file(self._path)
-            sync_directory(self._path.parent)
-        if not (writable(self._path) and writable(self._path.parent)):
-            raise UsageError(
-                f"{str(self._path)!r} cannot be written: the file or its directory is read-only; "
-                "change its mode, or write elsewhere"
-            )
-        self._connection = await connect(
-            self._path, mode="rw", busy_seconds=self.config.busy_seconds
-        )
-        with explained(self._path):
-            await self._connection.execute_fetchall("PRAGMA journal_mode = WAL")
-            await self._connection.execute_fetchall("PRAGMA synchronous = FULL")
-        async with self._transaction(self._connection, edits=False):
-            await migrate(self._connection, self._path, self._names)
-            await self._check_sources(self._connection, run)
-            cursor = await self._connection.execute(
+        await self._target.open()
+        async with self._transaction(edits=False) as connection:
+            await migrate(connection, self._path, self._names)
+            await self._check_sources(connection, run)
+            cursor = await connection.execute(
                 f"INSERT INTO {self._names('exports')} "
                 "(source_url, started_at, fingerprint, versions) "
                 "VALUES (?, ?, ?, CAST(? AS TEXT))",
@@ -126,16 +100,14 @@ class SqliteSink(Sink[SqliteConfig]):
             self._export = cursor.lastrowid
 
     async def _begin_dry(self, run: RunInfo) -> None:
-        if not self._path.exists() or not self._path.stat().st_size:
+        connection = await self._target.open_dry()
+        if connection is None:
             return
-        connection = await open_to_read(self._path, self.config.busy_seconds)
-        self._connection = connection
         with explained(self._path):
             if await schema_version(connection, self._path, self._names):
                 await self._check_sources(connection, run)
                 return
-        self._connection = None
-        await connection.close()
+        await self._target.close()
 
     async def _check_sources(self, connection: aiosqlite.Connection, run: RunInfo) -> None:
         if run.merge:
@@ -155,8 +127,7 @@ class SqliteSink(Sink[SqliteConfig]):
                 )
 
     async def finish(self, context: Context) -> None:
-        connection = self._open()
-        async with self._transaction(connection):
+        async with self._transaction() as connection:
             await connection.execute(
                 f"UPDATE {self._names('exports')} SET finished_at = ? WHERE id = ?",
                 (datetime.now(UTC).isoformat(timespec="milliseconds"), self._export),
@@ -165,12 +136,12 @@ class SqliteSink(Sink[SqliteConfig]):
     # -- threads ---------------------------------------------------------------------
 
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
-        if self._connection is None:  # a dry run into a file that holds nothing yet
+        if not self._target.opened:  # a dry run into a file that holds nothing yet
             return {}
         marks: dict[str, Mark] = {}
         with explained(self._path):
             for ids in pieces([ref.thread_id for ref in refs]):
-                rows = await self._connection.execute_fetchall(
+                rows = await self._open().execute_fetchall(
                     "SELECT thread_id, source_version, fingerprint, coalesce(checkpoints, 0) "
                     f"FROM {self._names('threads')} WHERE source_url = ? AND source_version "
                     "IS NOT NULL AND fingerprint IS NOT NULL "
@@ -186,9 +157,8 @@ class SqliteSink(Sink[SqliteConfig]):
         return marks
 
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        connection = self._open()
-        async with self._transaction(connection):
-            outcomes = await self._writer().store(bundles)
+        async with self._transaction() as connection:
+            outcomes = await self._writer(connection).store(bundles)
             whole = [b for b, o in zip(bundles, outcomes, strict=True) if o.error is None]
             await connection.execute(
                 f"UPDATE {self._names('exports')} SET threads = threads + ?, "
@@ -198,8 +168,7 @@ class SqliteSink(Sink[SqliteConfig]):
         return outcomes
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
-        connection = self._open()
-        async with self._transaction(connection):
+        async with self._transaction() as connection:
             await connection.executemany(
                 f"DELETE FROM {self._names('threads')} "
                 "WHERE thread_id = ? AND source_url = ?",  # the parts go with it, by cascade
@@ -209,10 +178,9 @@ class SqliteSink(Sink[SqliteConfig]):
     # -- extras ----------------------------------------------------------------------
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
-        connection = self._open()
         table = EXTRA_TABLES[kind].name if kind in EXTRA_TABLES else None
         try:
-            async with self._transaction(connection):
+            async with self._transaction() as connection:
                 if bundle.outcome != "partial":
                     where = "source_url = ?" if table else "source_url = ? AND kind = ?"
                     await connection.execute(
@@ -220,7 +188,7 @@ class SqliteSink(Sink[SqliteConfig]):
                         f"WHERE {where}{'' if table else ' AND thread IS NULL'}",
                         (self._source,) if table else (self._source, kind),
                     )
-                await self._writer().insert(extra_rows(bundle, self._source))
+                await self._writer(connection).insert(extra_rows(bundle, self._source))
         except ThreadError as error:
             return WriteOutcome(thread_id=None, error=str(error))
         return WriteOutcome(thread_id=None)
@@ -233,28 +201,18 @@ class SqliteSink(Sink[SqliteConfig]):
         return self._run.source
 
     def _open(self) -> aiosqlite.Connection:
-        assert self._connection is not None, "written before begin, or in a dry run"
-        return self._connection
+        return self._target.connection
 
-    def _writer(self) -> Writer:
-        return Writer(self._open(), self._path, self._names, self._source)
+    def _writer(self, connection: aiosqlite.Connection) -> Writer:
+        return Writer(connection, self._path, self._names, self._source)
 
     @asynccontextmanager
-    async def _transaction(
-        self, connection: aiosqlite.Connection, *, edits: bool = True
-    ) -> AsyncIterator[None]:
-        """All or nothing, and durable; says meanwhile that edits of threads are lgx's own."""
+    async def _transaction(self, *, edits: bool = True) -> AsyncIterator[aiosqlite.Connection]:
+        """One of the target's; says meanwhile that edits of threads are lgx's own."""
         info = self._names("info")
-        with explained(self._path):
-            try:
-                await connection.execute("BEGIN IMMEDIATE")
-                if edits:
-                    await connection.execute(f"INSERT INTO {info} VALUES ('writing', '1')")
-                yield
-                if edits:
-                    await connection.execute(f"DELETE FROM {info} WHERE key = 'writing'")
-                await connection.execute("COMMIT")
-            except BaseException:
-                # It does nothing where a full disk ended the transaction by itself.
-                await run_to_end(connection.rollback())
-                raise
+        async with self._target.transaction() as connection:
+            if edits:
+                await connection.execute(f"INSERT INTO {info} VALUES ('writing', '1')")
+            yield connection
+            if edits:
+                await connection.execute(f"DELETE FROM {info} WHERE key = 'writing'")

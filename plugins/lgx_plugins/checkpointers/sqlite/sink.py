@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +19,6 @@ from lgx import (
     UsageError,
     WriteOutcome,
 )
-from lgx_plugins.blocking import run_to_end
 from lgx_plugins.checkpointers.rebuilding import (
     TAKES_WITH,
     Rebuilder,
@@ -39,11 +36,11 @@ from lgx_plugins.checkpointers.sqlite.store_facts import target_store_facts
 from lgx_plugins.checkpointers.sqlite.store_writing import StoreWriter, foresee
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, Tables, find_tables
 from lgx_plugins.checkpointers.sqlite.writer import Writer, preview_first
-from lgx_plugins.files import check_target, sync_directory
-from lgx_plugins.locks import TargetLock
+from lgx_plugins.files import check_target
 from lgx_plugins.sqlite.config import real_path
-from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, tables, writable
+from lgx_plugins.sqlite.connection import tables
 from lgx_plugins.sqlite.failures import explained
+from lgx_plugins.sqlite.target import Target
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -77,12 +74,10 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         self.accepts = KINDS | self.rebuilder.kinds | {StoreItem.kind}
         self._path = real_path(config.path)
         self._cipher = Cipher(config.aes_key)
-        self._lock = TargetLock(self._path)
-        self._connection: aiosqlite.Connection | None = None
+        self._target = Target(self._path, config.busy_seconds)
         self._run: RunInfo | None = None
         self._writer: Writer | None = None
         self._marks = False
-        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> SqliteSaverSink:
         return self
@@ -93,18 +88,9 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await run_to_end(self._close())
-        await self.rebuilder.close()
-
-    async def _close(self) -> None:
-        connection, self._connection = self._connection, None
         self._writer = None
-        try:
-            if connection is not None:
-                with explained(self._path):
-                    await connection.close()
-        finally:
-            self._lock.release()
+        await self._target.close()
+        await self.rebuilder.close()
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}
@@ -127,40 +113,25 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         if run.dry_run:
             await self._begin_dry(run)
             return
-        self._lock.acquire()
-        if not self._path.exists():
-            create_file(self._path)
-            sync_directory(self._path.parent)
-        if not (writable(self._path) and writable(self._path.parent)):
-            raise UsageError(
-                f"{str(self._path)!r} cannot be written: the file or its directory is read-only; "
-                "change its mode, or write elsewhere"
-            )
-        self._connection = await connect(
-            self._path, mode="rw", busy_seconds=self.config.busy_seconds
-        )
+        connection = await self._target.open()
         with explained(self._path):
-            await self._connection.execute_fetchall("PRAGMA journal_mode = WAL")
-            await self._connection.execute_fetchall("PRAGMA synchronous = FULL")
             # Of this connection: pages are written twice, and synced, less often.
-            await self._connection.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-            await self._connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE >> 10}")
-        async with self._transaction(self._connection):
+            await connection.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+            await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE >> 10}")
+        async with self._target.transaction():
             for statement in (*SAVER_TABLES, MARKS):
-                await self._connection.execute(statement)
-            found = await self._usable(self._connection)
-            await self._check_sources(self._connection, run)
-        self._begun(self._connection, found, run, marks=True)
+                await connection.execute(statement)
+            found = await self._usable(connection)
+            await self._check_sources(connection, run)
+        self._begun(connection, found, run, marks=True)
 
     async def _begin_dry(self, run: RunInfo) -> None:
-        if not self._path.exists() or not self._path.stat().st_size:
+        connection = await self._target.open_dry()
+        if connection is None:
             return
-        connection = await open_to_read(self._path, self.config.busy_seconds)
-        self._connection = connection
         with explained(self._path):
             if CHECKPOINTS.encode() not in await tables(connection):
-                self._connection = None
-                await connection.close()
+                await self._target.close()
                 return
             found = await self._usable(connection)
             marks = await has_marks(connection)
@@ -205,11 +176,11 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
 
     @held_as_rows
     async def held(self, refs: Sequence[ThreadRef]) -> Mapping[str, Mark]:
-        if self._connection is None or not self._marks:  # a dry run into what holds nothing yet
+        if not (self._target.opened and self._marks):  # a dry run into what holds nothing yet
             return {}
         with explained(self._path):
             ids = [ref.thread_id for ref in refs]
-            kept = await read_marks(self._connection, ids, standing=True)
+            kept = await read_marks(self._target.connection, ids, standing=True)
         return {
             thread_id: Mark(
                 version=mark.version, fingerprint=mark.fingerprint, checkpoints=mark.checkpoints
@@ -223,7 +194,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
         writer = self._write()
-        async with writer.decode(bundles) as decoding, self._transaction(self._open()):
+        async with writer.decode(bundles) as decoding, self._target.transaction():
             return await writer.store(decoding)
 
     @previewed_as_rows
@@ -234,18 +205,16 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
             return await self._writer.preview(bundle)
 
     async def forget(self, thread_ids: Sequence[str]) -> None:
-        connection, writer = self._open(), self._write()
-        async with self._transaction(connection):
+        writer = self._write()
+        async with self._target.transaction() as connection:
             kept = await read_marks(connection, thread_ids)
             await writer.remove([key for key, mark in kept.items() if mark.source == self._source])
 
     # -- the store -------------------------------------------------------------------
 
     async def write_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
-        connection = self._open()
-        writer = StoreWriter(
-            connection, self._path, self.config, lambda: self._transaction(connection)
-        )
+        target = self._target
+        writer = StoreWriter(target.connection, self._path, self.config, target.transaction)
         return await writer.write(bundle)
 
     async def preview_extras(self, kind: str, bundle: Bundle, context: Context) -> WriteOutcome:
@@ -258,24 +227,6 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         assert self._run is not None, "used before begin"
         return self._run.source
 
-    def _open(self) -> aiosqlite.Connection:
-        assert self._connection is not None, "written before begin, or in a dry run"
-        return self._connection
-
     def _write(self) -> Writer:
         assert self._writer is not None, "written before begin, or in a dry run"
         return self._writer
-
-    @asynccontextmanager
-    async def _transaction(self, connection: aiosqlite.Connection) -> AsyncIterator[None]:
-        """All or nothing, and durable; one at a time."""
-        async with self._turn:
-            with explained(self._path):
-                try:
-                    await connection.execute("BEGIN IMMEDIATE")
-                    yield
-                    await connection.execute("COMMIT")
-                except BaseException:
-                    # It does nothing where a full disk ended the transaction by itself.
-                    await run_to_end(connection.rollback())
-                    raise

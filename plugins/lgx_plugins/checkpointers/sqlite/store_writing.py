@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StoreWriter", "foresee"]
 
-Transaction: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+Transaction: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 
 _KEYS = 100  # items that are looked for in one query
 
