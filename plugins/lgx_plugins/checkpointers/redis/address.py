@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from lgx import Secret, UsageError
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["Address"]
 
 _SECONDS = 30.0
+_DIGITS = 10
+_OURS = ("decode_responses", "encoding", "encoding_errors", "protocol", "retry")
+"""Parameters that a url may have for other programs, and that lgx sets itself."""
+
 _FORM = "write it as redis://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
@@ -41,14 +45,14 @@ class Address:
             )
         if parts.scheme not in ("redis", "rediss", "unix"):
             raise UsageError(f"the url is none of a Redis server; {_FORM}")
-        asked = parse_qs(parts.query)
-        path = parts.path.strip("/")
-        number = asked.get("db", ["0"])[-1]
-        if parts.scheme != "unix" and path:
-            number = path
-        if not number.isdigit():
-            raise UsageError(f"{number!r} is no number of a database in Redis; {_FORM}")
+        path = "" if parts.scheme == "unix" else parts.path.strip("/")
+        number = parse_qs(parts.query).get("db", [path or "0"])[0]  # which counts for redis-py
+        if not (number.isascii() and number.isdigit() and len(number) < _DIGITS):
+            # It may be part of a password that has a slash: it is not shown.
+            raise UsageError(f"the url's last part is no number of a database in Redis; {_FORM}")
         self.database = int(number)
+        asked = [one for one in parse_qsl(parts.query) if one[0] not in _OURS]
+        self._url = self._url.partition("?")[0] + (f"?{urlencode(asked)}" if asked else "")
         if parts.scheme == "unix":
             self.place = f"unix://{parts.path}?db={int(number)}"
         else:
@@ -81,7 +85,7 @@ class Address:
             from redis.backoff import NoBackoff
         except ImportError:
             raise UsageError(
-                "redis-saver needs the package redis; install lgx with its extra: lgx[redis]"
+                "redis-saver needs the package redis; run: pip install redis"
             ) from None
         options: dict[str, Any] = {
             "decode_responses": False,
@@ -95,6 +99,9 @@ class Address:
         if self._url.startswith("unix"):
             del options["socket_keepalive"]
         try:
-            return Redis.from_url(self._url, **options)
+            client = Redis.from_url(self._url, **options)
+            pool: Any = client.connection_pool
+            pool.make_connection()  # which looks at the parameters
+            return client
         except (ValueError, TypeError) as error:
             raise UsageError(f"the url of {self.place} cannot be used: {error}") from None

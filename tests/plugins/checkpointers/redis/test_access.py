@@ -40,6 +40,8 @@ async def _begin(url: str) -> None:
         ("localhost:6379", "is none of a Redis server"),
         ("redis://localhost:x/0", "is none of a Redis server"),
         ("redis://localhost/zero", "is no number of a database"),
+        ("redis://localhost/\u00b2", "is no number of a database"),
+        ("redis://localhost/" + "9" * 5000, "is no number of a database"),
         ("redis+sentinel://localhost:26379/mymaster/0", "Redis Sentinel, which lgx does not ask"),
     ],
 )
@@ -55,6 +57,7 @@ async def test_urls_that_are_none(url: str, words: str) -> None:
         ("redis://u:secret@LOCALHOST", "redis://localhost:6379/0"),
         ("rediss://:secret@h:7000/3", "rediss://h:7000/3"),
         ("redis://h?db=2", "redis://h:6379/2"),
+        ("redis://h/0?db=2&db=3", "redis://h:6379/2"),
         ("unix://u:secret@/run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
         ("redis://[::1]:1/", "redis://[::1]:1/0"),
     ],
@@ -65,6 +68,27 @@ async def test_the_identity_is_the_place_without_secrets(url: str, identity: str
     other = Address(Secret(url)).identity("app:")
     assert other.endswith("checkpoint_prefix=app%3A")
     assert Address(Secret(url)).is_place_of(other)
+
+
+async def test_no_part_of_a_password_is_shown() -> None:
+    """One with a slash that is not escaped is cut in two, and neither half is told."""
+    with pytest.raises(UsageError) as caught:
+        _source("redis://user:123/s3cret@localhost:6379/0")
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_parameters_for_other_programs(store: Any, zoo: Any) -> None:
+    """How answers are to look is not the url's to say, and a database is the one that redis-py
+    goes to; what nobody knows is a mistake."""
+    with store.saver() as saver:
+        zoo.put_checkpoint(saver, "t")
+    for asked in ("decode_responses=True", "protocol=3", "encoding=utf-16&decode_responses=1"):
+        assert [ref.thread_id for ref in await _list(f"{store.url}?{asked}")] == ["t"]
+    assert await _list(f"{store.url}/0?db=3") == []
+    with pytest.raises(UsageError, match="is not database 0"):
+        await _begin(f"{store.url}/0?db=3")
+    with pytest.raises(UsageError, match="cannot be used"):
+        await _list(f"{store.url}?mood=good")
 
 
 async def test_a_socket_is_read_as_a_port_is(store: Any, zoo: Any) -> None:
