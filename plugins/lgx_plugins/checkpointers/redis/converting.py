@@ -6,7 +6,6 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from lgx import (
@@ -15,14 +14,16 @@ from lgx import (
     CheckpointWrite,
     Loss,
     RawCheckpoint,
-    Record,
     Thread,
     ThreadError,
 )
+from lgx_plugins.checkpointers.redis.expiry import Expiry
 from lgx_plugins.checkpointers.redis.fields import (
     add_document,
+    decoded,
     dumped,
     metadata_of,
+    metadata_text,
     milliseconds,
     number_in,
     with_ids,
@@ -79,6 +80,7 @@ class Converted:
         lost: channels and types of values that RedisSaver will not load as what they were.
         doubtful: of those that it may load so; see `Dump`.
         renumbered: whether versions that are whole numbers became texts.
+        expiry: what of it Redis will remove, and what it would have.
     """
 
     def __init__(self, bundle: Bundle, joiner: Joiner, cipher: Cipher, keys: Keys) -> None:
@@ -86,6 +88,7 @@ class Converted:
         self.lost: dict[tuple[str, str], None] = {}
         self.doubtful: dict[tuple[str, str], None] = {}
         self.renumbered = False
+        self.expiry = Expiry()
         self._joiner = joiner
         self._cipher = cipher
         self._keys = keys
@@ -102,13 +105,13 @@ class Converted:
         """
         self.lost.clear()
         self.doubtful.clear()
-        self._digest, self._unused = RowDigest(), 0
+        self._digest, self.expiry, self._unused = RowDigest(), Expiry(), 0
         self._look_through()
         for record in self._records():
-            document = self._document(record)
-            if document is not None:
-                add_document(self._digest, document.key, document.text)
-                yield document
+            one = self._document(record)
+            if one.expires is None or self.expiry.takes(one.key, one.text, one.expires):
+                add_document(self._digest, one.key, one.text)
+                yield one
         self._unused = self._joiner.unused
 
     def digest(self) -> str:
@@ -125,28 +128,21 @@ class Converted:
     @property
     def losses(self) -> tuple[Loss, ...]:
         """What Redis could not take of it."""
-        thread_id = self.bundle.thread_id
         found = [
-            Loss(
-                what=f"the type {type_} in channel {channel!r}{how}",
-                why=why,
-                thread_id=thread_id,
-                holdable=False,
-            )
+            self._lost(f"the type {type_} in channel {channel!r}{how}", why)
             for types, how, why in ((self.lost, "", _LOST), (self.doubtful, _MAYBE, _DOUBTFUL))
             for channel, type_ in types
         ]
         if self._unused:
-            found.append(
-                Loss(
-                    what=f"{self._unused} values of channels",
-                    why="no checkpoint refers to them, and documents hold what their own "
-                    "checkpoint does",
-                    thread_id=thread_id,
-                    holdable=False,
-                )
-            )
+            why = "no checkpoint refers to them, and documents hold what their own checkpoint does"
+            found.append(self._lost(f"{self._unused} values of channels", why))
+        if self.expiry.late:
+            why = "they expired before they were written, and Redis keeps nothing longer"
+            found.append(self._lost(f"{self.expiry.late} documents", why))
         return tuple(found)
+
+    def _lost(self, what: str, why: str) -> Loss:
+        return Loss(what=what, why=why, thread_id=self.bundle.thread_id, holdable=False)
 
     def refusal(self) -> str:
         """Why it is not written, of what is lost."""
@@ -163,14 +159,9 @@ class Converted:
         for record in self.bundle:
             if isinstance(record, Thread):
                 continue
-            found = self._row(record)
+            found = check_row(record, self.bundle.thread_id, documents=True)
             if not isinstance(found, ChannelBlob):
                 yield found
-
-    def _row(self, record: Record) -> RawCheckpoint | CheckpointWrite | ChannelBlob:
-        if isinstance(record, RawCheckpoint | CheckpointWrite) and is_redis(record):
-            return record
-        return check_row(record, self.bundle.thread_id)
 
     def _look_through(self) -> None:
         """What has to be known before the first checkpoint: the values, and who has writes."""
@@ -189,7 +180,7 @@ class Converted:
             elif isinstance(record, RawCheckpoint) and record.type == SHALLOW:
                 self._shallow.add(record.checkpoint_ns)
 
-    def _document(self, record: RawCheckpoint | CheckpointWrite) -> Document | None:
+    def _document(self, record: RawCheckpoint | CheckpointWrite) -> Document:
         if isinstance(record, CheckpointWrite):
             return self._of_write(record)
         return self._of_checkpoint(record)
@@ -275,8 +266,7 @@ class Converted:
             raise ThreadError(f"{what} has no document, or none whose type is known")
         kind, blob = self._opened(whole.type, whole.blob, what)
         checkpoint = self._checkpoint(record, kind, blob, what)
-        metadata = stored_metadata(record)
-        text = (b"{}" if metadata is None else metadata).decode("utf-8", "replace")
+        text = metadata_text(stored_metadata(record), what)
         if "\\u0000" in text:
             self.lost["metadata", "texts with NUL"] = None
         known = metadata_of(text, what)
@@ -309,8 +299,11 @@ class Converted:
                 raise ThreadError(f"channel {channel!r} of {what}: {error}") from None
             self.lost.update(((channel, type_), None) for type_ in dump.lost)
             self.doubtful.update(((channel, type_), None) for type_ in dump.doubtful)
-        fields = {name: msgspec.json.decode(one) for name, one in parts.fields.items()}
-        versions = {name: msgspec.json.decode(one) for name, one in parts.versions.items()}
+        fields = {name: decoded(one, f"{name} of {what}") for name, one in parts.fields.items()}
+        versions = {
+            name: decoded(one, f"version of {name} of {what}")
+            for name, one in parts.versions.items()
+        }
         parent = record.parent_checkpoint_id
         version = fields.get("v")
         old = isinstance(version, int) and version < _SENDS_IN_CHANNELS

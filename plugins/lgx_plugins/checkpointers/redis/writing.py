@@ -78,7 +78,7 @@ class Writer:
             judge,
             self._policy,
             self._source,
-            kept=None if stored is None else stored.kept,
+            kept=None if stored is None else stored.seen(standing),
             standing=standing,
             coming=converted.digest,
         )
@@ -185,7 +185,7 @@ class Writer:
 
     def _mark(self, converted: Converted, anchor: bytes, commit: str) -> bytes:
         kept = to_keep(self._source, converted.bundle, converted.written)
-        return self._marks.value(kept, anchor, commit)
+        return self._marks.value(kept, anchor, commit, converted.expiry.to_come())
 
     async def _adopt(self, converted: Converted, context: Context) -> None:
         thread_id = converted.bundle.thread_id

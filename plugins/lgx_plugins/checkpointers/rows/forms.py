@@ -15,7 +15,7 @@ from lgx import (
     Record,
     ThreadError,
 )
-from lgx_plugins.checkpointers.rows.redisform import plain
+from lgx_plugins.checkpointers.rows.redisform import is_redis, others, plain
 
 __all__ = [
     "KINDS",
@@ -76,8 +76,11 @@ def is_split(record: RawCheckpoint) -> bool:
     return not isinstance(record.document, UnsetType)
 
 
-def check_row(record: Record, thread_id: str) -> Row:
+def check_row(record: Record, thread_id: str, *, documents: bool = False) -> Row:
     """The record, if it is a row of that thread; of a document of Redis, what it says.
+
+    Args:
+        documents: of those, as they stand there.
 
     Raises:
         ThreadError: it is of another kind, of another thread, or has fields that no table has.
@@ -92,11 +95,16 @@ def check_row(record: Record, thread_id: str) -> Row:
             f"a {record.kind} of thread {record.thread_id!r} came with thread {thread_id!r}; "
             "nothing of it was written"
         )
+    extra = record.extra
     if not isinstance(record, ChannelBlob):
-        record = plain(record)
-    if record.extra:
+        if documents and is_redis(record):
+            extra = others(record)
+        else:
+            record = plain(record)
+            extra = record.extra
+    if extra:
         raise ThreadError(
-            f"a {record.kind} came with the fields {', '.join(map(repr, record.extra))}, which a "
+            f"a {record.kind} came with the fields {', '.join(map(repr, extra))}, which a "
             "checkpointer's tables have no place for; nothing of the thread was written"
         )
     return record

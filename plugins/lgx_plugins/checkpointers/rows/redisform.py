@@ -17,7 +17,17 @@ from msgspec import UNSET, Raw, UnsetType
 from lgx import CheckpointWrite, RawCheckpoint, ThreadError
 from lgx_plugins.checkpointers.serde import redisjson
 
-__all__ = ["EXPIRES", "FULL", "SCORE", "SHALLOW", "is_redis", "metadata_text", "opened", "plain"]
+__all__ = [
+    "EXPIRES",
+    "FULL",
+    "SCORE",
+    "SHALLOW",
+    "is_redis",
+    "metadata_text",
+    "opened",
+    "others",
+    "plain",
+]
 
 FULL, SHALLOW = "redis", "redis-shallow"
 """The types of such records, by the saver that wrote them."""
@@ -60,7 +70,7 @@ def plain(record: RawCheckpoint | CheckpointWrite) -> RawCheckpoint | Checkpoint
     """
     if not is_redis(record):
         return record
-    extra = _others(record)
+    extra = others(record)
     if isinstance(record, RawCheckpoint):
         return msgspec.structs.replace(
             record, type="msgpack", blob=_whole(record), document=UNSET, extra=extra
@@ -115,7 +125,8 @@ def _whole(record: RawCheckpoint) -> bytes:
         raise ThreadError(f"{what}: {error}") from None
 
 
-def _others(record: RawCheckpoint | CheckpointWrite) -> Any:
+def others(record: RawCheckpoint | CheckpointWrite) -> Any:
+    """The further fields of a document's record that Redis knows nothing of."""
     if isinstance(record.extra, UnsetType):
         return UNSET
     return {key: one for key, one in record.extra.items() if key not in (EXPIRES, SCORE)} or UNSET

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from lgx import ThreadError
 from lgx_plugins.checkpointers.serde.document import Document
 from lgx_plugins.checkpointers.serde.imports import SAFE
 from lgx_plugins.checkpointers.serde.messages import BY_TYPE, is_message
@@ -44,10 +45,20 @@ class Dump:
         """What stands in the document.
 
         Raises:
-            ThreadError: it cannot be read.
+            ThreadError: it cannot be read, or no JSON of Redis can hold it.
         """
         text = Document.parse(kind, value).to_json()
-        return self._of(_neutral.decode(text), enveloped=False)
+        try:
+            return self._of(_neutral.decode(text), enveloped=False)
+        except RecursionError:
+            raise ThreadError(
+                "a value is nested too deeply for Redis; an archive or an ndjson file can hold it"
+            ) from None
+        except (msgspec.MsgspecError, OverflowError):
+            raise ThreadError(
+                "a value holds a lone surrogate, or a number that is too large, which no JSON in "
+                "Redis can hold; an archive or an ndjson file can"
+            ) from None
 
     def _of(self, value: _Tree, *, enveloped: bool) -> _Tree:
         """`enveloped`: inside of something that is made by a call, where RedisSaver's reader goes
