@@ -13,12 +13,12 @@ from lgx_plugins.sqlite.failures import explained
 if TYPE_CHECKING:
     import aiosqlite
 
-__all__ = ["store_facts", "target_store_facts"]
+__all__ = ["holds_something", "store_facts", "target_store_facts"]
 
 
 async def target_store_facts(path: Path, busy_seconds: float) -> tuple[Fact, ...]:
     """Of a file that need not exist."""
-    if not _holds_something(path):
+    if not holds_something(path):
         return ()
     connection = await open_to_read(path, busy_seconds)
     try:
@@ -27,7 +27,8 @@ async def target_store_facts(path: Path, busy_seconds: float) -> tuple[Fact, ...
         await connection.close()
 
 
-def _holds_something(path: Path) -> bool:
+def holds_something(path: Path) -> bool:
+    """Whether there is a file, and not an empty one."""
     return path.exists() and path.stat().st_size > 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lgx import Context, StoreItem, ThreadError
-from lgx_plugins.checkpointers.sqlite.store_rows import item_of_row, row_columns
+from lgx_plugins.checkpointers.sqlite.store_rows import WHOLE, item_of_row, row_columns
 from lgx_plugins.checkpointers.sqlite.store_tables import STORE, VECTORS, find_store
 from lgx_plugins.checkpointers.stores.items import Room, called, record_of, room
 from lgx_plugins.sqlite.failures import explained
@@ -71,8 +71,8 @@ async def _odd_vectors(pages: Pages, *, known: bool, there: bool) -> int:
     """How many rows there are of which no vector can be made."""
     if not (known or there):
         return 0
-    where = "WHERE typeof(embedding) <> 'blob' OR length(embedding) % 4 OR length(embedding) = 0"
-    ((count,),) = await pages.fetch(f"SELECT count(*) FROM {VECTORS} {where if known else ''}")
+    where = f"WHERE NOT ({WHOLE})" if known else ""
+    ((count,),) = await pages.fetch(f"SELECT count(*) FROM {VECTORS} AS v {where}")
     return int(count)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import isinf
 from typing import Any
 
 import msgspec
@@ -14,9 +15,16 @@ from lgx_plugins.checkpointers.sqlite.store_tables import VECTORS, StoreTables
 from lgx_plugins.checkpointers.stores.items import Item, number_text, plain_time, when
 from lgx_plugins.checkpointers.stores.vectors import WIDTHS, Vector
 
-__all__ = ["item_cells", "item_of_row", "row_columns", "vector_cells"]
+__all__ = ["WHOLE", "check_item", "item_cells", "item_of_row", "row_columns", "vector_cells"]
 
 _FLOATS = WIDTHS["float32"]
+
+WHOLE = (
+    f"typeof(v.embedding) = 'blob' AND length(v.embedding) % {_FLOATS} = 0 "
+    "AND length(v.embedding) > 0 AND typeof(v.field_name) = 'text' "
+    "AND typeof(v.created_at) <> 'blob' AND typeof(v.updated_at) <> 'blob'"
+)
+"""SQL for whether a vector can be made of a row `v`, which JSON of SQLite's can hold."""
 
 
 class _Found(Struct, array_like=True):
@@ -38,8 +46,7 @@ def row_columns(tables: StoreTables) -> str:
     columns.append(
         "(SELECT json_group_array(json_array(v.field_name, hex(v.embedding), v.created_at, "
         f"v.updated_at)) FROM {VECTORS} AS v WHERE v.prefix = p.prefix AND v.key = p.key "
-        f"AND typeof(v.embedding) = 'blob' AND length(v.embedding) % {_FLOATS} = 0 "
-        "AND length(v.embedding) > 0)"
+        f"AND {WHOLE})"
         if tables.vectors
         else "NULL"
     )
@@ -98,6 +105,24 @@ def _vectors_of(text: bytes) -> dict[str, Vector]:
         )
         for one in found
     }
+
+
+def check_item(item: Item) -> None:
+    """
+    Raises:
+        ThreadError: no file can hold it.
+    """
+    try:
+        for text in (item.prefix, item.key, *item.vectors):
+            text.encode()
+    except UnicodeEncodeError:
+        raise ThreadError(
+            "its namespace or key holds a lone surrogate, which no text of SQLite's can hold"
+        ) from None
+    if item.ttl_minutes is not None and isinf(float(item.ttl_minutes)):
+        raise ThreadError(
+            f"its time to live of {item.ttl_minutes[:20]} minutes is more than its column can hold"
+        )
 
 
 def item_cells(item: Item, *, expiry: bool) -> tuple[object, ...]:

@@ -14,7 +14,9 @@ from lgx import Bundle, Context, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.sqlite import store_schema
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig
+from lgx_plugins.checkpointers.sqlite.store_facts import holds_something
 from lgx_plugins.checkpointers.sqlite.store_rows import (
+    check_item,
     item_cells,
     item_of_row,
     row_columns,
@@ -37,6 +39,8 @@ __all__ = ["StoreWriter", "foresee"]
 
 Transaction: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 
+_Key: TypeAlias = tuple[str, str]
+
 _KEYS = 100  # items that are looked for in one query
 
 _ITEMS = ("prefix", "key", "value", "created_at", "updated_at", "expires_at", "ttl_minutes")
@@ -53,7 +57,7 @@ async def foresee(
     path: Path, config: SqliteSaverSinkConfig, bundle: Bundle, context: Context
 ) -> WriteOutcome:
     """What writing would say, as far as can be told without it."""
-    if not _holds_something(path):
+    if not holds_something(path):
         return await StoreWriter(None, path, config).preview(bundle, context)
     connection = await open_to_read(path, config.busy_seconds)
     try:
@@ -61,10 +65,6 @@ async def foresee(
             return await StoreWriter(connection, path, config).preview(bundle, context)
     finally:
         await connection.close()
-
-
-def _holds_something(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
 
 
 class StoreWriter:
@@ -98,7 +98,9 @@ class StoreWriter:
             try:
                 async with self._transaction():
                     tables = await self._tables(batch)
-                    decisions = await self._decisions(tables, self._fitted(batch, tables, landing))
+                    decisions = await self._decisions(
+                        tables, self._fitted(batch, tables, landing), landing
+                    )
                     refused = await self._put(tables, decisions)
             except ThreadError as error:
                 return WriteOutcome(thread_id=None, error=str(error))
@@ -123,7 +125,7 @@ class StoreWriter:
             if tables is None:
                 land([decide(self._policy, one, None) for one in fitted], landing)
             else:
-                land(await self._decisions(tables, fitted), landing)
+                land(await self._decisions(tables, fitted, landing), landing)
         landing.foretell(context)
         return landing.outcome(len(bundle))
 
@@ -183,7 +185,7 @@ class StoreWriter:
         found: list[Fitted] = []
         for item in batch.values():
             try:
-                _check_text(item)
+                check_item(item)
             except ThreadError as error:
                 landing.refuse(called(item.prefix, item.key), str(error))
             else:
@@ -218,19 +220,33 @@ class StoreWriter:
             return f"they are of {vector.type}, and SqliteStore's are of float32"
         return None
 
-    async def _decisions(self, tables: StoreTables, coming: Sequence[Fitted]) -> list[Decision]:
+    async def _decisions(
+        self, tables: StoreTables, coming: Sequence[Fitted], landing: Landing
+    ) -> list[Decision]:
         found: list[Decision] = []
         width = await self._dimensions(tables)
         for start in range(0, len(coming), _KEYS):
             some = [self._of_width(one, width) for one in coming[start : start + _KEYS]]
             standing = await self._standing(tables, [one.item for one in some])
-            found += await run_blocking(
-                lambda part, there: [
-                    decide(self._policy, one, there.get(one.item.identity)) for one in part
-                ],
-                some,
-                standing,
-            )
+            found += await run_blocking(self._decided, some, standing, landing)
+        return found
+
+    def _decided(
+        self,
+        coming: Sequence[Fitted],
+        standing: Mapping[_Key, Item | ThreadError],
+        landing: Landing,
+    ) -> list[Decision]:
+        found: list[Decision] = []
+        for one in coming:
+            there = standing.get(one.item.identity)
+            try:
+                if isinstance(there, ThreadError):
+                    raise there
+                found.append(decide(self._policy, one, there))
+            except ThreadError as error:
+                why = f"what stands there cannot be compared: {error}; correct or remove it"
+                landing.refuse(called(one.item.prefix, one.item.key), why)
         return found
 
     async def _dimensions(self, tables: StoreTables) -> int | None:
@@ -262,19 +278,23 @@ class StoreWriter:
 
     async def _standing(
         self, tables: StoreTables, items: Sequence[Item]
-    ) -> Mapping[tuple[str, str], Item]:
+    ) -> Mapping[_Key, Item | ThreadError]:
         places = ", ".join(["(?, ?)"] * len(items))
         rows = await self._connection.execute_fetchall(
             f"SELECT {row_columns(tables)} FROM {STORE} AS p "
             f"WHERE (p.prefix, p.key) IN (VALUES {places})",
             [part for item in items for part in item.identity],
         )
-        found = (item_of_row(cells) for cells in rows)
-        return {item.identity: item for item in found}
+        found: dict[_Key, Item | ThreadError] = {}
+        for cells in rows:
+            identity = cells[0].decode(), cells[1].decode()
+            try:
+                found[identity] = item_of_row(cells)
+            except ThreadError as error:
+                found[identity] = error
+        return found
 
-    async def _put(
-        self, tables: StoreTables, decisions: Sequence[Decision]
-    ) -> dict[tuple[str, str], str]:
+    async def _put(self, tables: StoreTables, decisions: Sequence[Decision]) -> dict[_Key, str]:
         """All together if that works, else by halves, so that one item fails alone; those that
         failed, and why."""
         if not decisions:
@@ -328,13 +348,3 @@ def _upsert(table: str, columns: Sequence[str], keys: int) -> str:
         f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
         f"ON CONFLICT ({', '.join(columns[:keys])}) DO UPDATE SET {update}"
     )
-
-
-def _check_text(item: Item) -> None:
-    try:
-        for text in (item.prefix, item.key, *item.vectors):
-            text.encode()
-    except UnicodeEncodeError:
-        raise ThreadError(
-            "its namespace or key holds a lone surrogate, which no text of SQLite's can hold"
-        ) from None
