@@ -40,7 +40,6 @@ _WRITABLE = {
     "updated_at": {"timestamptz"},
     "expires_at": {"timestamptz"},
     "ttl_minutes": {"int4"},
-    "field_name": _TEXTS,
 }
 
 _TYPES: Mapping[str, Type] = {"vector": "float32", "halfvec": "float16"}
