@@ -27,15 +27,13 @@ from lgx import (
     ThreadRef,
     UsageError,
 )
-from lgx_plugins.files import check_target
 from lgx_plugins.filters import admits
-from lgx_plugins.formats import check_source
 from lgx_plugins.sqlite.config import SqliteSourceConfig, real_path
-from lgx_plugins.sqlite.connection import open_to_read, state, unguarded
 from lgx_plugins.sqlite.facts import database_facts
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.layout import Layout, find_layout
 from lgx_plugins.sqlite.migrations import schema_version
+from lgx_plugins.sqlite.moment import Moment
 from lgx_plugins.sqlite.names import Names
 from lgx_plugins.sqlite.reader import Reader, Stored, groups, loss
 from lgx_plugins.sqlite.versions import content_version, kept_version
@@ -80,27 +78,19 @@ class SqliteSource(Source[SqliteSourceConfig]):
         super().__init__(config)
         self._path = real_path(config.path)
         self._names = Names(config.table_prefix)
-        self._connection: aiosqlite.Connection | None = None
+        self._moment = Moment(self._path, config.busy_seconds)
         self._layout: Layout | None = None
-        self._state: object = None
 
     async def __aenter__(self) -> SqliteSource:
-        check_source(self._path, self.name)
-        check_target(self._path)
-        if not self._path.exists():
-            raise UsageError(f"there is no database {str(self._path)!r}; correct --source-path")
-        self._state = state(self._path) if unguarded(self._path) else None
-        connection = await open_to_read(self._path, self.config.busy_seconds)
+        connection = await self._moment.take()
         try:
             with explained(self._path):
-                await connection.execute("BEGIN")
                 await schema_version(connection, self._path, self._names)
                 self._layout = await find_layout(connection, self._path, self._names)
                 await self._check_origin(connection, self._layout)
         except BaseException:
-            await connection.close()
+            await self._moment.close()
             raise
-        self._connection = connection
         return self
 
     async def __aexit__(
@@ -109,10 +99,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with explained(self._path):
-                await connection.close()
+        await self._moment.close()
 
     async def _check_origin(self, connection: aiosqlite.Connection, layout: Layout) -> None:
         if not layout.has("threads", "source_url"):
@@ -268,11 +255,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
                 losses = []
 
     def _end(self, thread: Stored, losses: _Losses) -> ThreadEnd:
-        if self._state not in (None, state(self._path)):
-            raise FatalError(
-                f"{str(self._path)!r} was changed while it was read, and may not be locked by "
-                "this user; run again as its owner, or read a copy"
-            )
+        self._moment.check_unchanged()
         found = losses if thread.whole else [not_whole(thread.thread_id), *losses]
         return ThreadEnd(
             thread_id=thread.thread_id,
@@ -322,8 +305,7 @@ class SqliteSource(Source[SqliteSourceConfig]):
             raise ThreadError(f"{len(failed)} could not be read; {'; '.join(failed)}")
 
     def _open(self) -> aiosqlite.Connection:
-        assert self._connection is not None, "read before it was opened"
-        return self._connection
+        return self._moment.connection
 
     def _reader(self) -> Reader:
         return Reader(self._open(), self._path, self._found())

@@ -12,7 +12,6 @@ from lgx import (
     CheckpointWrite,
     Context,
     Coverage,
-    FatalError,
     Loss,
     Probe,
     Query,
@@ -35,11 +34,9 @@ from lgx_plugins.checkpointers.sqlite.store_reading import store_coverage, store
 from lgx_plugins.checkpointers.sqlite.tables import WRITES, Tables, find_tables
 from lgx_plugins.checkpointers.state import PATHLESS as STATE_PATHLESS
 from lgx_plugins.checkpointers.state import STATE_KINDS, Form
-from lgx_plugins.files import check_target
-from lgx_plugins.formats import check_source
 from lgx_plugins.sqlite.config import real_path
-from lgx_plugins.sqlite.connection import open_to_read, state, unguarded
 from lgx_plugins.sqlite.failures import explained
+from lgx_plugins.sqlite.moment import Moment
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -69,21 +66,14 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
     def __init__(self, config: SqliteSaverConfig) -> None:
         super().__init__(config)
         self._path = real_path(config.path)
-        self._connection: aiosqlite.Connection | None = None
+        self._moment = Moment(self._path, config.busy_seconds)
         self._tables: Tables | None = None
-        self._state: object = None
         self._form = Form(config.aes_key)
 
     async def __aenter__(self) -> SqliteSaverSource:
-        check_source(self._path, "sqlite")
-        check_target(self._path)
-        if not self._path.exists():
-            raise UsageError(f"there is no database {str(self._path)!r}; correct --source-path")
-        self._state = state(self._path) if unguarded(self._path) else None
-        connection = await open_to_read(self._path, self.config.busy_seconds)
+        connection = await self._moment.take()
         try:
             with explained(self._path):
-                await connection.execute_fetchall("BEGIN")
                 await add_missing_tables(connection)
                 self._tables = await find_tables(connection, self._path)
                 ((encoding,),) = await connection.execute_fetchall("PRAGMA encoding")
@@ -93,9 +83,8 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
                         "of which threads cannot be listed; copy its tables into a file of UTF-8"
                     )
         except BaseException:
-            await connection.close()
+            await self._moment.close()
             raise
-        self._connection = connection
         return self
 
     async def __aexit__(
@@ -104,10 +93,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with explained(self._path):
-                await connection.close()
+        await self._moment.close()
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}
@@ -175,11 +161,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         return store_items(self._open(), self._path, context)
 
     def _end(self, thread_id: str, losses: Sequence[Loss], empty: bool) -> ThreadEnd:
-        if self._state is not None and self._state != state(self._path):
-            raise FatalError(
-                f"{str(self._path)!r} was changed while it was read, and may not be locked by "
-                "this user; run again as its owner, or read a copy"
-            )
+        self._moment.check_unchanged()
         if empty:
             return ThreadEnd(thread_id=thread_id, outcome="deleted")
         return ThreadEnd(
@@ -189,8 +171,7 @@ class SqliteSaverSource(Source[SqliteSaverConfig]):
         )
 
     def _open(self) -> aiosqlite.Connection:
-        assert self._connection is not None, "read before it was opened"
-        return self._connection
+        return self._moment.connection
 
     def _found(self) -> Tables:
         assert self._tables is not None, "read before it was opened"
