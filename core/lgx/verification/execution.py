@@ -27,7 +27,7 @@ from lgx.verification.comparison import Comparison
 from lgx.verification.counterparts import Counterparts
 from lgx.verification.forms import STATE_WORDS, forms_in, may_be_compared
 from lgx.verification.ledger import Ledger
-from lgx.verification.levels import asked_instead, asked_of, derived_of, level_of
+from lgx.verification.levels import asked_instead, asked_of, derived_of, level_of, remedy_of
 from lgx.verification.reading import source_of
 from lgx.verification.report import Side, Verification
 from lgx.verification.sampling import Sample
@@ -129,10 +129,9 @@ class _Execution:
             f"{part.title}, has checkpoints {' and '.join(own)}"
             for part, own in zip(parts, forms, strict=True)
         )
-        self._found.aborted = (
-            f"nothing can be compared: {told}; compare what was written with one --fidelity, by "
-            "one sort of checkpointer"
-        )
+        states = [STATE_WORDS in own for own in forms]
+        remedy = remedy_of([part.source for part in parts], states)
+        self._found.aborted = f"nothing can be compared: {told}; {remedy}"
         return False
 
     async def _watch(self, parts: Sequence[Part]) -> None:

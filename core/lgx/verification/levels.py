@@ -18,6 +18,7 @@ __all__ = [
     "asked_of",
     "derived_of",
     "level_of",
+    "remedy_of",
     "said",
 ]
 
@@ -110,6 +111,22 @@ def derived_of(
         _PLACE in map(shown, names) for kind, names in shapes[other] if kind == "checkpoint"
     )
     return both[0] if served else None
+
+
+def remedy_of(sources: Sequence[SourceBase[Any]], states: Sequence[bool]) -> str:
+    """What to do where two cannot be compared.
+
+    Args:
+        states: of each, whether some of its checkpoints came as states.
+    """
+    files, others = ([s.name for s in sources if _has_both(s) is both] for both in (False, True))
+    if len(files) == 1 and not any(states):
+        # What rows say only a checkpointer's own plugin knows.
+        return (
+            f"copy {files[0]} into an empty place of {others[0]}'s kind (lgx run), and compare "
+            "that copy in its place"
+        )
+    return "compare what was written with one --fidelity, by one sort of checkpointer"
 
 
 def _has_both(source: SourceBase[Any]) -> bool:

@@ -95,3 +95,28 @@ async def test_a_changed_snapshot_is_found(
     assert difference.fields == ("values.log",)
     assert (found.exit_code, found.checkpoints.different) == (1, difference.checkpoints)
     assert difference.checkpoints > len(changed)
+
+
+@pytest.mark.parametrize("file", ["archive", "ndjson"])
+async def test_rows_in_a_file_are_compared_in_the_way_that_is_said(
+    file: str, sqlite_zoo: Path, new_copy: Callable[[str], Use], tmp_path: Path
+) -> None:
+    """A file cannot say what its rows do: it is copied into the layout of the other side."""
+    source, between = (
+        lgx.use("sqlite-saver", path=sqlite_zoo),
+        lgx.use(file, path=tmp_path / "file"),
+    )
+    sink, again = new_copy("postgres"), new_copy("postgres")
+    for one, other in ((source, between), (source, sink), (between, again)):
+        await copied(one, other)
+
+    for sides in ((between, sink), (sink, between)):
+        refused = await lgx.verify_async(*sides)
+        assert (refused.exit_code, refused.level) == (4, None)
+        assert str(refused.aborted).endswith(
+            f"; copy {file} into an empty place of postgres-saver's kind (lgx run), and compare "
+            "that copy in its place"
+        )
+    found = await lgx.verify_async(again, sink)
+    assert found.differences == []
+    assert (found.exit_code, found.level) == (0, "rows")
