@@ -22,11 +22,14 @@ _OF_CHECKPOINTS = frozenset(
 _PREFIXES = ("langgraph_", "__pregel_")
 
 
+_NULL = Raw(b"null")
+
+
 class _Task(Struct):
     id: str
-    error: Raw = Raw(b"null")
+    error: Raw = _NULL
     interrupts: list[Raw] = []
-    result: Raw = Raw(b"null")
+    result: Raw = _NULL
 
 
 _tasks = msgspec.json.Decoder(list[_Task])
@@ -39,24 +42,26 @@ def thread_of(state: Checkpoint, stored: Stored, created_at: str | None) -> Thre
         created_at: the time of its first checkpoint.
     """
     assert not isinstance(state.tasks, UnsetType)
-    waiting = [task for task in _tasks.decode(state.tasks) if task.result == Raw(b"null")]
+    tasks = _tasks.decode(state.tasks)
+    waiting = [task for task in tasks if task.result == _NULL]
     asked = {task.id: task.interrupts for task in waiting if task.interrupts}
     return Thread(
         thread_id=state.thread_id,
         created_at=created_at,
         updated_at=state.created_at,
-        status=_status(waiting),
+        # Where all have written, and no checkpoint followed, one failed after it had.
+        status=_status(waiting or tasks),
         metadata=Raw(msgspec.json.encode(_own(stored.facts))),
         values=state.values,
         interrupts=Raw(msgspec.json.encode(asked)),
     )
 
 
-def _status(waiting: list[_Task]) -> Literal["error", "interrupted", "idle"]:
+def _status(tasks: list[_Task]) -> Literal["error", "interrupted", "idle"]:
     """What a server would say after the last run."""
-    if any(task.error != Raw(b"null") for task in waiting):
+    if any(task.error != _NULL for task in tasks):
         return "error"
-    return "interrupted" if waiting else "idle"
+    return "interrupted" if any(task.result == _NULL for task in tasks) else "idle"
 
 
 def _own(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _OF = (
     "ORDER BY path, task, idx"
 )
 _PATHS = "SELECT DISTINCT ns, path FROM writes WHERE path >= ? AND path < ?"
-_PULLED = "~__pregel_pull, "
+_PULLED = ("~__pregel_pull, ", "~__pregel_pull,!")  # all that begin with the first lie between
 _ORPHANS = (
     "SELECT count(*) FROM writes WHERE NOT EXISTS "
     "(SELECT 1 FROM checkpoints AS c WHERE c.ns = writes.ns AND c.id = writes.id)"
@@ -127,8 +127,7 @@ class Rows:
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Namespaces, and the paths of nodes that wrote something in them."""
-        bounds = (id_bytes(_PULLED), id_bytes(_PULLED + "\uffff"))
-        rows = self._database.rows(_PATHS, bounds)
+        rows = self._database.rows(_PATHS, [id_bytes(bound) for bound in _PULLED])
         for ns, path in rows:
             yield _text(ns), _text(path)
 

@@ -18,6 +18,9 @@ __all__ = ["PULL", "PUSH", "Task", "due"]
 PULL = "__pregel_pull"
 PUSH = "__pregel_push"
 
+_END = "__end__"  # where graphs end: no node has that name
+_NO_CALL = ", 0000000000"  # how the paths end of tasks that no function called
+
 _XXH3_SINCE = 2
 """The version of checkpoints from which on tasks get their ids by XXH3; by SHA-1 before."""
 
@@ -71,6 +74,9 @@ class _Ids:
         self._step = str(stored.step)
         self._by_sha = stored.version < _XXH3_SINCE
         self._paths = paths
+        self._by_path: dict[str, list[str]] = {}
+        for key, path in paths.items():
+            self._by_path.setdefault(path.removesuffix(_NO_CALL), []).append(key)
 
     def of(self, node: str, path: str, *rest: str) -> str:
         """A task's id. What it wrote counts for more than what follows from the names: a graph
@@ -78,10 +84,9 @@ class _Ids:
         where = f"{self._namespace}|{node}" if self._namespace else node
         key = self._digest(where, self._step, node, *rest)
         if key not in self._paths:
-            own = [one for one, kept in self._paths.items() if kept.startswith(path)]
-            exact = [one for one in own if self._paths[one] in (path, f"{path}, False")]
-            if len(exact) == 1:
-                return exact[0]
+            own = self._by_path.get(path, ())
+            if len(own) == 1:
+                return own[0]
         return key
 
     def _digest(self, *parts: str) -> str:
@@ -106,7 +111,7 @@ def _sent(stored: Stored, opener: Opener) -> Iterator[str | None]:
         sends = tree if type(tree) is list else []
     for send in sends:
         fits = type(send) is dict and send.get(TAG) == "send"
-        yield send["node"] if fits else None
+        yield send["node"] if fits and send["node"] != _END else None
 
 
 def _starts(node: str, triggers: Sequence[str], stored: Stored, opener: Opener) -> bool:
