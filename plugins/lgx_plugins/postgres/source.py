@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -12,12 +11,10 @@ from lgx import (
     ANY_KIND,
     Context,
     Coverage,
-    FatalError,
     Loss,
     Probe,
     Query,
     Record,
-    RetryableError,
     Source,
     ThreadEnd,
     ThreadError,
@@ -29,13 +26,14 @@ from lgx_plugins.postgres.cell_decoding import CellDecoder
 from lgx_plugins.postgres.cells import restore_text
 from lgx_plugins.postgres.config import PostgresSourceConfig
 from lgx_plugins.postgres.connection import Address
-from lgx_plugins.postgres.failures import explain, explained
+from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.inspection import reading_facts
 from lgx_plugins.postgres.layout import Layout, cell_literal, origin_is
 from lgx_plugins.postgres.listing import Listing
 from lgx_plugins.postgres.migrations import schema_version
 from lgx_plugins.postgres.names import Names
 from lgx_plugins.postgres.paging import Paging
+from lgx_plugins.postgres.reaching import Reach
 from lgx_plugins.postgres.reader import Reader, groups
 from lgx_plugins.postgres.snapshot import Moment
 from lgx_plugins.postgres.whereabouts import tables_identity
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 __all__ = ["PostgresSource"]
-
-_ATTEMPTS = 5  # at the first use: what is wrong with the address shall not take minutes
 
 _Losses: TypeAlias = list[Loss]
 _Messages: TypeAlias = list[str]
@@ -73,8 +69,12 @@ class PostgresSource(Source[PostgresSourceConfig]):
         self._names = Names(config.schema, config.table_prefix)
         self._address = Address(config.dsn)
         self._place = self._address.place
-        self._taking = asyncio.Lock()
-        self._moment: Moment | None = None
+        self._reach = Reach(
+            self._address,
+            config.connections,
+            tables=lambda connection: found_tables(connection, self._place, self._names),
+            look=self._look,
+        )
         self._layout: Layout | None = None
         self._parts: tuple[Table, ...] = ()
 
@@ -87,58 +87,14 @@ class PostgresSource(Source[PostgresSourceConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        moment, self._moment = self._moment, None
-        if moment is not None:
-            await moment.close()
+        await self._reach.close()
 
-    async def _reach(self, context: Context | None) -> Moment:
-        """The moment, which is taken at the first use of the database, within a request: a server
-        may be about to start, and who interrupts a run shall not have to wait for it.
-
-        Args:
-            context: None where there is none, for a single try.
-        """
-        async with self._taking:
-            if self._moment is None:
-                if context is None:
-                    self._moment = await self._take(None)
-                else:
-                    self._moment = await context.request(
-                        lambda: self._taken(context), what="first connection", attempts=_ATTEMPTS
-                    )
-            return self._moment
-
-    async def _taken(self, context: Context) -> Moment:
-        try:
-            return await self._take(context)
-        except FatalError as error:
-            cause = error.__cause__
-            if not isinstance(cause, Exception):
-                raise
-            passing = explain(cause, self._place, again=True)
-            if not isinstance(passing, RetryableError):
-                raise
-            raise RetryableError(
-                str(error), throttled=passing.throttled, outage=passing.outage
-            ) from cause
-
-    async def _take(self, context: Context | None) -> Moment:
-        moment = Moment(self._address, self.config.connections)
-        await moment.take(
-            lambda connection: found_tables(connection, self._place, self._names), context
-        )
-        try:
-            async with moment.keeper() as keeper:
-                with explained(self._place):
-                    await schema_version(keeper, self._place, self._names)
-                    layout = await find_layout(keeper, self._place, self._names)
-                    await self._check_origin(keeper, layout)
-                    self._parts = await _filled(keeper, layout)
-        except BaseException:
-            await moment.close()
-            raise
+    async def _look(self, connection: Connection) -> None:
+        await schema_version(connection, self._place, self._names)
+        layout = await find_layout(connection, self._place, self._names)
+        await self._check_origin(connection, layout)
+        self._parts = await _filled(connection, layout)
         self._layout = layout
-        return moment
 
     async def _check_origin(self, connection: Connection, layout: Layout) -> None:
         if not layout.has("threads", "source_url"):
@@ -165,20 +121,17 @@ class PostgresSource(Source[PostgresSourceConfig]):
             )
 
     async def versions(self, context: Context) -> Mapping[str, str]:
-        moment = await self._reach(context)
-        async with moment.keeper() as keeper:
-            with explained(self._place):
-                return {"postgresql": await keeper.fetchval("SHOW server_version")}
+        return await self._reach.versions(context)
 
     async def probe(self, context: Context) -> Probe:
-        moment = await self._reach(context)
+        moment = await self._reach.moment(context)
         async with moment.keeper() as keeper:
             with explained(self._place):
                 return Probe(facts=await reading_facts(keeper, self._place, self._found()))
 
     async def identity(self) -> str:
         address, names = self._address, self._names
-        moment = await self._reach(None)
+        moment = await self._reach.moment(None)
         async with moment.keeper() as keeper:
             with explained(self._place):
                 key = None
@@ -195,23 +148,12 @@ class PostgresSource(Source[PostgresSourceConfig]):
     async def expected(self, query: Query, context: Context) -> int | None:
         if query.filtered:
             return None
-        moment = await self._reach(context)
-        where = self._listing(moment).condition(query)
-
-        async def count() -> int:
-            async with moment.keeper() as keeper:
-                with explained(self._place, again=True):
-                    return int(
-                        await keeper.fetchval(
-                            f"SELECT count(*) FROM {self._names('threads')} AS t "
-                            f"{f'WHERE {where}' if where else ''}"
-                        )
-                    )
-
-        return await context.request(count, what="number of threads")
+        where = self._listing(await self._reach.moment(context)).condition(query)
+        threads = f"{self._names('threads')} AS t {f'WHERE {where}' if where else ''}"
+        return await self._reach.count(threads, context)
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
-        listing = self._listing(await self._reach(context))
+        listing = self._listing(await self._reach.moment(context))
         async with aclosing(listing.refs(query, context)) as refs:
             async for ref in refs:
                 yield ref
@@ -219,7 +161,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
     async def read(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncIterator[Record | ThreadEnd]:
-        reader = self._reader(await self._reach(context))
+        reader = self._reader(await self._reach.moment(context))
         for group in groups(refs):
             waiting = dict.fromkeys(ref.thread_id for ref in group)
             current: str | None = None
@@ -243,7 +185,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
                 yield ThreadEnd(thread_id=thread_id, outcome="deleted")
 
     async def coverage(self) -> Coverage:
-        await self._reach(None)
+        await self._reach.moment(None)
         layout = self._found()
         return Coverage() if layout.own else room_of(layout.has)
 
@@ -251,7 +193,7 @@ class PostgresSource(Source[PostgresSourceConfig]):
         return self._extras(EXTRA_TABLES[kind], context)
 
     async def _extras(self, table: Table, context: Context) -> AsyncIterator[Record]:
-        paging = Paging(await self._reach(context), self._place)
+        paging = Paging(await self._reach.moment(context), self._place)
         layout = self._found()
         if not (layout.own and layout.has(table.name)):
             return

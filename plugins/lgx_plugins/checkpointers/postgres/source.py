@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -12,12 +11,10 @@ from lgx import (
     CheckpointWrite,
     Context,
     Coverage,
-    FatalError,
     Loss,
     Probe,
     Query,
     Record,
-    RetryableError,
     Source,
     StoreItem,
     ThreadEnd,
@@ -46,16 +43,14 @@ from lgx_plugins.checkpointers.state import PATHLESS as STATE_PATHLESS
 from lgx_plugins.checkpointers.state import STATE_KINDS, Form
 from lgx_plugins.postgres.catalog import Relation
 from lgx_plugins.postgres.connection import Address
-from lgx_plugins.postgres.failures import explain, explained
+from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.names import Names
-from lgx_plugins.postgres.snapshot import Moment
+from lgx_plugins.postgres.reaching import Reach
 
 if TYPE_CHECKING:
     from asyncpg import Connection
 
 __all__ = ["PostgresSaverSource"]
-
-_ATTEMPTS = 5  # at the first use: what is wrong with the address shall not take minutes
 
 
 class PostgresSaverSource(Source[PostgresSaverConfig]):
@@ -78,8 +73,9 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         self._names = Names(config.schema, "")
         self._address = Address(config.dsn)
         self._place = self._address.place
-        self._taking = asyncio.Lock()
-        self._moment: Moment | None = None
+        self._reach = Reach(
+            self._address, config.connections, tables=self._relations, look=self._look
+        )
         self._tables: Tables | None = None  # also where there is a store alone
         self._form = Form(config.aes_key)
 
@@ -92,55 +88,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        moment, self._moment = self._moment, None
-        if moment is not None:
-            await moment.close()
-
-    async def _reach(self, context: Context | None) -> Moment:
-        """The moment, which is taken at the first use of the database, within a request: a server
-        may be about to start, and who interrupts a run shall not have to wait for it.
-
-        Args:
-            context: None where there is none, for a single try.
-        """
-        async with self._taking:
-            if self._moment is None:
-                if context is None:
-                    self._moment = await self._take(None)
-                else:
-                    self._moment = await context.request(
-                        lambda: self._taken(context), what="first connection", attempts=_ATTEMPTS
-                    )
-            return self._moment
-
-    async def _taken(self, context: Context) -> Moment:
-        try:
-            return await self._take(context)
-        except FatalError as error:
-            cause = error.__cause__
-            if not isinstance(cause, Exception):
-                raise
-            passing = explain(cause, self._place, again=True)
-            if not isinstance(passing, RetryableError):
-                raise
-            raise RetryableError(
-                str(error), throttled=passing.throttled, outage=passing.outage
-            ) from cause
-
-    async def _take(self, context: Context | None) -> Moment:
-        moment = Moment(self._address, self.config.connections)
-        await moment.take(self._relations, context)
-        try:
-            async with moment.keeper() as keeper:
-                with explained(self._place):
-                    tables = await find_tables(keeper, self._place, self._names)
-                    if tables is None:
-                        await check_alone(keeper, self._place, self._names)
-        except BaseException:
-            await moment.close()
-            raise
-        self._tables = tables
-        return moment
+        await self._reach.close()
 
     async def _relations(self, connection: Connection) -> Sequence[Relation]:
         return (
@@ -148,14 +96,16 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
             *await store_relations(connection, self._names),
         )
 
+    async def _look(self, connection: Connection) -> None:
+        self._tables = await find_tables(connection, self._place, self._names)
+        if self._tables is None:
+            await check_alone(connection, self._place, self._names)
+
     async def versions(self, context: Context) -> Mapping[str, str]:
-        moment = await self._reach(context)
-        async with moment.keeper() as keeper:
-            with explained(self._place):
-                return {"postgresql": await keeper.fetchval("SHOW server_version")}
+        return await self._reach.versions(context)
 
     async def probe(self, context: Context) -> Probe:
-        moment = await self._reach(context)
+        moment = await self._reach.moment(context)
         async with moment.keeper() as keeper:
             with explained(self._place):
                 if self._tables is None:
@@ -170,13 +120,13 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         return Probe(facts=(*facts, *imports.facts()))
 
     async def identity(self) -> str:
-        moment = await self._reach(None)
+        moment = await self._reach.moment(None)
         async with moment.keeper() as keeper:
             with explained(self._place):
                 return await tables_identity(keeper, self._address, self._names.schema)
 
     async def coverage(self) -> Coverage:
-        moment = await self._reach(None)
+        moment = await self._reach.moment(None)
         async with moment.keeper() as keeper:
             with explained(self._place):
                 fields = await store_coverage(keeper, self._names)
@@ -188,25 +138,15 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
         check_filters(query)  # a mistake is best told before anything moves
         if query.filtered:
             return None
-        moment = await self._reach(context)
+        await self._reach.moment(context)
         if self._tables is None:
             return 0
-
-        async def count() -> int:
-            async with moment.keeper() as keeper:
-                with explained(self._place, again=True):
-                    return int(
-                        await keeper.fetchval(
-                            "SELECT count(*) FROM (SELECT DISTINCT thread_id "
-                            f"FROM {self._names(CHECKPOINTS)}) AS t"
-                        )
-                    )
-
-        return await context.request(count, what="number of threads")
+        threads = f"(SELECT DISTINCT thread_id FROM {self._names(CHECKPOINTS)}) AS t"
+        return await self._reach.count(threads, context)
 
     async def list(self, query: Query, context: Context) -> AsyncIterator[ThreadRef | Loss]:
         self._form.choose(query, context)
-        moment = await self._reach(context)
+        moment = await self._reach.moment(context)
         tables = self._tables
         if tables is None:
             return
@@ -224,7 +164,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
     async def _rows(
         self, refs: Sequence[ThreadRef], context: Context
     ) -> AsyncGenerator[Record | ThreadEnd, None]:
-        moment = await self._reach(context)
+        moment = await self._reach.moment(context)
         assert self._tables is not None, "else no thread was listed"
         reader = Reader(moment, self._tables, self._place)
         for group in groups(refs):
@@ -245,7 +185,7 @@ class PostgresSaverSource(Source[PostgresSaverConfig]):
                 yield ThreadEnd(thread_id=thread_id, outcome="deleted")
 
     async def extras(self, kind: str, query: Query, context: Context) -> AsyncIterator[Record]:
-        moment = await self._reach(context)
+        moment = await self._reach.moment(context)
         items = store_items(moment, self._place, self._names, context)
         async with aclosing(items):
             async for item in items:
