@@ -26,7 +26,10 @@ from lgx_plugins.checkpointers.state.writes import Write
 
 __all__ = ["PATHLESS", "contents"]
 
-_FIELDS = ("channel_versions", "versions_seen", "format", "pending_writes", "metadata_is")
+_FIELDS = (
+    *("channel_versions", "versions_seen", "updated_channels"),
+    *("format", "pending_writes", "metadata_is"),
+)
 _PATHS = "task_paths"
 
 PATHLESS: Mapping[str, frozenset[str]] = {
@@ -80,6 +83,8 @@ def _content(record: RawCheckpoint, stored: Stored, rows: Rows, opener: Opener) 
         "pending_writes": Raw(_writes(writes, opener, what)),
         _PATHS: Raw(encode_tree(sorted({(one.task_id, one.path or "") for one in writes}))),
     }
+    if stored.updated is not None:
+        extra["updated_channels"] = Raw(encode_tree(stored.updated))
     metadata = _metadata(stored)
     if metadata is UNSET and stored.metadata is not None:
         extra["metadata_is"] = Raw(encode_tree(stored.metadata))

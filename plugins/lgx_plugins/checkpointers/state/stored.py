@@ -33,6 +33,7 @@ class Stored(Struct, kw_only=True):
         values: of channels that have one.
         sends: of formats before 4 those that lie among the writes of the parent's tasks, which
             are put in by whoever has these.
+        updated: names of the channels that the step before has changed; None where it is not told.
         metadata: its bytes; `facts`: what they say, nothing where they are no object.
     """
 
@@ -44,6 +45,7 @@ class Stored(Struct, kw_only=True):
     metadata: bytes | None
     facts: Mapping[str, Any]
     sends: Sequence[Typed] = ()
+    updated: Any = None
 
     @property
     def step(self) -> int:
@@ -127,6 +129,7 @@ def _stored(
         values={},
         metadata=metadata,
         facts=_facts(metadata),
+        updated=fields.get("updated_channels"),
     )
 
 

@@ -119,6 +119,26 @@ async def test_a_value_of_another_type_is_found(copied: tuple[Any, Path]) -> Non
     assert "values.labels" in difference.fields
 
 
+async def test_other_channels_that_a_step_has_changed_are_found(copied: tuple[Any, Path]) -> None:
+    """LangGraph looks at them when it goes on: another name there is another thread."""
+    source, path = copied
+    with closing(sqlite3.connect(path)) as connection, connection:
+        key, value = connection.execute(
+            "SELECT checkpoint_id, checkpoint FROM checkpoints WHERE thread_id = 'chat' "
+            "ORDER BY checkpoint_id DESC LIMIT 1"
+        ).fetchone()
+        before, name, after = value.partition(b"updated_channels")
+        assert after.count(b"messages") == 1
+        changed = before + name + after.replace(b"messages", b"mossages")
+        connection.execute(
+            "UPDATE checkpoints SET checkpoint = ? WHERE checkpoint_id = ?", (changed, key)
+        )
+    found = await verified(source, path)
+    (difference,) = found.differences
+    assert (difference.thread_id, difference.fields) == ("chat", ("updated_channels",))
+    assert found.exit_code == 1
+
+
 async def test_a_lost_write_is_found(copied: tuple[Any, Path]) -> None:
     """Values and next look right without it: only what would be resumed is another."""
     source, path = copied
