@@ -8,7 +8,7 @@ from lgx import Context, ThreadError
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.redis.documents import Place, place_of
 from lgx_plugins.checkpointers.redis.fields import add_document
-from lgx_plugins.checkpointers.redis.keys import EMPTY_ID, Keys
+from lgx_plugins.checkpointers.redis.keys import EMPTY_ID, EMPTY_TEXT, Keys
 from lgx_plugins.checkpointers.redis.listing import patterns
 from lgx_plugins.checkpointers.redis.server import Server
 from lgx_plugins.checkpointers.rows.digests import RowDigest
@@ -18,6 +18,7 @@ from lgx_plugins.scratch import ScratchDatabase
 __all__ = ["Standing"]
 
 _SCHEMA = "CREATE TABLE names (key PRIMARY KEY, thread) WITHOUT ROWID"
+_KNOWN = "SELECT 1 FROM names WHERE key = ?"
 _PAGE = 500
 
 
@@ -42,17 +43,45 @@ class Standing:
         names = ScratchDatabase(_SCHEMA, cache=8 << 20)
         try:
             names.execute("CREATE INDEX by_thread ON names (thread)")
-            for pattern in patterns(self._keys):
-                async for found in self._server.keys(pattern, context):
-                    await run_blocking(
-                        names.insert,
-                        "INSERT OR IGNORE INTO names VALUES (?, NULL)",
-                        [(key,) for key in found],
-                    )
+            await self._look(names, context)
         except BaseException:
             names.close()
             raise
         self._names = names
+
+    async def _look(self, names: ScratchDatabase, context: Context) -> None:
+        for pattern in patterns(self._keys):
+            async for found in self._server.keys(pattern, context):
+                await run_blocking(
+                    names.insert,
+                    "INSERT OR IGNORE INTO names VALUES (?, NULL)",
+                    [(key,) for key in found],
+                )
+
+    async def renew(self, thread_id: str, context: Context) -> None:
+        """Looks at everything again if a saver has gone on with a thread since: its latest
+        checkpoint, or a write of that, is one that was not there."""
+        try:
+            thread = thread_id or EMPTY_ID
+            pointer = self._keys.latest(thread, EMPTY_TEXT)
+            begin = self._keys.checkpoint(thread, EMPTY_TEXT, "")
+        except ThreadError:
+            return  # no key can hold it
+        (latest,) = await self._server.ask_all(context, [("GET", pointer)])
+        if not isinstance(latest, bytes):
+            return
+        found = [latest]
+        if latest.startswith(begin):
+            registry = self._keys.registry(
+                thread, EMPTY_TEXT, latest[len(begin) :].decode("utf-8", "replace")
+            )
+            (writes,) = await self._server.ask_all(context, [("ZRANGE", registry, 0, -1)])
+            found += writes if isinstance(writes, list) else []
+        names = self._table()
+        new = [key for key in found if names.row(_KNOWN, (key,)) is None]
+        there = await self._server.ask_all(context, [("EXISTS", key) for key in new])
+        if 1 in there:  # not one of those that have expired
+            await self._look(names, context)
 
     async def digest(self, thread_id: str, context: Context) -> str | None:
         """Of the documents of a thread; None where there are none."""

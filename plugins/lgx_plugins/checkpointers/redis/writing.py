@@ -73,6 +73,7 @@ class Writer:
         bundle = converted.bundle
         thread_id = bundle.thread_id
         await self._standing.open(context)
+        await self._standing.renew(thread_id, context)
         standing = await self._standing.digest(thread_id, context)
         judgement = await run_blocking(
             judge,

@@ -133,3 +133,29 @@ async def test_a_mark_that_nobody_wrote_is_an_error_with_a_remedy(
     assert other.json() == {}
     other.client.hdel("lgx_marks:checkpoint", "t")
     assert (await run_async(store.use(), other.use())).threads.written == 1
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_saver_that_goes_on_while_a_run_is_under_way_is_not_written_over(
+    other: Any, zoo: Any, records: list[Any], whole: bool
+) -> None:
+    """With another checkpoint, or with a write of the latest alone: what stands there now counts,
+    not what did when the run began."""
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+    context = make_context()
+    async with other.sink() as sink:
+        await sink.begin(make_run(), context)
+        for version in ("1", "2"):
+            bundle = make_bundle(context, [Thread(thread_id="t"), *records], version=version)
+            (outcome,) = await sink.write([bundle], context)
+            bundle.close()
+            if version == "1":
+                assert outcome.error is None
+                with other.saver() as saver:
+                    if whole:
+                        zoo.put_checkpoint(saver, "t")
+                    else:
+                        saver.put_writes(saver.get_tuple(config).config, [("x", 1)], "later")
+                before = other.everything()
+    assert "changed there after lgx wrote it" in (outcome.error or "")
+    assert other.everything() == before
