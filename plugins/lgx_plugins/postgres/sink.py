@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lgx import (
     ANY_KIND,
@@ -30,6 +30,7 @@ from lgx_plugins.postgres.counting import none_left
 from lgx_plugins.postgres.dedup_schema import choose_layout, saving
 from lgx_plugins.postgres.extras import write_extras
 from lgx_plugins.postgres.facts import sink_facts
+from lgx_plugins.postgres.halving import by_halves, transaction_with
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.marks import Marks
 from lgx_plugins.postgres.migrations import found_tables, prepare
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 __all__ = ["PostgresSink"]
+
+T = TypeVar("T")
 
 
 class PostgresSink(Sink[PostgresSinkConfig]):
@@ -89,8 +92,7 @@ class PostgresSink(Sink[PostgresSinkConfig]):
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         self._transactions.context = context
-        async with self._transactions.alone() as connection:
-            return {"postgresql": await connection.fetchval("SHOW server_version")}
+        return await self._transactions.versions()
 
     async def probe(self, context: Context) -> Probe:
         return await sink_facts(self._address, self._names, self.config)
@@ -174,42 +176,20 @@ class PostgresSink(Sink[PostgresSinkConfig]):
         found = self._marks.known(ids)
         if found is not None:
             return found
-        context = self._transactions.context
-        if context is None:
-            return await self._find(ids, again=False)
-        return await context.request(
-            lambda: self._find(ids, again=True), what=f"marks of {len(ids)} threads"
+        return await self._transactions.found(
+            lambda connection: self._marks.find(connection, ids),
+            what=f"marks of {len(ids)} threads",
         )
 
-    async def _find(self, ids: Sequence[str], *, again: bool) -> Mapping[str, Mark]:
-        async with self._transactions.reading(again=again) as connection:
-            return await self._marks.find(connection, ids)
-
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        return await self._store(bundles, context)
-
-    async def _store(
-        self, bundles: Sequence[Bundle], context: Context, *, strictly: bool = False
-    ) -> Sequence[WriteOutcome]:
-        """All together if that works; else looking closely; else by halves, so that one thread
-        fails alone."""
-        if len({bundle.thread_id for bundle in bundles}) == len(bundles):
-            count = len(bundles)
-            try:
-                return await context.request(
-                    lambda: self._stored(bundles, strictly=strictly),
-                    what=f"transaction with {count} thread{'s' * (count != 1)}",
-                )
-            except ThreadError as error:
-                if not strictly:
-                    return await self._store(bundles, context, strictly=True)
-                if count == 1:
-                    return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
-        half = len(bundles) // 2
-        return [
-            *await self._store(bundles[:half], context),
-            *await self._store(bundles[half:], context),
-        ]
+        return await by_halves(
+            bundles,
+            lambda some: _request(
+                lambda strictly: self._stored(some, strictly=strictly),
+                context,
+                what=transaction_with(some),
+            ),
+        )
 
     async def _stored(self, bundles: Sequence[Bundle], *, strictly: bool) -> Sequence[WriteOutcome]:
         async with self._transactions.writing() as connection:
@@ -253,12 +233,8 @@ class PostgresSink(Sink[PostgresSinkConfig]):
                     connection, self._names, self._source, kind, bundle, strictly=strictly
                 )
 
-        what = f"transaction with every {kind}"
         try:
-            try:
-                losses = await context.request(lambda: written(False), what=what)
-            except ThreadError:
-                losses = await context.request(lambda: written(True), what=what)
+            losses = await _request(written, context, what=f"transaction with every {kind}")
         except ThreadError as error:
             return WriteOutcome(thread_id=None, error=str(error))
         return WriteOutcome(thread_id=None, losses=losses)
@@ -269,3 +245,11 @@ class PostgresSink(Sink[PostgresSinkConfig]):
     def _source(self) -> str:
         assert self._run is not None, "used before begin"
         return self._run.source
+
+
+async def _request(store: Callable[[bool], Awaitable[T]], context: Context, *, what: str) -> T:
+    """Stores without a close look, which takes long; where that fails, strictly."""
+    try:
+        return await context.request(lambda: store(False), what=what)
+    except ThreadError:
+        return await context.request(lambda: store(True), what=what)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lgx import Context
 from lgx_plugins.postgres.connection import OWN_PATH, Address, close, close_pool, transaction
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from asyncpg import Connection, Pool
 
 __all__ = ["Transactions"]
+
+T = TypeVar("T")
 
 _DURABLE = (
     "SELECT set_config('synchronous_commit', 'on', true) "
@@ -62,6 +64,11 @@ class Transactions:
         finally:
             await close(connection)
 
+    async def versions(self) -> Mapping[str, str]:
+        """Of the server, also before `open`; see `Sink.versions`."""
+        async with self.alone() as connection:
+            return {"postgresql": await connection.fetchval("SHOW server_version")}
+
     @asynccontextmanager
     async def reading(self, *, again: bool) -> AsyncIterator[Connection]:
         """A transaction that changes nothing; `again`: inside `Context.request`."""
@@ -72,6 +79,18 @@ class Transactions:
                     async with transaction(connection, readonly=True):
                         with _noticed(connection):
                             yield connection
+
+    async def found(self, find: Callable[[Connection], Awaitable[T]], *, what: str) -> T:
+        """What `find` finds in a transaction that changes nothing; within a request, `what`,
+        where a run has lent its context."""
+
+        async def once(*, again: bool) -> T:
+            async with self.reading(again=again) as connection:
+                return await find(connection)
+
+        if self.context is None:
+            return await once(again=False)
+        return await self.context.request(lambda: once(again=True), what=what)
 
     @asynccontextmanager
     async def undone(self, *, again: bool) -> AsyncIterator[Connection]:

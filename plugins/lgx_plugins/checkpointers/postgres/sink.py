@@ -53,6 +53,7 @@ from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.ids import is_text
 from lgx_plugins.postgres.connection import Address, transaction
+from lgx_plugins.postgres.halving import by_halves, transaction_with
 from lgx_plugins.postgres.lock import TargetLease
 from lgx_plugins.postgres.migrations import check_server
 from lgx_plugins.postgres.names import Names
@@ -110,8 +111,7 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
 
     async def versions(self, context: Context) -> Mapping[str, str]:
         self._transactions.context = context
-        async with self._transactions.alone() as connection:
-            return {"postgresql": await connection.fetchval("SHOW server_version")}
+        return await self._transactions.versions()
 
     async def probe(self, context: Context) -> Probe:
         place = self._address.place
@@ -202,35 +202,17 @@ class PostgresSaverSink(Sink[PostgresSaverSinkConfig]):
         if not (self._transactions.opened and self._marked):  # a dry run, and nothing there yet
             return {}
         ids = [ref.thread_id for ref in refs if _holdable(ref.thread_id)]
-        context = self._transactions.context
-        if context is None:
-            return await self._find(ids, again=False)
-        return await context.request(
-            lambda: self._find(ids, again=True), what=f"marks of {len(ids)} threads"
+        return await self._transactions.found(
+            lambda connection: self._marks.of_source(connection, self._known, self._source, ids),
+            what=f"marks of {len(ids)} threads",
         )
-
-    async def _find(self, ids: Sequence[str], *, again: bool) -> Mapping[str, Mark]:
-        async with self._transactions.reading(again=again) as connection:
-            return await self._marks.of_source(connection, self._known, self._source, ids)
 
     @written_as_rows
     async def write(self, bundles: Sequence[Bundle], context: Context) -> Sequence[WriteOutcome]:
-        """All together if that works; else by halves, so that one thread fails alone."""
-        if len({bundle.thread_id for bundle in bundles}) == len(bundles):
-            count = len(bundles)
-            try:
-                return await context.request(
-                    lambda: self._stored(bundles),
-                    what=f"transaction with {count} thread{'s' * (count != 1)}",
-                )
-            except ThreadError as error:
-                if count == 1:
-                    return [WriteOutcome(thread_id=bundles[0].thread_id, error=str(error))]
-        half = len(bundles) // 2
-        return [
-            *await self.write(bundles[:half], context),
-            *await self.write(bundles[half:], context),
-        ]
+        return await by_halves(
+            bundles,
+            lambda some: context.request(lambda: self._stored(some), what=transaction_with(some)),
+        )
 
     @previewed_as_rows
     async def preview(self, bundle: Bundle, context: Context) -> WriteOutcome:
