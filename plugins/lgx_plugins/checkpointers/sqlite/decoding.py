@@ -14,13 +14,15 @@ from lgx_plugins.checkpointers.sqlite.rows import Chunk, Thread, chunks
 
 __all__ = ["Decoding"]
 
+_AHEAD = 3  # chunks
+
 
 class Decoding:
-    """Bundles on their way into the tables; the first chunk of them is decoded at once.
+    """Bundles on their way into the tables, decoded in a worker thread.
 
-    There is always one chunk ahead of the one that is asked for: the file is written, and
-    synced, while the next is decoded in a worker thread. A context manager: once it is left,
-    or `stop` has returned, nobody reads the bundles.
+    It begins at once, and a few chunks go ahead of the one that is asked for: so threads are
+    decoded while others are inserted, and while the file is synced. A context manager: once it
+    is left, or `stop` has returned, nobody reads the bundles.
     """
 
     def __init__(self, bundles: Sequence[Bundle], cipher: Cipher, *, task_paths: bool) -> None:
@@ -28,11 +30,18 @@ class Decoding:
         self.bundles = bundles
         self.threads = [Thread(bundle, cipher, task_paths=task_paths) for bundle in bundles]
         self._pending = chunks(self.threads)
-        self._ahead = self._decode()
+        self._ahead: asyncio.Queue[Chunk] = asyncio.Queue()
+        self._room = asyncio.Semaphore(_AHEAD - 1)
+        self._task = asyncio.ensure_future(self._decode())
 
-    def _decode(self) -> asyncio.Future[Chunk]:
+    async def _decode(self) -> None:
         none: Chunk = {}
-        return asyncio.ensure_future(run_blocking(next, self._pending, none))
+        try:
+            while chunk := await run_blocking(next, self._pending, none):
+                self._ahead.put_nowait(chunk)
+                await self._room.acquire()
+        finally:
+            self._ahead.put_nowait(none)
 
     async def __aenter__(self) -> Decoding:
         return self
@@ -51,14 +60,17 @@ class Decoding:
         Raises:
             ThreadError: one of the threads has no place in the tables.
         """
-        chunk = await self._ahead
+        chunk = await self._ahead.get()
         if chunk:
-            self._ahead = self._decode()
+            self._room.release()
+        else:
+            await self._task  # which says why, where that is no end
         return chunk
 
     async def stop(self) -> None:
         """Decodes nothing ahead any more. May be called again."""
-        await run_to_end(_over(self._ahead))
+        self._task.cancel()
+        await run_to_end(_over(self._task))
         self._pending.close()
 
 

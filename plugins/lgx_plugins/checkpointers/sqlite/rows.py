@@ -18,7 +18,7 @@ __all__ = ["Chunk", "Thread", "chunks"]
 Chunk: TypeAlias = dict[str, list[tuple[Cell, ...]]]
 """Cells by table; the thread's id comes first."""
 
-_CHUNK = 2 << 20  # bytes
+_CHUNK = 1 << 20  # bytes
 _LINE = 200
 """About how many bytes a row takes besides its values."""
 
@@ -132,7 +132,7 @@ def _checkpoint(whole: RawCheckpoint) -> tuple[Cell, ...]:
 
 
 def chunks(threads: Iterable[Thread]) -> Generator[Chunk, None, None]:
-    """Rows by table, in chunks of about two megabytes, or of one row where that is larger.
+    """Rows by table, in chunks of about a megabyte, or of one row where that is larger.
 
     Raises:
         ThreadError: one of the threads has no place in the tables.

@@ -67,6 +67,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
     takes_with = TAKES_WITH
     previews: ClassVar[bool] = True
     max_writers: ClassVar[int] = 2  # one decodes while the other writes
+    batch_bytes: ClassVar[int] = 8 << 20
 
     def __init__(self, config: SqliteSaverSinkConfig) -> None:
         super().__init__(config)
