@@ -10,7 +10,14 @@ from msgspec import UNSET, Raw
 from lgx.engine.plan import Plan
 from lgx.errors import ThreadError
 from lgx.forms import Form, form_of, kinds_of, not_taken, words
-from lgx.records import ANY_KIND, CHECKPOINT_KINDS, Checkpoint, Record
+from lgx.records import (
+    ANY_KIND,
+    CHECKPOINT_KINDS,
+    ChannelBlob,
+    Checkpoint,
+    CheckpointWrite,
+    Record,
+)
 from lgx.spool import Spool
 
 __all__ = ["Gathering"]
@@ -129,6 +136,8 @@ class Gathering:
 
 def _weight(record: Record) -> int:
     """Bytes of a record's bulk values."""
+    if type(record) is CheckpointWrite or type(record) is ChannelBlob:  # most, where there are any
+        return len(record.blob or b"")
     size = 0
     for name in record.__struct_fields__:
         value = getattr(record, name)
