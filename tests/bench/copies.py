@@ -29,6 +29,7 @@ _WORDS = ("thread", "state", "message", "tool", "result", "answer", "question", 
 _MOST = 250
 _ROUNDS = 3
 _STEPS = 25
+_DIFFERENT = 200
 
 _TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 
@@ -45,7 +46,7 @@ assert main(["run", "--source", source, "--sink", sink, "--quiet"]) == 0
 def figures(*, quick: bool = False) -> list[Figure]:
     with PostgresProcess(fsync="on") as server, tempfile.TemporaryDirectory() as folder:
         return [
-            *_speed(server, Path(folder), 30 if quick else 400),
+            *_speed(server, Path(folder), 30 if quick else 1000),
             *_memory(server, Path(folder), quick=quick),
         ]
 
@@ -58,8 +59,9 @@ def _speed(server: PostgresProcess, folder: Path, threads: int) -> list[Figure]:
     origin = _database(server)
     with PostgresSaver.from_conn_string(origin) as saver:
         cast("Any", saver.conn).execute("SET synchronous_commit = off")
-        for number in range(threads):
+        for number in range(min(threads, _DIFFERENT)):
             _converse(saver, number)
+    _multiply(server, origin, threads)
     ((size,),) = server.execute(origin, "SELECT sum(octet_length(blob)) FROM checkpoint_blobs")
     path = folder / "copy.db"
     times: dict[str, list[float]] = {}
@@ -158,6 +160,23 @@ def _converse(saver: BaseCheckpointSaver[Any], number: int) -> None:
         task = str(uuid.UUID(int=dice.getrandbits(128)))
         saver.put_writes(saved, [("messages", messages[-1]), ("step", step)], task)
         parent = checkpoint["id"]
+
+
+def _multiply(server: PostgresProcess, dsn: str, threads: int) -> None:
+    """The same conversations under further names, up to so many."""
+    for table in _TABLES if threads > _DIFFERENT else ():
+        rows = server.execute(
+            dsn,
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' "
+            f"AND table_name = '{table}' AND column_name <> 'thread_id'",
+        )
+        columns = ", ".join(name for (name,) in rows)
+        server.execute(
+            dsn,
+            f"INSERT INTO {table} (thread_id, {columns}) SELECT thread_id || '.' || n, {columns} "
+            f"FROM {table}, generate_series(1, {threads // _DIFFERENT - 1}) AS n",
+        )
+        server.execute(dsn, f"ANALYZE {table}")
 
 
 def _postgres(dsn: str) -> lgx.Use:
