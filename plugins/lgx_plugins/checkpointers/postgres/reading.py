@@ -272,18 +272,15 @@ def _text(cell: bytes | None) -> str:
     return "" if cell is None else cell.decode()
 
 
-def _optional(cell: bytes | None) -> str | None:
-    return None if cell is None else cell.decode()
-
-
 def _channel_blob(thread_id: str, cells: Cells) -> Record:
+    # Here and below: to call something for each cell would be a good part of what a row takes.
     namespace, channel, version, kind, blob, _ = cells
     return ChannelBlob(
         thread_id=thread_id,
-        checkpoint_ns=_text(namespace),
-        channel=_text(channel),
-        version=_text(version),
-        type=_text(kind),
+        checkpoint_ns=(namespace or b"").decode(),
+        channel=(channel or b"").decode(),
+        version=(version or b"").decode(),
+        type=(kind or b"").decode(),
         blob=blob,
     )
 
@@ -292,10 +289,10 @@ def _raw_checkpoint(thread_id: str, cells: Cells) -> Record:
     namespace, identity, parent, kind, document, metadata, _ = cells
     return RawCheckpoint(
         thread_id=thread_id,
-        checkpoint_ns=_text(namespace),
-        checkpoint_id=_text(identity),
-        parent_checkpoint_id=_optional(parent),
-        type=_optional(kind),
+        checkpoint_ns=(namespace or b"").decode(),
+        checkpoint_id=(identity or b"").decode(),
+        parent_checkpoint_id=None if parent is None else parent.decode(),
+        type=None if kind is None else kind.decode(),
         document=UNSET if document is None else Raw(document),
         metadata=UNSET if metadata is None else Raw(metadata),
     )
@@ -306,12 +303,12 @@ def _checkpoint_write(thread_id: str, cells: Cells) -> Record:
     assert idx is not None
     return CheckpointWrite(
         thread_id=thread_id,
-        checkpoint_ns=_text(namespace),
-        checkpoint_id=_text(identity),
-        task_id=_text(task),
+        checkpoint_ns=(namespace or b"").decode(),
+        checkpoint_id=(identity or b"").decode(),
+        task_id=(task or b"").decode(),
         idx=int.from_bytes(idx, "big", signed=True),
-        channel=_text(channel),
-        type=_optional(kind),
+        channel=(channel or b"").decode(),
+        type=None if kind is None else kind.decode(),
         blob=blob,
-        task_path=_optional(path),
+        task_path=None if path is None else path.decode(),
     )
