@@ -10,6 +10,7 @@ from operator import itemgetter
 from msgspec import Struct
 
 from lgx import Context, ThreadRef
+from lgx_plugins.grouping import grouped
 from lgx_plugins.postgres.cell_decoding import CellDecoder
 from lgx_plugins.postgres.decoding import Decoder, Items
 from lgx_plugins.postgres.layout import Field, Layout, cell_literal, text_literal
@@ -36,17 +37,7 @@ class _Keyed(Struct, frozen=True):
 
 def groups(refs: Sequence[ThreadRef]) -> Iterator[Sequence[ThreadRef]]:
     """Threads to read together: small ones up to a group's size, any other alone."""
-    group: list[ThreadRef] = []
-    held = 0
-    for ref in refs:
-        size = _GROUP_BYTES if ref.size_hint is None else ref.size_hint
-        if group and held + size > _GROUP_BYTES:
-            yield group
-            group, held = [], 0
-        group.append(ref)
-        held += size
-    if group:
-        yield group
+    return grouped(refs, lambda ref: ref.size_hint, _GROUP_BYTES)
 
 
 class TooLargeError(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 from lgx import Checkpoint, Context, Loss, Record, ThreadError, decode_line
+from lgx_plugins.grouping import grouped
 from lgx_plugins.sqlite.connection import CHUNK_BYTES
 from lgx_plugins.sqlite.layout import Layout
 from lgx_plugins.sqlite.pages import Cells, Pages, size_of
@@ -50,17 +51,7 @@ class Stored(Struct, frozen=True):
 
 def groups(threads: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
     """Threads to read together: small ones up to a chunk, any other alone."""
-    group: list[Stored] = []
-    held = 0
-    for thread in threads:
-        size = CHUNK_BYTES if thread.size is None else thread.size
-        if group and held + size > CHUNK_BYTES:
-            yield group
-            group, held = [], 0
-        group.append(thread)
-        held += size
-    if group:
-        yield group
+    return grouped(threads, lambda thread: thread.size, CHUNK_BYTES)
 
 
 class Reader(Pages):

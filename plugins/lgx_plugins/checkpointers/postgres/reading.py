@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct
 
 from lgx import ChannelBlob, CheckpointWrite, Context, RawCheckpoint, Record, ThreadRef
 from lgx_plugins.checkpointers.postgres.tables import BLOBS, CHECKPOINTS, WRITES, Tables
+from lgx_plugins.grouping import grouped
 from lgx_plugins.lineage import parents_first
 from lgx_plugins.postgres.layout import text_literal
 from lgx_plugins.postgres.paging import Paging
@@ -25,18 +26,9 @@ _TOO_MUCH = 8 * _GROUP_BYTES  # of a group whose sizes were believed, and are no
 _Identity: TypeAlias = tuple[str, str]
 
 
-def groups(refs: Sequence[ThreadRef]) -> list[list[ThreadRef]]:
+def groups(refs: Sequence[ThreadRef]) -> Iterator[Sequence[ThreadRef]]:
     """Threads to read together: small ones up to a group's size, any other alone."""
-    found: list[list[ThreadRef]] = []
-    room = 0
-    for ref in refs:
-        size = _GROUP_BYTES if ref.size_hint is None else ref.size_hint
-        if not found or size > room:
-            found.append([])
-            room = _GROUP_BYTES
-        found[-1].append(ref)
-        room -= size
-    return found
+    return grouped(refs, lambda ref: ref.size_hint, _GROUP_BYTES)
 
 
 class _Part(Struct, frozen=True):

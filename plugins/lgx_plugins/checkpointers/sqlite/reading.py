@@ -14,6 +14,7 @@ from lgx_plugins.checkpointers.rows.ordering import Deferred, Place
 from lgx_plugins.checkpointers.sqlite.cells import read
 from lgx_plugins.checkpointers.sqlite.listing import placeholders
 from lgx_plugins.checkpointers.sqlite.tables import CHECKPOINTS, WRITES, Tables
+from lgx_plugins.grouping import grouped
 from lgx_plugins.sqlite.connection import CHUNK_BYTES
 from lgx_plugins.sqlite.pages import Cells, Pages, size_of
 
@@ -36,17 +37,7 @@ _ORDERS = {
 
 def groups(refs: Sequence[ThreadRef]) -> Iterator[Sequence[ThreadRef]]:
     """Threads to read together: small ones up to a chunk, any other alone."""
-    group: list[ThreadRef] = []
-    held = 0
-    for ref in refs:
-        size = CHUNK_BYTES if ref.size_hint is None else ref.size_hint
-        if group and held + size > CHUNK_BYTES:
-            yield group
-            group, held = [], 0
-        group.append(ref)
-        held += size
-    if group:
-        yield group
+    return grouped(refs, lambda ref: ref.size_hint, CHUNK_BYTES)
 
 
 class Reader(Pages):
