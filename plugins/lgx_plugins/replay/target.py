@@ -5,7 +5,7 @@ Replay knows no HTTP. Whoever has a server, or a graph in this process, gives it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Reversible, Sequence
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -124,11 +124,11 @@ class Target(Protocol):
 class Follower(Protocol):
     """A target that can call what it makes as the source did."""
 
-    def follow(self, records: Iterable[Checkpoint], before: int) -> None:
+    def follow(self, records: Reversible[Checkpoint], before: int) -> None:
         """Called before each `create`: what is going to be made, one checkpoint after the other.
 
         Args:
-            records: the source's, oldest first; may be read again and again.
+            records: the source's, oldest first; may be read again and again, from either end.
             before: how many checkpoints are made first that stand for none of these.
         """
         ...

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from lgx_plugins.checkpointers.rebuilding.rendering import reading_serde, shown
+from lgx_plugins.checkpointers.rebuilding.unordered import Sets
 
 __all__ = ["Declared"]
 
@@ -36,7 +37,8 @@ class Declared:
         }
         self._adapters: dict[str, Any] = {}
         self._serde = JsonPlusSerializer()
-        self._reading = reading_serde()
+        self._sets = Sets()
+        self._reading = reading_serde(self._sets)
         self._done: set[str] = set()
         self._failed: set[str] = set()
 
@@ -54,7 +56,8 @@ class Declared:
             return value
         try:
             found = self._adapter(channel).validate_python(value)
-            text = shown(self._reading.loads_typed(self._serde.dumps_typed(found)))
+            made = self._reading.loads_typed(self._serde.dumps_typed(found))
+            text = shown(self._sets.aligned(made, value))
             if _same(value, msgspec.json.decode(text)):
                 self._done.add(channel)
                 return found

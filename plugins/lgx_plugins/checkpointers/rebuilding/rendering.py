@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Raw
@@ -12,14 +12,18 @@ from lgx import Checkpoint
 
 __all__ = ["reading_serde", "rendered", "shown"]
 
+_SETS = (("builtins", "set"), ("builtins", "frozenset"))
 _NUL = b"\\u0000"
 
 
-def reading_serde() -> Any:
+def reading_serde(sets: Callable[[Any], Any]) -> Any:
     """A serializer that gives JSON for what it reads: what a class made of it is not called.
 
     Joins keep sets, and find none in the lists that they are given: like servers, such a reader
     sees nothing next where a join is.
+
+    Args:
+        sets: makes of the members of a set what is given for it.
     """
     import ormsgpack
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -38,6 +42,8 @@ def reading_serde() -> Any:
         module, name, given = unpack(data)[:3]
         if code == 0 and (module, name) == ("uuid", "UUID"):
             return f"{given[:8]}-{given[8:12]}-{given[12:16]}-{given[16:20]}-{given[20:]}"
+        if code == 0 and (module, name) in _SETS:
+            return sets(given)
         if code == 1 and (module, name) == ("langgraph.types", "Send"):
             return Send(*given)
         return given
@@ -62,8 +68,12 @@ def _numbers(dtype: str, shape: Sequence[int], order: Any, data: bytes) -> Any:
     return numpy.frombuffer(data, dtype=numpy.dtype(dtype)).reshape(shape, order=order).tolist()
 
 
-def rendered(state: Any, thread_id: str) -> Checkpoint:
-    """A StateSnapshot, as an element of a history."""
+def rendered(state: Any, thread_id: str, values: Any) -> Checkpoint:
+    """A StateSnapshot, as an element of a history.
+
+    Args:
+        values: its own.
+    """
     place = state.config["configurable"]
     parent = None if state.parent_config is None else state.parent_config["configurable"]
     return Checkpoint(
@@ -72,7 +82,7 @@ def rendered(state: Any, thread_id: str) -> Checkpoint:
         checkpoint_id=place["checkpoint_id"],
         parent_checkpoint_id=None if parent is None else parent["checkpoint_id"],
         created_at=state.created_at,
-        values=shown(state.values),
+        values=shown(values),
         next=shown(list(state.next)),
         tasks=shown(
             [

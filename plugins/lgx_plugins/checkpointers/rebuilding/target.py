@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Reversible, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import msgspec
+from msgspec import Raw
 
 from lgx import Checkpoint, LgxError, ThreadError
 from lgx_plugins.checkpointers.rebuilding.originals import Originals
 from lgx_plugins.checkpointers.rebuilding.rendering import reading_serde, rendered
 from lgx_plugins.checkpointers.rebuilding.rows import ThreadRows
 from lgx_plugins.checkpointers.rebuilding.saver import Naming, rows_saver
+from lgx_plugins.checkpointers.rebuilding.unordered import Sets
 from lgx_plugins.checkpointers.rebuilding.updates import Updates, refused
 from lgx_plugins.replay import Edge, Topology
 
@@ -44,7 +48,9 @@ class GraphTarget:
         saver = rows_saver(rows, self._naming, seed=thread_id)
         graph = graph.copy(update={"config": _without_callbacks(graph.config)})
         self.graph = graph.copy(update={"checkpointer": saver})
-        reader = rows_saver(rows, self._naming, reading_serde())
+        self._sets = Sets()
+        self._sources: Reversible[Checkpoint] = ()
+        reader = rows_saver(rows, self._naming, reading_serde(self._sets))
         self._view = graph.copy(update={"checkpointer": reader})
 
     @property
@@ -53,8 +59,9 @@ class GraphTarget:
         originals = self._naming.originals
         return originals is not None and originals.kept
 
-    def follow(self, records: Iterable[Checkpoint], before: int) -> None:
+    def follow(self, records: Reversible[Checkpoint], before: int) -> None:
         """See `lgx_plugins.replay.Follower`."""
+        self._sources = records
         self._naming.originals = Originals(records, before) if self._keep else None
 
     async def create(self, supersteps: Sequence[bytes]) -> None:
@@ -84,11 +91,16 @@ class GraphTarget:
 
     async def history(self) -> AsyncIterator[Checkpoint]:
         """One state after the other: LangGraph itself would load all of them first."""
+        sources = reversed(self._sources)
         for checkpoint_id in self._rows.ids(""):
+            source = next(sources, None)
             try:
                 with _quiet():
                     state = await self._view.aget_state(self.at(checkpoint_id))
-                record = rendered(state, self._thread_id)
+                values = state.values
+                if self._sets.any and source is not None and isinstance(source.values, Raw):
+                    values = self._sets.aligned(values, msgspec.json.decode(source.values))
+                record = rendered(state, self._thread_id, values)
             except LgxError:
                 raise
             except Exception as error:

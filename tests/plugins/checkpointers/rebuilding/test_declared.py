@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from dataclasses import dataclass
 from types import ModuleType
@@ -106,3 +107,54 @@ async def test_what_is_declared_wrongly_stays_as_it_was(
     async with copy() as saver:
         there = await builder().compile(checkpointer=saver).aget_state(source.head())
     assert there.values == {"trips": [{"city": "Oslo", "days": 1, "seen": True}]}
+
+
+class Labelled(TypedDict, total=False):
+    labels: Annotated[set[str], operator.or_]
+    own: frozenset[str]
+    groups: dict[str, set[int]]
+    order: list[str]
+
+
+def _labelling() -> Any:
+    made = StateGraph(Labelled)
+    made.add_node("a", lambda state: {"labels": {"x", "y"}, "own": frozenset("abcdef")})
+    made.add_node("b", lambda state: {"labels": set("pqrstuv"), "groups": {"g": {9, 1, 5, 33}}})
+    made.add_node("c", lambda state: {"labels": {"last"}, "order": ["z", "a", "m"]})
+    for before, after in ((START, "a"), ("a", "b"), ("b", "c")):
+        made.add_edge(before, after)
+    return made
+
+
+async def test_sets_are_sets_again(
+    app: ModuleType, write: Any, bring: Any, copy: Any, named: Any
+) -> None:
+    """Whatever order their members have in JSON: another program has another. What was a list
+    keeps its own; a reducer that joins sets goes on."""
+    source = Place(_labelling())
+    await source.graph.ainvoke({"labels": {"given"}}, source.head())
+    app.labelling = _labelling().compile()  # type: ignore[attr-defined]
+    exported = await write((source, [THREAD]))
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    for values in (line["values"] for line in lines if line.get("values")):
+        for name in {"labels", "own"} & values.keys():
+            values[name].sort()
+        for members in values.get("groups", {}).values():
+            members.sort(reverse=True)
+    exported.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    report = await bring(exported, named("labelling"))
+
+    assert (report.losses, report.fidelity, report.exit_code) == ([], {"replayed": 1}, 0)
+    async with copy() as saver:
+        graph = _labelling().compile(checkpointer=saver)
+        there = [state.values async for state in graph.aget_state_history(source.head())]
+        wanted = [state.values async for state in source.graph.aget_state_history(source.head())]
+        assert there == wanted
+        assert {type(there[0][name]) for name in ("labels", "own", "order")} == {
+            set,
+            frozenset,
+            list,
+        }
+        again = await graph.ainvoke({"labels": {"more"}}, source.head())
+    assert "more" in again["labels"]
