@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
+import msgspec
 from msgspec import Struct
 
 from lgx_plugins.checkpointers.rows.conflicts import Policy
@@ -55,14 +57,31 @@ class Decision(Struct, frozen=True):
 
 def decide(policy: Policy, fitted: Fitted, standing: Item | None) -> Decision:
     item = fitted.item
+    if standing is not None and standing.same_value(item):
+        item = _dated(item, standing.created_at, standing.updated_at)
     course = judge(policy, standing, item)
     if course is Course.LEAVE:
         return Decision(fitted, course)
+    if item.created_at is None or item.updated_at is None:
+        # SqliteStore cannot load an item without times, nor find any beside one.
+        now = datetime.now(UTC).isoformat()
+        item = _dated(item, None if standing is None else standing.created_at, now)
+        item = _dated(item, item.updated_at, None)
+    fitted = msgspec.structs.replace(fitted, item=item)
     if standing is None or course is Course.REPLACE:
         stale = 0 if standing is None else len({*standing.vectors} - {*item.vectors})
         return Decision(fitted, course, put=item.vectors, stale=stale)
     put, apart = vectors_to_put(policy, standing.vectors, item.vectors)
     return Decision(fitted, course, put=put, kept_apart=apart)
+
+
+def _dated(item: Item, created_at: str | None, updated_at: str | None) -> Item:
+    """With these times where it has none."""
+    return msgspec.structs.replace(
+        item,
+        created_at=created_at if item.created_at is None else item.created_at,
+        updated_at=updated_at if item.updated_at is None else item.updated_at,
+    )
 
 
 def land(decisions: Iterable[Decision], landing: Landing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -352,3 +353,44 @@ async def test_fields_that_no_store_has_are_told(new_place: Callable[[str], Any]
     assert [(one.what, one.holdable) for one in outcome.losses] == [
         ("field 'score' of 1 store item", False)
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_item_without_times_gets_those_of_a_store(
+    new_place: Callable[[str], Any], kind: str
+) -> None:
+    """One that stands there keeps its own, a new one gets that of the run: LangGraph's store
+    could load neither without. A second run changes nothing."""
+    place = new_place(kind)
+    with place.store() as store:
+        store.put(("a",), "there", {"text": "there"})
+    before = place.items()
+    items = [StoreItem(namespace=("a",), key=key, value=raw({"text": key}))
+             for key in ("there", "new")]  # fmt: skip
+
+    await written(place, *items)
+
+    after = place.items()
+    assert {key: after[key] for key in before} == before
+    value, created, updated = after[("a",), "new"]
+    assert value == {"text": "new"}
+    assert datetime.now(UTC) - timedelta(minutes=5) < created == updated <= datetime.now(UTC)
+    assert (await written(place, *items)).written is False
+    assert place.items() == after
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_item_without_times_is_not_known_to_be_newer(
+    new_place: Callable[[str], Any], kind: str
+) -> None:
+    """Another value stays; where it is to be replaced, it was changed now, and made when it was."""
+    place = new_place(kind)
+    await written(place, item("k", {"text": "old"}))
+    other = StoreItem(namespace=("a",), key="k", value=raw({"text": "other"}))
+
+    assert [loss.what for loss in (await written(place, other)).losses] == ["store item 'k' of 'a'"]
+    await written(place, other, on_conflict="replace")
+
+    ((value, created, updated),) = place.items().values()
+    assert (value, created) == ({"text": "other"}, datetime.fromisoformat(WHEN))
+    assert updated > created
