@@ -20,6 +20,7 @@ __all__ = [
     "CHUNK_BYTES",
     "connect",
     "create_file",
+    "file_size",
     "open_to_read",
     "state",
     "tables",
@@ -142,6 +143,11 @@ def unguarded(path: Path) -> bool:
 def writable(path: Path) -> bool:
     """Whether the file or directory may be written to."""
     return os.access(path, os.W_OK, effective_ids=True)
+
+
+def file_size(path: Path) -> int:
+    """In bytes; 0 where there is no file."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def state(path: Path) -> object:

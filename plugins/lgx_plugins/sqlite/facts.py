@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lgx import Fact, Probe
 from lgx_plugins.files import check_target
-from lgx_plugins.sqlite.connection import open_to_read, writable
+from lgx_plugins.sqlite.connection import file_size, open_to_read, writable
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.migrations import schema_version
 from lgx_plugins.sqlite.names import Names
@@ -18,11 +19,13 @@ from lgx_plugins.tables import size_words
 if TYPE_CHECKING:
     import aiosqlite
 
-__all__ = ["database_facts", "sink_facts"]
+__all__ = ["LIBRARY", "database_facts", "sink_facts", "target_facts"]
 
 _LITTLE = 256_000_000  # bytes
 
-_LIBRARY = Fact(name="sqlite", value=sqlite3.sqlite_version)
+LIBRARY = Fact(name="sqlite", value=sqlite3.sqlite_version)
+
+Look: TypeAlias = Callable[["aiosqlite.Connection"], Awaitable[Sequence[Fact]]]
 
 
 async def sink_facts(path: Path, names: Names, busy_seconds: float) -> Probe:
@@ -31,18 +34,30 @@ async def sink_facts(path: Path, names: Names, busy_seconds: float) -> Probe:
     Raises:
         LgxError: it cannot become a database of lgx's.
     """
+    return await target_facts(
+        path, busy_seconds, lambda connection: database_facts(connection, path, names)
+    )
+
+
+async def target_facts(path: Path, busy_seconds: float, look: Look) -> Probe:
+    """Of a target, whatever a sink would make of it.
+
+    Args:
+        look: what a database that is there already holds; not called where there is none.
+
+    Raises:
+        LgxError: it cannot become a database.
+    """
     check_target(path)
     free = shutil.disk_usage(path.parent).free
     space = Fact(
         name="free space", value=size_words(free), level="ok" if free >= _LITTLE else "warn"
     )
-    if not _size(path):
-        return Probe(
-            facts=(_LIBRARY, Fact(name="database", value=f"{path} will be created"), space)
-        )
+    if not file_size(path):
+        return Probe(facts=(LIBRARY, Fact(name="database", value=f"{path} will be created"), space))
     connection = await open_to_read(path, busy_seconds)
     try:
-        facts = [*await database_facts(connection, path, names), space]
+        facts = [*await look(connection), space]
     finally:
         await connection.close()
     if not (writable(path) and writable(path.parent)):
@@ -58,7 +73,7 @@ async def database_facts(
     """Size, schema and content."""
     with explained(path):
         version = await schema_version(connection, path, names)
-        facts = [_LIBRARY, Fact(name="database", value=f"{path}, {size_words(_size(path))}")]
+        facts = [LIBRARY, Fact(name="database", value=f"{path}, {size_words(file_size(path))}")]
         if not version:
             facts.append(Fact(name="schema", value=f"no tables of lgx under {names.prefix!r}"))
             return tuple(facts)
@@ -77,7 +92,3 @@ async def database_facts(
                 )
             )
     return tuple(facts)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

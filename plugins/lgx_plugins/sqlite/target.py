@@ -12,7 +12,13 @@ from lgx import UsageError
 from lgx_plugins.blocking import run_to_end
 from lgx_plugins.files import sync_directory
 from lgx_plugins.locks import TargetLock
-from lgx_plugins.sqlite.connection import connect, create_file, open_to_read, writable
+from lgx_plugins.sqlite.connection import (
+    connect,
+    create_file,
+    file_size,
+    open_to_read,
+    writable,
+)
 from lgx_plugins.sqlite.failures import explained
 
 if TYPE_CHECKING:
@@ -73,7 +79,7 @@ class Target:
         Raises:
             LgxError: it cannot be read.
         """
-        if not self._path.exists() or not self._path.stat().st_size:
+        if not file_size(self._path):
             return None
         self._connection = await open_to_read(self._path, self._busy_seconds)
         return self._connection

@@ -29,7 +29,7 @@ from lgx_plugins.checkpointers.rebuilding import (
 from lgx_plugins.checkpointers.rows.encryption import Cipher
 from lgx_plugins.checkpointers.rows.forms import KINDS
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig, identity_of
-from lgx_plugins.checkpointers.sqlite.facts import target_facts
+from lgx_plugins.checkpointers.sqlite.facts import saver_target_facts
 from lgx_plugins.checkpointers.sqlite.marks import another_source, has_marks, read_marks
 from lgx_plugins.checkpointers.sqlite.schema import MARKS, SAVER_TABLES
 from lgx_plugins.checkpointers.sqlite.store_facts import target_store_facts
@@ -97,7 +97,7 @@ class SqliteSaverSink(Sink[SqliteSaverSinkConfig]):
         return {"sqlite": sqlite3.sqlite_version}
 
     async def probe(self, context: Context) -> Probe:
-        found = await target_facts(self._path, self.config.busy_seconds)
+        found = await saver_target_facts(self._path, self.config.busy_seconds)
         store = await target_store_facts(self._path, self.config.busy_seconds)
         return Probe(facts=(*found.facts, *store))
 

@@ -7,29 +7,24 @@ from typing import TYPE_CHECKING
 
 from lgx import Fact
 from lgx_plugins.checkpointers.sqlite.store_tables import STORE, VECTORS, find_store
-from lgx_plugins.sqlite.connection import open_to_read
+from lgx_plugins.sqlite.connection import file_size, open_to_read
 from lgx_plugins.sqlite.failures import explained
 
 if TYPE_CHECKING:
     import aiosqlite
 
-__all__ = ["holds_something", "store_facts", "target_store_facts"]
+__all__ = ["store_facts", "target_store_facts"]
 
 
 async def target_store_facts(path: Path, busy_seconds: float) -> tuple[Fact, ...]:
     """Of a file that need not exist."""
-    if not holds_something(path):
+    if not file_size(path):
         return ()
     connection = await open_to_read(path, busy_seconds)
     try:
         return await store_facts(connection, path)
     finally:
         await connection.close()
-
-
-def holds_something(path: Path) -> bool:
-    """Whether there is a file, and not an empty one."""
-    return path.exists() and path.stat().st_size > 0
 
 
 async def store_facts(connection: aiosqlite.Connection, path: Path) -> tuple[Fact, ...]:

@@ -14,7 +14,6 @@ from lgx import Bundle, Context, ThreadError, WriteOutcome
 from lgx_plugins.blocking import run_blocking
 from lgx_plugins.checkpointers.sqlite import store_schema
 from lgx_plugins.checkpointers.sqlite.config import SqliteSaverSinkConfig
-from lgx_plugins.checkpointers.sqlite.store_facts import holds_something
 from lgx_plugins.checkpointers.sqlite.store_rows import (
     check_item,
     item_cells,
@@ -29,7 +28,7 @@ from lgx_plugins.checkpointers.stores.decisions import Decision, Fitted, decide,
 from lgx_plugins.checkpointers.stores.items import Item, called
 from lgx_plugins.checkpointers.stores.landing import Landing
 from lgx_plugins.checkpointers.stores.vectors import Vector
-from lgx_plugins.sqlite.connection import open_to_read
+from lgx_plugins.sqlite.connection import file_size, open_to_read
 from lgx_plugins.sqlite.failures import explain, explained
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ async def foresee(
     path: Path, config: SqliteSaverSinkConfig, bundle: Bundle, context: Context
 ) -> WriteOutcome:
     """What writing would say, as far as can be told without it."""
-    if not holds_something(path):
+    if not file_size(path):
         return await StoreWriter(None, path, config).preview(bundle, context)
     connection = await open_to_read(path, config.busy_seconds)
     try:
