@@ -16,6 +16,7 @@ from lgx_plugins.checkpointers.postgres.store_tables import (
     find_store,
 )
 from lgx_plugins.checkpointers.stores.items import Room, called, record_of, room
+from lgx_plugins.checkpointers.stores.unread import unread
 from lgx_plugins.postgres.catalog import check_policies, check_rights
 from lgx_plugins.postgres.failures import explained
 from lgx_plugins.postgres.names import Names
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 __all__ = ["store_coverage", "store_items"]
-
-_NAMED = 20
 
 
 async def store_items(
@@ -92,9 +91,8 @@ async def store_items(
                     failed.append(f"{called(texts[0] or '', texts[1] or '')}: {error}")
                     continue
                 yield record
-    if failed:  # after the healthy ones, so that they are kept
-        more = "; …" if len(failed) > _NAMED else ""
-        raise ThreadError(f"{len(failed)} could not be read; {'; '.join(failed[:_NAMED])}{more}")
+    if failed:
+        raise unread(failed)
 
 
 async def store_coverage(connection: Connection, names: Names) -> Room:

@@ -11,6 +11,7 @@ from lgx import Context, StoreItem, ThreadError
 from lgx_plugins.checkpointers.sqlite.store_rows import WHOLE, item_of_row, row_columns
 from lgx_plugins.checkpointers.sqlite.store_tables import STORE, VECTORS, find_store
 from lgx_plugins.checkpointers.stores.items import Room, called, record_of, room
+from lgx_plugins.checkpointers.stores.unread import unread
 from lgx_plugins.sqlite.failures import explained
 from lgx_plugins.sqlite.pages import Pages
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import aiosqlite
 
 __all__ = ["store_coverage", "store_items"]
-
-_NAMED = 20
 
 
 async def store_items(
@@ -62,9 +61,8 @@ async def store_items(
                     failed.append(f"{called(_shown(cells[0]), _shown(cells[1]))}: {error}")
                     continue
                 yield record
-    if failed:  # after the healthy ones, so that they are kept
-        more = "; …" if len(failed) > _NAMED else ""
-        raise ThreadError(f"{len(failed)} could not be read; {'; '.join(failed[:_NAMED])}{more}")
+    if failed:
+        raise unread(failed)
 
 
 async def _odd_vectors(pages: Pages, *, known: bool, there: bool) -> int:
