@@ -16,6 +16,7 @@ from typing import Any
 from lgx import ThreadError
 from lgx_plugins.checkpointers.serde import messages
 from lgx_plugins.checkpointers.serde.imports import SAFE
+from lgx_plugins.checkpointers.serde.redistimes import native
 
 __all__ = ["of_channels", "of_write"]
 
@@ -110,6 +111,10 @@ def _revived(value: Any) -> Any:
         return [_revived(one) for one in value]
     if not isinstance(value, dict):
         return value
+    if _is_constructor(value) and value["lc"] == 2 and not value.get("kwargs"):
+        own = native(value.get("id"), value.get("args"))
+        if own is not None:
+            return _extension(own[0], *own[1])
     revived = {key: _revived(one) for key, one in value.items()}
     if _is_constructor(revived):
         return _constructed(revived)
@@ -199,16 +204,13 @@ def _of_langchain(path: list[str], name: str, kwargs: dict[str, Any]) -> Any:
 
 
 def _model(module: str, name: str, kwargs: dict[str, Any]) -> Any:
+    return _extension(5, module, name, kwargs, "model_validate_json")
+
+
+def _extension(code: int, *parts: Any) -> Any:
     import ormsgpack
 
-    payload = (module, name, kwargs, "model_validate_json")
-    return ormsgpack.Ext(5, ormsgpack.packb(payload))
-
-
-def _extension(code: int, module: str, name: str, what: Any) -> Any:
-    import ormsgpack
-
-    return ormsgpack.Ext(code, ormsgpack.packb((module, name, what)))
+    return ormsgpack.Ext(code, ormsgpack.packb(parts))
 
 
 def _bytes(text: Any) -> Any:
