@@ -122,8 +122,8 @@ class _Execution:
         if len(parts) == 1 or not all(forms) or set(forms[0]) & set(forms[1]):
             if len(parts) == 2:
                 sources = [part.source for part in parts]
-                states = any(STATE_WORDS in own for own in forms)
-                self._found.level = level_of(sources, self._asked, states=states)
+                any_states = any(STATE_WORDS in own for own in forms)
+                self._found.level = level_of(sources, self._asked, states=any_states)
             return True
         told = " and ".join(
             f"{part.title}, has checkpoints {' and '.join(own)}"
