@@ -17,6 +17,11 @@ from lgx_plugins.checkpointers.stores.vectors import Vector
 __all__ = ["Decision", "Fitted", "decide", "land"]
 
 _REPLACED = "they were of values that were replaced"
+_UNDATED = (
+    "times",
+    "they came without, as no store of LangGraph's could load them: that of the run was given",
+    False,
+)
 _OTHERS = "other vectors stand there for the same values, which another model made"
 
 
@@ -62,12 +67,14 @@ def decide(policy: Policy, fitted: Fitted, standing: Item | None) -> Decision:
     course = judge(policy, standing, item)
     if course is Course.LEAVE:
         return Decision(fitted, course)
+    without = fitted.without
     if item.created_at is None or item.updated_at is None:
         # SqliteStore cannot load an item without times, nor find any beside one.
         now = datetime.now(UTC).isoformat()
         item = _dated(item, None if standing is None else standing.created_at, now)
         item = _dated(item, item.updated_at, None)
-    fitted = msgspec.structs.replace(fitted, item=item)
+        without += (_UNDATED,)
+    fitted = msgspec.structs.replace(fitted, item=item, without=without)
     if standing is None or course is Course.REPLACE:
         stale = 0 if standing is None else len({*standing.vectors} - {*item.vectors})
         return Decision(fitted, course, put=item.vectors, stale=stale)

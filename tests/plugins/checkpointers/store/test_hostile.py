@@ -12,9 +12,12 @@ from lgx.config import convert
 from lgx.testing import make_context, make_run
 from lgx_plugins.checkpointers.sqlite import SqliteSaverSink
 
+WHEN = "2026-01-01T00:00:00+00:00"
+
 
 def _item(key: str, **extra: Any) -> StoreItem:
     fields: dict[str, Any] = {"extra": extra} if extra else {}
+    fields |= {"created_at": WHEN, "updated_at": WHEN}
     return StoreItem(namespace=("n",), key=key, value=raw({"new": key}), **fields)
 
 
@@ -47,13 +50,7 @@ async def test_a_row_that_is_no_item_is_left_and_told_and_the_others_arrive(
     place.sql("UPDATE store SET value = '{' WHERE key = 'a'")
     place.sql("UPDATE store SET ttl_minutes = 9e999 WHERE key = 'b'")
     place.sql("UPDATE store SET updated_at = '2001-01-01 00:00:00'")
-    items = [
-        StoreItem(
-            namespace=("n",), key=key, value=raw({"new": key}),
-            updated_at="2026-01-01T00:00:00+00:00",
-        )
-        for key in "abcd"
-    ]  # fmt: skip
+    items = [_item(key) for key in "abcd"]
 
     outcome = await _written(place, *items, dry=dry)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from langgraph.store.postgres.base import MIGRATIONS as IN_POSTGRES
 from langgraph.store.sqlite.base import MIGRATIONS as IN_SQLITE
@@ -298,12 +299,12 @@ def hostile() -> list[StoreItem]:
         StoreItem(namespace=("a",), key="empty"),
         item("nul\0key"),
         item("nul", "a\0b"),
-        StoreItem(namespace=("a",), key="lone", value=Raw(b'"\\ud800"')),
-        StoreItem(namespace=("a",), key="large", value=Raw(b"1e400000")),
+        msgspec.structs.replace(item("lone"), value=Raw(b'"\\ud800"')),
+        msgspec.structs.replace(item("large"), value=Raw(b"1e400000")),
         item("time", created_at="noon"),
         item("ttl", extra={"ttl_minutes": raw(1 << 40)}),
         item("k" * 5000 + "\U0001f388"),
-        StoreItem(namespace=("a",), key="deep", value=Raw(b"[" * 20_000 + b"]" * 20_000)),
+        msgspec.structs.replace(item("deep"), value=Raw(b"[" * 20_000 + b"]" * 20_000)),
     ]
 
 
@@ -360,7 +361,7 @@ async def test_an_item_without_times_gets_those_of_a_store(
     new_place: Callable[[str], Any], kind: str
 ) -> None:
     """One that stands there keeps its own, a new one gets that of the run: LangGraph's store
-    could load neither without. A second run changes nothing."""
+    could load neither without. That is told, and a second run changes nothing."""
     place = new_place(kind)
     with place.store() as store:
         store.put(("a",), "there", {"text": "there"})
@@ -368,8 +369,11 @@ async def test_an_item_without_times_gets_those_of_a_store(
     items = [StoreItem(namespace=("a",), key=key, value=raw({"text": key}))
              for key in ("there", "new")]  # fmt: skip
 
-    await written(place, *items)
+    outcome = await written(place, *items)
 
+    assert [(one.what, one.holdable) for one in outcome.losses] == [
+        ("times of 1 store item", False)
+    ]
     after = place.items()
     assert {key: after[key] for key in before} == before
     value, created, updated = after[("a",), "new"]
