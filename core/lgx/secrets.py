@@ -10,7 +10,7 @@ from pathlib import Path
 from lgx.errors import UsageError
 from lgx.hints import unreadable
 
-__all__ = ["Secret", "redact", "redact_url", "resolve_reference"]
+__all__ = ["Secret", "is_place", "redact", "redact_url", "resolve_reference"]
 
 _MASK = "***"
 
@@ -87,6 +87,14 @@ _URL_PASSWORD = re.compile(
 _QUERY_PASSWORD = re.compile(
     r"([?&;][\w.-]*(?:password|passwd|pwd|secret|token|signature|key)=)[^&\s\"'<>]+", re.IGNORECASE
 )
+
+
+_PLACE = re.compile(r"[a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-f:.]+\])(:\d+)?(/\d*)?", re.IGNORECASE)
+
+
+def is_place(text: str) -> bool:
+    """Whether an address tells nothing but where a server is: no user, path or query."""
+    return _PLACE.fullmatch(text) is not None
 
 
 def redact_url(text: str) -> str:

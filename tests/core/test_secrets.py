@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lgx import Secret, UsageError, redact_url
-from lgx.secrets import redact, resolve_reference
+from lgx.secrets import is_place, redact, resolve_reference
 
 
 def test_a_secret_does_not_print_itself() -> None:
@@ -117,6 +117,24 @@ def test_no_password_that_is_no_port_survives(password: str) -> None:
     """Whatever it is made of; `12/…` alone looks like a port and a path."""
     password = "x" + password
     assert password not in redact_url(f"postgresql://user:{password}@host/db")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("redis://localhost", True),
+        ("redis://127.0.0.1:6379/0", True),
+        ("rediss://[::1]:6379/", True),
+        ("redis://user@h:6379/0", False),
+        ("redis://:p@h", False),
+        ("redis://h:6379/0?password=p", False),
+        ("https://hooks.example.com/T0/secret", False),
+        ("redis://h/0\nsecret", False),
+        ("a-key", False),
+    ],
+)
+def test_an_address_without_user_path_and_query_is_no_secret(text: str, *, place: bool) -> None:
+    assert is_place(text) is place
 
 
 def test_known_secrets_are_replaced_the_longest_first() -> None:

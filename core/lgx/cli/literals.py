@@ -10,6 +10,7 @@ from lgx.cli.flags import resolved_env
 from lgx.cli.scan import Scan
 from lgx.cli.session import Session, is_reference
 from lgx.config import OptionInfo
+from lgx.secrets import is_place
 from lgx.spec import Use
 
 __all__ = ["learn_of_endpoints", "learn_of_use"]
@@ -64,4 +65,8 @@ def _literals(value: object, info: OptionInfo) -> list[str]:
         texts = [text if separator else key for key, separator, text in pairs]
     else:
         texts = [value]
-    return [text for text in texts if isinstance(text, str) and text and not is_reference(text)]
+    return [
+        text
+        for text in texts
+        if isinstance(text, str) and text and not is_reference(text) and not is_place(text)
+    ]

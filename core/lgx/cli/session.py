@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from lgx.cli.wrapping import columns_of, shortened, wrapped
 from lgx.registry import Registry
-from lgx.secrets import Secret, redact
+from lgx.secrets import Secret, is_place, redact
 
 __all__ = ["Session", "is_reference", "printable"]
 
@@ -37,7 +37,7 @@ class Session:
     def learn(self, value: object) -> None:
         """Remembers every secret within a config or an option, so that it is never printed."""
         if isinstance(value, Secret):
-            self._secrets.add(value.reveal())
+            self.learn_text(value.reveal())
         elif isinstance(value, Struct):
             self.learn(structs.asdict(value))
         elif isinstance(value, Mapping):
@@ -47,7 +47,8 @@ class Session:
                 self.learn(item)
 
     def learn_text(self, text: str) -> None:
-        self._secrets.add(text)
+        if not is_place(text):  # which messages have to name
+            self._secrets.add(text)
 
     def redact(self, text: str) -> str:
         """The text without known secrets, without those of the environment that are named

@@ -26,6 +26,17 @@ def test_a_literal_on_the_command_line_draws_a_warning(lgx: Lgx) -> None:
     assert lgx("run", *ENDS, "--quiet", f"--source-api-key={CANARY}") == (0, "", WARNING)
 
 
+def test_the_mere_address_of_a_server_is_no_secret(lgx: Lgx) -> None:
+    """Where an option may hold a password and does not; messages have to name it."""
+    address = "redis://localhost:6379/0"
+    flags = ("--source-api-key", address)
+
+    assert lgx("run", *ENDS, "--quiet", *flags) == (0, "", "")
+    shown = lgx("doctor", "--source", "redis-saver", "--source-url", "redis://127.0.0.1:1/0")
+    assert "redis://127.0.0.1:1/0" in shown.out
+    assert shown.err == ""
+
+
 def test_a_literal_among_headers_draws_a_warning(lgx: Lgx) -> None:
     """Values of pairs may be secrets as well; a reference is resolved, a literal warned of."""
     literal = ("--source-headers", f"authorization=Bearer {CANARY}")
