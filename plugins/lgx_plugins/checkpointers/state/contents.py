@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from lgx import Checkpoint, RawCheckpoint, Record, Thread
+from lgx import Checkpoint, RawCheckpoint, Record, Thread, ThreadError
 from lgx_plugins.checkpointers.serde import TAG
 from lgx_plugins.checkpointers.serde.text import encode_tree, parse
 from lgx_plugins.checkpointers.state.rendering import Opener, Typed
@@ -77,14 +77,14 @@ def _content(record: RawCheckpoint, stored: Stored, rows: Rows, opener: Opener) 
             parts = [_neutral(typed, opener, f"a send to {what}") for typed in sends]
             values[SENDS] = b"[%s]" % b",".join(parts)
     extra = {
-        "channel_versions": Raw(encode_tree(versions)),
-        "versions_seen": Raw(encode_tree(stored.seen)),
-        "format": Raw(b"%d" % stored.version),
+        "channel_versions": _told(versions, what),
+        "versions_seen": _told(stored.seen, what),
+        "format": _told(stored.version, what),
         "pending_writes": Raw(_writes(writes, opener, what)),
         _PATHS: Raw(encode_tree(sorted({(one.task_id, one.path or "") for one in writes}))),
     }
     if stored.updated is not None:
-        extra["updated_channels"] = Raw(encode_tree(stored.updated))
+        extra["updated_channels"] = _told(stored.updated, what)
     metadata = _metadata(stored)
     if metadata is UNSET and stored.metadata is not None:
         extra["metadata_is"] = Raw(encode_tree(stored.metadata))
@@ -98,6 +98,13 @@ def _content(record: RawCheckpoint, stored: Stored, rows: Rows, opener: Opener) 
         metadata=metadata,
         extra=extra,
     )
+
+
+def _told(tree: Any, what: str) -> Raw:
+    try:
+        return Raw(encode_tree(tree))
+    except TypeError as error:
+        raise ThreadError(f"{what} cannot be compared with others: {error}") from None
 
 
 def _sends(record: RawCheckpoint, stored: Stored, rows: Rows) -> Sequence[Typed]:

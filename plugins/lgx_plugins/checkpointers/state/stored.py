@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct, UnsetType
+from msgspec import Raw, Struct, UnsetType
 
 from lgx import RawCheckpoint, ThreadError
 from lgx_plugins.checkpointers.rows.forms import stored_metadata
@@ -84,14 +84,20 @@ def _of_whole(record: RawCheckpoint, opener: Opener, what: str) -> Stored:
         raise ThreadError(f"{what} has no document; look at what wrote it")
     kind, blob = opener.opened((record.type, record.blob), what)
     parts = take_apart(kind or "", blob or b"", what)
-    fields = {key: msgspec.json.decode(value) for key, value in parts.fields.items()}
-    versions = {key: msgspec.json.decode(value) for key, value in parts.versions.items()}
+    fields, versions = _decoded(parts.fields, what), _decoded(parts.versions, what)
     found = {channel: (parts.kind, bytes(value)) for channel, value in parts.values.items()}
     stored = _stored(record, fields, versions, what)
     stored.values.update(found)
     if parts.sends is not None and stored.sends_apart:
         stored.values.setdefault(SENDS, (parts.kind, bytes(parts.sends)))
     return stored
+
+
+def _decoded(parts: Mapping[str, Raw], what: str) -> dict[str, Any]:
+    try:
+        return {key: msgspec.json.decode(value) for key, value in parts.items()}
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ThreadError(f"{what} is no JSON object that can be read: {error}") from None
 
 
 def _of_split(record: RawCheckpoint, values: Values, what: str) -> Stored:
