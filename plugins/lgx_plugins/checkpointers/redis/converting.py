@@ -35,7 +35,7 @@ from lgx_plugins.checkpointers.rows.forms import check_row, is_split, stored_met
 from lgx_plugins.checkpointers.rows.joining import Joiner
 from lgx_plugins.checkpointers.rows.parts import take_apart
 from lgx_plugins.checkpointers.rows.redisform import EXPIRES, SCORE, SHALLOW, is_redis
-from lgx_plugins.checkpointers.serde.redisdump import Dump
+from lgx_plugins.checkpointers.serde.redisdump import LOOKALIKE, Dump, may_look_marked
 from lgx_plugins.ids import id_digest
 
 __all__ = ["Converted", "Document"]
@@ -209,6 +209,8 @@ class Converted:
                     f"a write of channel {record.channel!r} is of type {kind!r}, which RedisSaver "
                     "does not load"
                 )
+            if kind == "json" and may_look_marked(blob):
+                self.lost[record.channel, LOOKALIKE] = None
             text = dumped(
                 {
                     "thread_id": thread,

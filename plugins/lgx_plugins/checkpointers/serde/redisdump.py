@@ -19,13 +19,17 @@ from lgx_plugins.checkpointers.serde.imports import SAFE
 from lgx_plugins.checkpointers.serde.messages import BY_TYPE, is_message
 from lgx_plugins.checkpointers.serde.tags import TAG
 
-__all__ = ["Dump"]
+__all__ = ["LOOKALIKE", "Dump", "may_look_marked"]
 
 _Tree: TypeAlias = Any
 
 _neutral = msgspec.json.Decoder()
 _INTEGERS = range(-(1 << 63), 1 << 64)
 _BUILTINS = "builtins"
+_IN_WRITES = (b'"__send__"', b'"__interrupt__"', b'"__delta_snapshot__"')
+
+LOOKALIKE = "a dict that looks like a mark of RedisSaver's"
+"""What is said to be lost of it."""
 
 
 class Dump:
@@ -93,7 +97,7 @@ class Dump:
     def _object(self, fields: Mapping[str, Any], *, enveloped: bool) -> _Tree:
         made = {key: self._of(one, enveloped=enveloped) for key, one in fields.items()}
         if _looks_marked(made, enveloped=enveloped):
-            self._less("a dict that looks like a mark of RedisSaver's")
+            self._less(LOOKALIKE)
         return made
 
     def _send(self, value: dict[str, Any], *, enveloped: bool) -> _Tree:
@@ -212,6 +216,12 @@ def _key(key: _Tree) -> str:
     if isinstance(key, str):
         return key
     return msgspec.json.encode(key).decode()
+
+
+def may_look_marked(text: bytes) -> bool:
+    """Whether RedisSaver might take an object in a write's JSON, which other savers load by the
+    same rules but for these, for something else."""
+    return any(name in text for name in _IN_WRITES)
 
 
 def _looks_marked(fields: Mapping[str, Any], *, enveloped: bool) -> bool:

@@ -159,3 +159,21 @@ async def test_a_saver_that_goes_on_while_a_run_is_under_way_is_not_written_over
                 before = other.everything()
     assert "changed there after lgx wrote it" in (outcome.error or "")
     assert other.everything() == before
+
+
+async def test_writes_of_javascript_that_look_like_marks_are_told(store: Any) -> None:
+    """RedisSaver would make a Send of what is a dict to every other saver."""
+    rows = [
+        RawCheckpoint(
+            thread_id="t", checkpoint_ns="", checkpoint_id="1", type="json",
+            blob=b'{"v":4,"id":"1","ts":"2026-01-01T00:00:00+00:00","channel_values":{}}',
+            metadata=Raw(b"{}"),
+        ),
+        CheckpointWrite(
+            thread_id="t", checkpoint_ns="", checkpoint_id="1", task_id="a", idx=0, channel="c",
+            type="json", blob=b'[{"__send__":true,"node":"n","arg":1}]', task_path="",
+        ),
+    ]  # fmt: skip
+    outcome = await _written(store, rows)
+    assert "channel 'c' (a dict that looks like a mark of RedisSaver's)" in (outcome.error or "")
+    assert store.json() == {}
