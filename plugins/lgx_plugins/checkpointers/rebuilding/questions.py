@@ -13,7 +13,7 @@ from msgspec import Raw, Struct, UnsetType
 from lgx import Checkpoint
 from lgx_plugins.checkpointers.rebuilding.target import GraphTarget
 
-__all__ = ["Asked", "put_questions"]
+__all__ = ["Asked", "put_questions", "unplaced"]
 
 _NOTHING = (b"null", b"[]", b'""')
 
@@ -69,6 +69,11 @@ async def put_questions(
         if _of_interest(record):
             await _put(record, checkpoint_id, target, found, newest=number == len(ids))
     return found
+
+
+def unplaced(records: Iterable[Checkpoint]) -> Asked:
+    """What there is to say where nothing tells which checkpoint stands for which of these."""
+    return Asked(unplaced=sum(len(_of_interest(record)) for record in records))
 
 
 def _of_interest(record: Checkpoint) -> list[_Task]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, UnsetType
 
 from lgx import Bundle, Checkpoint, Loss, Origin, Record, Spool, Thread, ThreadOrigin
-from lgx_plugins.checkpointers.rebuilding.questions import Asked, put_questions
+from lgx_plugins.checkpointers.rebuilding.questions import Asked, put_questions, unplaced
 from lgx_plugins.checkpointers.rebuilding.rows import ThreadRows
 from lgx_plugins.checkpointers.rebuilding.target import GraphTarget
 from lgx_plugins.replay import GraphMemory, Outcome, RefusedError, replay_thread
@@ -100,11 +100,12 @@ async def _finish(
     bundle: Bundle, target: GraphTarget, outcome: Outcome, rows: ThreadRows, spool: Spool
 ) -> Copy:
     made = [one for number, one in enumerate(target.ids()) if number not in outcome.inserted]
-    asked = Asked()
     if outcome.fidelity == "latest":
         asked = await put_questions(_newest(bundle), made[-1:], target)
     elif len(made) == sum(1 for _ in root_checkpoints(bundle)):
         asked = await put_questions(root_checkpoints(bundle), made, target)
+    else:
+        asked = unplaced(root_checkpoints(bundle))
     batch: list[Record] = []
     for record in rows.records(bundle.thread_id):
         batch.append(record)
