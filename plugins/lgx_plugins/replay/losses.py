@@ -30,6 +30,10 @@ _EXCUSES = {
         "what an input dropped",
         "an update as input leaves it due until the next step, where a run does not",
     ),
+    "phantom": (
+        "tasks that are shown as due and did not run",
+        "a join's rows held what arrived later, so that its node shows too early; no update does",
+    ),
     "waiting": (
         "the results of finished tasks",
         "beside tasks that wait no update tells of them, so that they run again",

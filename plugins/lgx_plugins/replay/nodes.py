@@ -28,20 +28,22 @@ def variants(step: Step, parent: Parent | None, graph: GraphMemory) -> list[Name
     """
     tasks = [] if parent is None else sorted(parent.tasks, key=lambda task: task.order)
     if parent is not None and step.source != "update":
-        told = [(task.name, task.writes) for task in tasks]
+        # A run goes on when all have finished: what has no result beside others did not run.
+        done = [task for task in tasks if task.result is not None]
+        told = [(task.name, task.writes) for task in done or tasks]
         told += [(node, ()) for node in parent.hidden]
         if told:
             return [tuple(told)]
     unknown: list[Named] = [((node, ()),) for node in candidates(step, parent, graph)]
-    done = tuple((task.name, task.writes) for task in tasks if task.result is not None)
-    if parent is None or step.source != "update" or not done:
+    ended = tuple((task.name, task.writes) for task in tasks if task.result is not None)
+    if parent is None or step.source != "update" or not ended:
         return unknown
-    known: list[Named] = [done]
-    if len(done) < len(tasks):
-        known.append((*done, (END, None)))  # all that was due was dropped, and this applied
-    if len(done) > 1:
-        known += [(one,) for one in done]
-    if len(done) < len(tasks) and step.next == parent.next:
+    known: list[Named] = [ended]
+    if len(ended) < len(tasks):
+        known.append((*ended, (END, None)))  # all that was due was dropped, and this applied
+    if len(ended) > 1:
+        known += [(one,) for one in ended]
+    if len(ended) < len(tasks) and step.next == parent.next:
         return [*unknown[:_LIKELY], *known, *unknown[_LIKELY:]]
     return known + unknown
 
