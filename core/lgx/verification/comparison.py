@@ -176,7 +176,14 @@ class Comparison:
                 self._compare_derived((left, right), rows, findings)
             return None
         one, other = self._histories((left, right), rows)
-        compare_rebuilt(self._scope, (left, right), (one, other), findings, self._excused)
+        compare_rebuilt(
+            self._scope,
+            (left, right),
+            (one, other),
+            findings,
+            self._excused,
+            derived=self._derived,
+        )
         reached = labelled[-1].fidelity or "unfinished"
         self._found.replayed[reached] = self._found.replayed.get(reached, 0) + 1
         return reached

@@ -48,10 +48,10 @@ def compare_rebuilt(
     """
     # Of two that were rebuilt the source's is the one that the other can have been made of.
     first = 1 if entries[0].mark is not None and entries[1].mark is None else 0
-    if derived is not None:
+    if derived is not None and entries[0].mark is entries[1].mark is None:
         first = 1 - derived
-    copied = derived is not None
-    _Comparison(scope, first, histories, findings, excused, derived=copied).run()
+    copied = derived == 1 - first
+    _Comparison(scope, first, histories, findings, excused, derived=derived).run()
     lasts = histories[0].last, histories[1].last
     base = histories[1 - first].base()
     fields = compare_own(scope, entries, first, lasts, base, excused, derived=copied)
@@ -76,19 +76,19 @@ class _Comparison:
         findings: Findings,
         excused: Excuses,
         *,
-        derived: bool,
+        derived: int | None,
     ) -> None:
         """
         Args:
             first: the side that has the original.
-            derived: whether the other one's states were worked out of rows.
         """
         self._scope = scope
         self._first = first
         self._histories = histories
         self._findings = findings
         self._excused = excused
-        self._derived = derived
+        self._derived = derived == 1 - first  # the copy
+        self._from_rows = derived == first
         self._knows = {
             name: scope.knows("checkpoint", name)
             for name in ("metadata", "next", "parent_checkpoint_id")
@@ -259,6 +259,8 @@ class _Comparison:
 
     def _may_wait(self, original: Row, copy: Row) -> bool:
         """Whether a later checkpoint may excuse its `next`: rows tell of all that is due."""
+        if self._from_rows:
+            return not _due(copy) - _due(original)
         return original.head.ended or (self._derived and not _due(original) - _due(copy))
 
     def _put_off(self, own: bytes, found: _Different) -> None:

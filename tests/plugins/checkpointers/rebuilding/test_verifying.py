@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 import lgx
 from lgx import Verification
@@ -92,3 +94,31 @@ async def test_what_a_rebuilt_copy_lacks_is_found(
     (difference,) = found.differences
     assert difference.fields == fields
     assert difference.checkpoints > 0
+
+
+async def test_joins_of_a_checkpointer_s_are_not_missed_on_a_server(
+    write: Any, app: ModuleType, tmp_path: Path
+) -> None:
+    """Rows tell that a node is due that waits for several others, servers do not."""
+    case = next(one for one in CASES if one.name == "join of sends")
+    path = tmp_path / "rows.db"
+    with SqliteSaver.from_conn_string(str(path)) as saver:
+        config: Any = {"configurable": {"thread_id": THREAD}}
+        case.build().compile(checkpointer=saver).invoke({"log": ["in"]}, config)
+    server = Place(case.build())
+    await server.graph.ainvoke({"log": ["in"]}, server.head())
+    exported = of_a_server(await write((server, [THREAD])))
+    head, thread, *states = exported.read_text().splitlines()
+    label = {"source": f"sqlite-saver:{path}", "fidelity": "replayed"}
+    own = {"metadata": {"lgx": label}, "status": "idle", "values": json.loads(states[-1])["values"]}
+    thread = json.dumps({**json.loads(thread), **own})
+    exported.write_text("\n".join([head, thread, *states]) + "\n")
+
+    found = await lgx.verify_async(
+        lgx.use("sqlite-saver", path=path), lgx.use("ndjson", path=exported)
+    )
+
+    assert found.differences == []
+    assert (found.exit_code, found.replayed) == (0, {"replayed": 1})
+    told = "next of steps that wait for several others"
+    assert any(left.what.startswith(told) for left in found.left_out)
