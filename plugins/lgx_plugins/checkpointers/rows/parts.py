@@ -97,8 +97,8 @@ def _of_msgpack(document: bytes, what: str) -> Parts:
         raise
     except Exception as error:  # of the decoder: whatever damaged bytes lead to
         raise ThreadError(
-            f"{what} cannot be taken apart: its document is no checkpoint in msgpack "
-            f"({type(error).__name__})"
+            f"{what} cannot be taken apart: its document is no checkpoint in msgpack; "
+            "copy it as it is, into tables of its own layout or an archive"
         ) from error
     return parts
 

@@ -319,7 +319,7 @@ REFUSED = {
     "no document": (msgspec.structs.replace(whole({}), blob=None), "no document"),
     "cut short": (
         msgspec.structs.replace(whole({}), blob=(whole({"a": "xyz"}).blob or b"")[:-5]),
-        "no checkpoint in msgpack",
+        "no checkpoint in msgpack; copy it as it is, into tables of its own layout or an archive",
     ),
     "empty": (msgspec.structs.replace(whole({}), blob=b""), "no checkpoint in msgpack"),
     "more than one": (
