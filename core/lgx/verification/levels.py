@@ -107,10 +107,16 @@ def derived_of(
     if level != "states" or len(both) != 1:
         return None
     other = 1 - both[0]
-    served = identities[other].startswith(_SERVERS) or all(
+    served = _made_of(identities[other]).startswith(_SERVERS) or all(
         _PLACE in map(shown, names) for kind, names in shapes[other] if kind == "checkpoint"
     )
     return both[0] if served else None
+
+
+def _made_of(identity: str) -> str:
+    """The place that an archive was made of, which its identity ends with; others as they are."""
+    kind, _, rest = identity.partition(":")
+    return rest.partition("/")[2] if kind == "archive" else identity
 
 
 def remedy_of(sources: Sequence[SourceBase[Any]], states: Sequence[bool]) -> str:

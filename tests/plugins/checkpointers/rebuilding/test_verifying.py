@@ -122,3 +122,19 @@ async def test_joins_of_a_checkpointer_s_are_not_missed_on_a_server(
     assert (found.exit_code, found.replayed) == (0, {"replayed": 1})
     told = "next of steps that wait for several others"
     assert any(left.what.startswith(told) for left in found.left_out)
+
+
+async def test_an_archive_of_a_server_is_compared_as_its_export_is(
+    write: Any, bring_with: Any, tmp_path: Path
+) -> None:
+    case = CASES[0]
+    source = Place(case.build(), **case.options)
+    await case.play(source)
+    exported = of_a_server(await write((source, [THREAD])))
+    await bring_with(case, exported)
+    archive = lgx.use("archive", path=tmp_path / "archive")
+    await lgx.run_async(lgx.use("ndjson", path=exported), archive)
+
+    found = await lgx.verify_async(archive, lgx.use("sqlite-saver", path=tmp_path / "copy.db"))
+
+    assert (found.exit_code, found.differences) == (0, [])
