@@ -46,6 +46,8 @@ class StoreLock:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         who = f"process {os.getpid()} on host {socket.gethostname()} since {now}"
         value = msgspec.json.encode(_Holder(secrets.token_hex(16), who))
+        # `release` must know of it, even if this is cancelled before the answer has come.
+        self._value, self._context = value, context
         answer = await self._server.ask(context, "SET", self._key, value, "NX", "PX", _MILLISECONDS)
         if answer is None and await self._held(context) != value:  # not by an answer that was lost
             raise LockedError(
@@ -53,8 +55,6 @@ class StoreLock:
                 " wait for it to end (a killed one's lock ends within 30 seconds), or write "
                 "elsewhere"
             )
-        self._value = value
-        self._context = context
         self._prolonging = asyncio.create_task(self._prolong(context))
 
     async def check(self, context: Context) -> None:
