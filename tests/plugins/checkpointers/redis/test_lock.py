@@ -29,6 +29,7 @@ class _Slow:
                 return self.held
             case "DEL":
                 self.held = None
+        return None
 
 
 async def test_a_lock_that_was_taken_and_not_yet_answered_is_given_back() -> None:
