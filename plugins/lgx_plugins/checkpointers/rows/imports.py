@@ -3,7 +3,7 @@ checkpoint runs what it names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lgx import Fact, Secret, ThreadError
 from lgx_plugins.checkpointers.rows.encryption import Cipher, is_encrypted
@@ -72,12 +72,12 @@ class Imports:
             names |= found
 
     def facts(self) -> tuple[Fact, ...]:
-        """Of what was found: a warning for each name that LangGraph does not know to be harmless,
-        and for values that could not be looked into."""
+        """Of what was found: the names that LangGraph knows to be harmless, a warning for each
+        other one, and for values that could not be looked into."""
         shown = [(name, _LOADED) for name in unsafe(self._names)]
-        known = len(self._names) - len(shown)
+        known = sorted(self._names - {name for name, _ in shown})
         shown += [(name, _LOADED_ONCE) for name in unsafe(self._of_metadata - self._names)]
-        facts = [Fact(name="imports", value=f"{known} names that LangGraph knows to be harmless")]
+        facts = [Fact(name="imports", value=_harmless(known))]
         facts += [_warning(_text(name, when)) for name, when in shown[:_MOST]]
         if len(shown) > _MOST:
             least = "at least " if len(self._names) >= _KEPT else ""
@@ -96,6 +96,14 @@ class Imports:
 
 def _warning(value: str) -> Fact:
     return Fact(name="imports", value=value, level="warn")
+
+
+def _harmless(names: Sequence[Name]) -> str:
+    count = f"{len(names)} name{'' if len(names) == 1 else 's'} that LangGraph knows to be harmless"
+    if not names:
+        return count
+    listed = ", ".join(".".join(map(_shown, name)) for name in names[:_MOST])
+    return f"{count}: {listed}{', …' if len(names) > _MOST else ''}"
 
 
 def _text(name: Name, when: str) -> str:

@@ -87,14 +87,14 @@ async def test_every_name_is_told_and_none_is_imported(
     assert caplog.records == []
 
 
-async def test_what_is_harmless_is_counted_and_the_checkpointer_reads_on_as_before(
+async def test_what_is_harmless_is_named_and_the_checkpointer_reads_on_as_before(
     savers: Any,
 ) -> None:
     saver = _fill(savers.Odd())
     async with savers.source(saver) as source:
         facts = (await source.probe(make_context())).facts
     imports = [fact.value for fact in facts if fact.name == "imports"]
-    assert imports == ["1 names that LangGraph knows to be harmless"]
+    assert imports == ["1 name that LangGraph knows to be harmless: builtins.set"]
     (found,) = saver.list(None)
     assert found.checkpoint["channel_values"] == {"a": {1, 2}}
 
