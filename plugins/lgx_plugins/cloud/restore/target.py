@@ -229,7 +229,9 @@ class HttpTarget:
     async def head(self) -> str:
         head = await self._standing.head()
         if head is None:
-            raise ThreadError("the target gives no history of a thread that was just built")
+            raise UnknownFateError(
+                "the target gives no history of a thread that was just built", status=None
+            )
         return head
 
     async def history(self) -> AsyncIterator[Checkpoint]:
